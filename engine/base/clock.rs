@@ -1,0 +1,67 @@
+//! The only place that reads the system clock. Everything else gets time as an argument.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment in UTC, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Reads the system clock.
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// Whole seconds since 1970, as JWS and webhooks want them.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The moment `millis` later (earlier when negative).
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Midnight UTC of the day that holds this moment.
+    #[must_use]
+    pub const fn day_start(self) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        Self(self.0.div_euclid(DAY_MS) * DAY_MS)
+    }
+
+    /// Midnight UTC of the first day of the month that holds this moment.
+    #[must_use]
+    pub fn month_start(self) -> Self {
+        let Ok(moment) = jiff::Timestamp::from_millisecond(self.0) else { return self };
+        let first = moment.to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month();
+        first
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_or(self, |start| Self(start.timestamp().as_millisecond()))
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond where there are any.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => write!(f, "{moment}"),
+            Err(_out_of_range) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn month_starts_on_its_first_midnight() {
+        let moment: jiff::Timestamp = "2026-11-20T17:34:00Z".parse().expect("a date");
+        let start = Timestamp(moment.as_millisecond()).month_start();
+        assert_eq!(start.to_string(), "2026-11-01T00:00:00Z");
+    }
+}

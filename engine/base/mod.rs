@@ -1,0 +1,10 @@
+//! Words that every stage shares: ids, time, money, the home folder and its config.
+//!
+//! Knows nothing of photos, rules or HTTP.
+
+pub mod clock;
+pub mod config;
+pub mod files;
+pub mod home;
+pub mod ids;
+pub mod money;

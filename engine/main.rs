@@ -1,0 +1,3 @@
+//! `signet`: one program, three long-running roles and short commands.
+
+fn main() {}

@@ -1,0 +1,69 @@
+//! Everything a rule may look at for one photo. No pixels, no absolute paths, no HTTP.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detection::Tier;
+
+/// The facts of one photo version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Icons found, best score first.
+    pub icons: Vec<IconFact>,
+    /// Where the file lies inside its collection.
+    pub path: PathFact,
+    /// When it was taken, by its own clock; absent when the file does not say.
+    pub taken: Option<TimeFact>,
+    /// Width of the upright original.
+    pub width_px: u32,
+    /// Height of the upright original.
+    pub height_px: u32,
+    /// Size of the original file.
+    pub bytes_count: u64,
+}
+
+/// One icon, as rules see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IconFact {
+    /// Name in the icon set.
+    pub name: String,
+    /// `order` or `ask`.
+    pub tier: Tier,
+    /// `0.0..=1.0`.
+    pub score: f64,
+    /// Side of the icon as a share of the photo's long side, `0.0..=1.0`.
+    pub size: f64,
+    /// Centre, as a share of the width, `0.0..=1.0` from the left.
+    pub x: f64,
+    /// Centre, as a share of the height, `0.0..=1.0` from the top.
+    pub y: f64,
+}
+
+/// Where the file lies inside its collection; `/` separates folders on every system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathFact {
+    /// Name of the collection in `signet.toml`.
+    pub collection: String,
+    /// Folders below the collection's root, empty at the top.
+    pub folder: String,
+    /// File name with extension.
+    pub name: String,
+    /// Extension in lower case, without the dot.
+    pub extension: String,
+}
+
+/// A moment as the camera's clock showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeFact {
+    /// `2026-07-01T10:00:00`
+    pub text: String,
+    /// Four digits.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: i64,
+    /// 1 to 31.
+    pub day: i64,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 1 Monday to 7 Sunday.
+    pub weekday: i64,
+}
