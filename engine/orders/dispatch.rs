@@ -1,8 +1,9 @@
 //! Sends what the outbox holds. The only place from which orders leave the computer.
 //!
 //! A receiver that takes an order and then times out is asked again with the same event
-//! id; the provider keeps one order. Only an answer of 2xx counts as taken. 410 ends it;
-//! everything else is tried again, each time later, until [`PATIENCE_MS`] is over.
+//! id; the provider keeps one order. Only an answer of 2xx counts as taken. 410 (no such
+//! address any more) and 422 (cannot be fulfilled) end it; everything else is tried again,
+//! each time later, until [`PATIENCE_MS`] is over.
 //!
 //! Nothing is sent while the kill switch is thrown.
 
@@ -161,10 +162,7 @@ fn attempt(
                 state.move_order(&order.order_key, &ready, OrderState::Accepted, note, now)?;
                 return Ok(Some(Sent::Accepted(order)));
             }
-            Answer::Gone => {
-                let why = "the provider takes no more orders at its address (410)";
-                return end(OrderState::Failed, why.into());
-            }
+            Answer::Final(why) => return end(OrderState::Failed, why),
             Answer::Trouble(trouble) => trouble,
         },
     };
@@ -198,7 +196,7 @@ struct Trouble {
 
 enum Answer {
     Taken,
-    Gone,
+    Final(String),
     Trouble(Trouble),
 }
 
@@ -228,17 +226,18 @@ fn send(client: &ureq::Agent, outgoing: &Outgoing) -> Answer {
             let status = answer.status().as_u16();
             // Read what it says, so that the connection can be used again.
             let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+            let text: String =
+                text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
             match status {
                 200..=299 => Answer::Taken,
-                410 => Answer::Gone,
+                410 => Answer::Final("the provider takes no more orders at its address".into()),
+                422 => Answer::Final(format!("the provider cannot fulfil it: {text}")),
                 _ => {
                     let wait_s = answer
                         .headers()
                         .get("retry-after")
                         .and_then(|value| value.to_str().ok()?.parse::<i64>().ok())
                         .map(|seconds| seconds.clamp(0, 86_400));
-                    let text: String =
-                        text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
                     trouble(format!("the provider answered {status}: {text}"), wait_s)
                 }
             }

@@ -10,6 +10,7 @@
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
 mod content;
+pub mod inbox;
 mod range;
 mod reply;
 
