@@ -1,10 +1,12 @@
 //! Grants, deliveries, accesses, refusals and the ledger: operations of [`State`].
 //!
 //! What counts as delivered: a response opens a row for its whole range before the first
-//! byte leaves and cuts it to what was really sent at the end. A row that a crash left open
-//! still counts whole. So a provider is never charged twice and never gets a member
-//! uncharged; at worst it was charged for bytes that a crash swallowed, and fetches them
-//! again under the same grant at no cost.
+//! byte leaves. Before its last chunk leaves, the row is finished and compared with the
+//! others in one transaction, so of several parallel parts exactly the last one to finish
+//! finds the member whole. A response that breaks off is cut to what was sent, and one that
+//! a crash left open counts whole at the next start. So a provider is never charged twice
+//! and never gets a member uncharged; at worst it was charged for bytes that a crash
+//! swallowed, and fetches them again under the same grant at no cost.
 
 use rusqlite::{Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
@@ -106,6 +108,9 @@ pub struct RefusalRow {
 
 /// Rows of refusals kept for one minute; more are counted as one.
 const REFUSALS_PER_MINUTE_MAX: u32 = 1000;
+
+/// Separate ranges that one grant may be fetched in.
+const RANGES_PER_GRANT_MAX: u32 = 10_000;
 
 fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     Ok(GrantRow {
@@ -209,67 +214,73 @@ impl State {
         })
     }
 
-    /// Notes that bytes `start..end` of a member are about to leave.
+    /// Notes that bytes `start..end` of a member are about to leave; `None` when it was
+    /// fetched in too many small ranges already.
     ///
     /// # Errors
     /// As any write; then nothing may be sent.
-    pub fn delivery_opened(&self, grant_id: &str, start: u64, end: u64) -> Result<i64, StoreError> {
+    pub fn delivery_opened(
+        &self,
+        grant_id: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<Option<i64>, StoreError> {
         self.write(|tx| {
+            let ranges_count: u32 = tx.query_row(
+                "SELECT count(*) FROM deliveries WHERE grant_id = ?1",
+                [grant_id],
+                |row| row.get(0),
+            )?;
+            if ranges_count >= RANGES_PER_GRANT_MAX {
+                return Ok(None);
+            }
             tx.execute(
                 "INSERT INTO deliveries (grant_id, start_byte, end_byte) VALUES (?1, ?2, ?3)",
                 params![grant_id, signed(start), signed(end)],
             )?;
-            Ok(tx.last_insert_rowid())
+            Ok(Some(tx.last_insert_rowid()))
         })
     }
 
-    /// Notes where a response really ended, and folds what was sent together.
+    /// Notes that a response broke off at `end`; changes nothing when it was finished.
     ///
     /// # Errors
-    /// As any write; then the whole range counts as sent.
-    pub fn delivery_closed(
-        &self,
-        grant_id: &str,
-        delivery: i64,
-        end: u64,
-    ) -> Result<(), StoreError> {
+    /// As any write; then the whole range counts as sent at the next start.
+    pub fn delivery_broken(&self, delivery: i64, end: u64) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.execute(
-                "UPDATE deliveries SET end_byte = max(start_byte, ?2) WHERE delivery_id = ?1",
+                "UPDATE deliveries SET end_byte = max(start_byte, ?2), under_way = 0
+                 WHERE delivery_id = ?1 AND under_way",
                 params![delivery, signed(end)],
             )?;
             tx.execute(
-                "DELETE FROM deliveries WHERE delivery_id = ?1 AND end_byte = start_byte
-                 OR delivery_id IN (SELECT inner.delivery_id FROM deliveries AS outer
-                    JOIN deliveries AS inner ON inner.grant_id = outer.grant_id
-                    AND inner.delivery_id <> outer.delivery_id
-                    AND inner.start_byte >= outer.start_byte AND inner.end_byte <= outer.end_byte
-                    AND (inner.delivery_id > outer.delivery_id
-                         OR inner.start_byte > outer.start_byte OR inner.end_byte < outer.end_byte)
-                    WHERE outer.delivery_id = ?1 AND outer.grant_id = ?2)",
-                params![delivery, grant_id],
+                "DELETE FROM deliveries WHERE delivery_id = ?1 AND end_byte = start_byte",
+                [delivery],
             )?;
             Ok(())
         })
     }
 
-    /// Tells whether bytes `0..bytes_count` have all been sent under a grant, when `ours`
-    /// (a delivery still under way) counts only up to `ours_end`.
+    /// Finishes a response, and tells whether with it the whole member has been sent.
     ///
     /// # Errors
-    /// As any read.
-    pub fn delivered_whole(
-        &self,
-        grant: &GrantRow,
-        ours: i64,
-        ours_end: u64,
-    ) -> Result<bool, StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT start_byte, CASE delivery_id WHEN ?2 THEN min(end_byte, ?3)
-                 ELSE end_byte END FROM deliveries WHERE grant_id = ?1 ORDER BY start_byte",
+    /// As any write.
+    pub fn delivery_finished(&self, grant: &GrantRow, delivery: i64) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            tx.execute("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1", [delivery])?;
+            // What lies inside this range is counted with it.
+            tx.execute(
+                "DELETE FROM deliveries WHERE grant_id = ?2 AND delivery_id <> ?1
+                 AND NOT under_way
+                 AND start_byte >= (SELECT start_byte FROM deliveries WHERE delivery_id = ?1)
+                 AND end_byte <= (SELECT end_byte FROM deliveries WHERE delivery_id = ?1)",
+                params![delivery, grant.grant_id],
             )?;
-            let mut rows = statement.query(params![grant.grant_id, ours, signed(ours_end)])?;
+            let mut statement = tx.prepare_cached(
+                "SELECT start_byte, end_byte FROM deliveries
+                 WHERE grant_id = ?1 AND NOT under_way ORDER BY start_byte",
+            )?;
+            let mut rows = statement.query([&grant.grant_id])?;
             let mut covered = 0;
             while let Some(row) = rows.next()? {
                 let (start, end): (i64, i64) = (row.get(0)?, row.get(1)?);
@@ -280,6 +291,15 @@ impl State {
             }
             Ok(covered >= signed(grant.bytes_count))
         })
+    }
+
+    /// Counts what a crash left under way as sent. Only for the agent, at its start.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn settle_deliveries(&self) -> Result<(), StoreError> {
+        self.write(|tx| tx.execute("UPDATE deliveries SET under_way = 0 WHERE under_way", []))?;
+        Ok(())
     }
 
     /// Records the first complete delivery under a grant together with its posting; later
@@ -293,7 +313,8 @@ impl State {
         entries: &[Entry],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let entries = serde_json::to_string(entries).map_err(StoreError::encoding)?;
+        let entries = serde_json::to_string(entries)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         self.write(|tx| {
             let first = tx.execute(
                 "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",

@@ -13,7 +13,7 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::db::{self, Durability, StoreError};
 use crate::base::clock::Timestamp;
@@ -82,13 +82,14 @@ CREATE TABLE grants (
     UNIQUE (order_key, member)
 ) STRICT;
 
--- Bytes handed to a provider. While a response is under way its row is open and counts
--- as sent: after a crash a range in doubt is taken as delivered (see `grants`).
+-- Bytes handed to a provider. While a response is under way its row is open; what a crash
+-- left open counts as sent whole (see `grants`).
 CREATE TABLE deliveries (
     delivery_id INTEGER PRIMARY KEY,
     grant_id TEXT NOT NULL REFERENCES grants,
     start_byte INTEGER NOT NULL,
-    end_byte INTEGER NOT NULL CHECK (end_byte >= start_byte)
+    end_byte INTEGER NOT NULL CHECK (end_byte >= start_byte),
+    under_way INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE INDEX deliveries_by_grant ON deliveries (grant_id);
 
@@ -155,8 +156,7 @@ impl State {
     /// # Errors
     /// A full or read-only disk, a damaged file, or one written by a newer Signet.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = db::open(path, Durability::Full)?;
-        db::migrate(&mut connection, MIGRATIONS)?;
+        let connection = db::open(path, Durability::Full, MIGRATIONS)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -165,7 +165,8 @@ impl State {
     /// # Errors
     /// As [`Self::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::open(Path::new(":memory:"))
+        let connection = db::open_in_memory(MIGRATIONS)?;
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// Remembers when a collection was first watched, and tells when that was.
@@ -248,7 +249,7 @@ impl State {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let mut connection = self.guard();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = connection.transaction()?;
         let value = work(&transaction)?;
         transaction.commit()?;
         Ok(value)

@@ -67,19 +67,24 @@ def fuse(net):
 
 
 class Localiser(nn.Module):
-    """pixels [B, 3, H, W] -> heat logits [B, 1, H/8, W/8] and corner offsets in px [B, 8, H/8, W/8]."""
+    """pixels [B, 3, H, W] -> heat logits [B, 1, H/8, W/8] and corner offsets in px [B, 8, H/8, W/8].
+
+    Most of the thinking is done at stride 16, where a 3x3 is cheap; its result is added back at stride 8.
+    Receptive field 143 px.
+    """
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(Block(3, 16, 2), Block(16, 32, 2), Block(32, 32), Block(32, 64, 2), Block(64, 64))
-        self.coarse = nn.Sequential(Block(64, 64, 2), Block(64, 64), Block(64, 64), Block(64, 64))
-        self.join = Block(64, 64)
-        self.heat, self.corners = nn.Conv2d(64, 1, 1), nn.Conv2d(64, 8, 1)
+        self.stem = nn.Sequential(Block(3, 16, 2), Block(16, 16, 2), Block(16, 48, 2))
+        self.coarse = nn.Sequential(Block(48, 64, 2), Block(64, 64), Block(64, 64, dilation=2))
+        self.spread = nn.Conv2d(64, 48, 1)
+        self.join = Block(48, 32)
+        self.heat, self.corners = nn.Conv2d(32, 1, 1), nn.Conv2d(32, 8, 1)
         nn.init.constant_(self.heat.bias, -4.0)
 
     def forward(self, pixels):
         fine = self.stem(pixels)
-        coarse = F.interpolate(self.coarse(fine), scale_factor=2.0, mode="nearest")
+        coarse = F.interpolate(self.spread(self.coarse(fine)), scale_factor=2.0, mode="nearest")
         joined = self.join(fine + coarse)
         return self.heat(joined), self.corners(joined) * 32
 

@@ -182,12 +182,14 @@ def jpeg(images, quality):
     chroma[:4, :4] = torch.tensor(_Q_CHROMA, device=d).float().view(4, 4)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
 
+    both = torch.kron(dct, dct)  # one 64x64 product per block instead of two small ones
+
     def squeeze(plane, table):
         b, c, h, w = plane.shape
-        step = (table * scale[:, None, None]).clamp(1, 255)[:, None, None, None] / 255
-        blocks = plane.view(b, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
-        blocks = torch.round(dct @ blocks @ dct.T / step) * step
-        return (dct.T @ blocks @ dct).permute(0, 1, 2, 4, 3, 5).reshape(b, c, h, w)
+        step = (table.flatten() * scale[:, None]).clamp(1, 255)[:, None] / 255
+        blocks = plane.reshape(b, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5).reshape(b, -1, 64)
+        blocks = torch.round(blocks @ both.T / step) * step @ both
+        return blocks.view(b, c, h // 8, w // 8, 8, 8).permute(0, 1, 2, 4, 3, 5).reshape(b, c, h, w)
 
     r, g, b = images.unbind(1)
     y = LUMA[0] * r + LUMA[1] * g + LUMA[2] * b
@@ -265,7 +267,7 @@ def compose(store, atlas, count, size, slots, difficulty=TRAIN, icon_share=.6, p
     scene = scene * (1 - shadow * u(.1, .65, 1, 1) * (u(0, 1, 1, 1) < .3))[:, None]
     gain = 1 + (torch.where(u(0, 1) < .5, u(.35, 1), u(1, 1.25)) - 1) * effort
     scene = (scene * gain[:, None, None, None] * u(.88, 1.12, 3, 1, 1)).clamp(0, 1)
-    fine = bool(torch.rand(()) < .4)  # camera sees twice the pixels and the preview is averaged down
+    fine = bool(torch.rand(()) < .3)  # camera sees twice the pixels and the preview is averaged down
     if not fine:
         scene = F.avg_pool2d(scene, 2)
     spread = 1.5 if fine else 1.

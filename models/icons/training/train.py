@@ -17,7 +17,7 @@ from tile import ICON, PICTURE, WRONG_FRAME, Atlas, paint, sample_objects, unifo
 
 NETS = {"localiser": Localiser, "aligner": Aligner, "embedder": Embedder}
 LOCALISER_SLOTS = [(56, 130, 384), (28, 56, 192), (14, 40, 96), (14, 28, 96)]
-CROP_SLOTS = [((14, 28, 96), 64), ((28, 56, 192), 112), ((56, 118, 384), 224)]
+CROP_SLOTS = [((14, 28, 96), 64, .42), ((28, 56, 192), 112, .38), ((56, 92, 256), 176, .2)]  # side and texture, scene px, share
 
 
 def localiser_loss(net, store, atlas, count):
@@ -96,7 +96,9 @@ def aligner_loss(net, store, atlas, count):
     crops, deltas, labels, moves = [], [], [], []
     base = torch.tensor([[MARGIN, MARGIN], [1 + MARGIN, MARGIN], [1 + MARGIN, 1 + MARGIN], [MARGIN, 1 + MARGIN]],
                         device=d) / (1 + 2 * MARGIN) * CROP_PX
-    for slot, size in CROP_SLOTS:
+    total = count
+    for slot, size, share in CROP_SLOTS:
+        count = int(total * share)
         scene = compose(store, atlas, count, size, [slot], icon_share=.55, present=1., empty_share=0., centred=True)
         for _ in range(2):
             quads = scene.quads[:, 0]
@@ -118,12 +120,12 @@ def aligner_loss(net, store, atlas, count):
             good = icon & ~turned & ~off
             labels.append(torch.where(icon & ~shown, torch.full((count,), -1., device=d), good.float()))
             moves.append(good & shown)
-    n_random = count // 3
+    n_random = total // 6
     index = torch.randint(len(store.photos), (n_random,), device=d)
     crops.append(photo_crops(store, index, random_quads(store, n_random), MARGIN))
     n_mined = 0
     if store.mined is not None:
-        n_mined = count
+        n_mined = total // 3
         pick = store.mined[torch.randint(len(store.mined), (n_mined,), device=d)]
         quads = jittered(pick[:, 1:9].view(-1, 4, 2), torch.rand(n_mined, device=d))
         crops.append(photo_crops(store, pick[:, 0].long(), quads, MARGIN))
@@ -182,7 +184,9 @@ def embedder_loss(net, store, atlas, count):
     classes = pick_glyphs(atlas, count, d)
     order = torch.cat([torch.randperm(count, device=d), torch.randperm(count, device=d)])
     crops, labels = [templates(store, atlas, *classes)], [torch.arange(count, device=d)]
-    for part, (slot, size) in zip(order.chunk(3), CROP_SLOTS):
+    parts = order.split([int(2 * count * CROP_SLOTS[0][2]), int(2 * count * CROP_SLOTS[1][2]),
+                         2 * count - int(2 * count * CROP_SLOTS[0][2]) - int(2 * count * CROP_SLOTS[1][2])])
+    for part, (slot, size, _) in zip(parts, CROP_SLOTS):
         slot = (max(slot[0], 17), slot[1], slot[2])
         crops.append(views(store, atlas, [c[part] for c in classes], slot, size, EMBED_RANGE))
         labels.append(part)
@@ -202,7 +206,7 @@ def embedder_loss(net, store, atlas, count):
 
 
 LOSSES = {"localiser": localiser_loss, "aligner": aligner_loss, "embedder": embedder_loss}
-DEFAULT_COUNT = {"localiser": 64, "aligner": 160, "embedder": 480}
+DEFAULT_COUNT = {"localiser": 64, "aligner": 512, "embedder": 512}
 LR_MAX = {"localiser": 2e-3, "aligner": 1.5e-3, "embedder": 1.5e-3}
 
 
