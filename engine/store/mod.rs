@@ -7,6 +7,7 @@
 
 pub mod db;
 pub mod grants;
+pub mod index;
 pub mod orders;
 pub mod state;
 
