@@ -2,7 +2,7 @@
 //!
 //! Ids read `rules/operation/size/what`. `SIGNET_BENCH_SMOKE=1` runs everything once.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints or stops")]
 
 use std::fmt::Write;
 use std::hint::black_box;
