@@ -1,0 +1,4 @@
+//! The end-to-end tests, one program: a file per stage.
+
+mod common;
+mod rules;
