@@ -91,7 +91,16 @@ fn judge(bytes: &[u8], error: DecodingError) -> DecodeError {
             needs: "too much memory".to_owned(),
         },
         _ if !chunks(bytes).any(|chunk| chunk.kind == b"IEND") => DecodeError::EndsEarly,
-        other => DecodeError::damaged(other),
+        other => {
+            let message = other.to_string();
+            // This one prints a structure of the decoder.
+            let is_check_sum = message.starts_with("CRC error");
+            DecodeError::damaged(if is_check_sum {
+                "a check sum does not fit".to_owned()
+            } else {
+                message
+            })
+        }
     }
 }
 
@@ -203,7 +212,10 @@ impl Shrinker {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "test pictures hold the low byte of a coordinate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "test pictures hold the low byte of a coordinate"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,0 +1,53 @@
+//! Times one piece of work: CPU time of this thread, median over many runs.
+//!
+//! Ids read `stage/operation/size/path`. Large inputs come from `SIGNET_SHARED` (default:
+//! `shared` beside the project); without them only the small ones run.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Runs `work` until two seconds or 200 runs have passed and prints its median CPU time.
+pub(crate) fn bench<T>(id: &str, mut work: impl FnMut() -> T) -> f64 {
+    let began = Instant::now();
+    let mut times_ms = Vec::new();
+    while times_ms.len() < 5 || (times_ms.len() < 200 && began.elapsed() < Duration::from_secs(2)) {
+        let before = cpu_ms();
+        std::hint::black_box(work());
+        times_ms.push(cpu_ms() - before);
+    }
+    report(id, &mut times_ms)
+}
+
+/// Prints the median of times that were taken elsewhere, in milliseconds.
+pub(crate) fn report(id: &str, times_ms: &mut [f64]) -> f64 {
+    times_ms.sort_by(f64::total_cmp);
+    let median = times_ms[times_ms.len() / 2];
+    println!("{id:<64} {median:>9.3} ms  ({} runs)", times_ms.len());
+    median
+}
+
+/// CPU time this thread has used.
+pub(crate) fn cpu_ms() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
+/// The 12-megapixel camera files, or nothing when they are not here.
+pub(crate) fn camera_12mp() -> Vec<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "a bench has no config")]
+    let shared = std::env::var_os("SIGNET_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
+    let Ok(folder) = std::fs::read_dir(shared.join("camera/12mp")) else {
+        println!("no 12-megapixel camera files here: large inputs skipped");
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = folder
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    paths.sort();
+    paths
+}
