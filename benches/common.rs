@@ -37,17 +37,13 @@ pub(crate) fn cpu_ms() -> f64 {
 /// The 12-megapixel camera files, or nothing when they are not here.
 pub(crate) fn camera_12mp() -> Vec<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a bench has no config")]
-    let shared = std::env::var_os("SIGNET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("SIGNET_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let Ok(folder) = std::fs::read_dir(shared.join("camera/12mp")) else {
         println!("no 12-megapixel camera files here: large inputs skipped");
         return Vec::new();
     };
-    let mut paths: Vec<PathBuf> = folder
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut paths: Vec<PathBuf> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths
 }

@@ -19,27 +19,14 @@ fn main() {
     };
     let mut renderer = Renderer::default();
     let photo = stripes(800, 600);
-    let spec = PreviewSpec {
-        long_side_px: 400,
-        quality: 80,
-    };
+    let spec = PreviewSpec { long_side_px: 400, quality: 80 };
     let preview = renderer.render(&photo, spec, &imprint).expect("renders");
-    assert_eq!(
-        (preview.frame.width_px(), preview.frame.height_px()),
-        (300, 400)
-    );
-    bench("preview/render/800x600-300x400/jpeg", || {
-        renderer.render(&photo, spec, &imprint)
-    });
+    assert_eq!((preview.frame.width_px(), preview.frame.height_px()), (300, 400));
+    bench("preview/render/800x600-300x400/jpeg", || renderer.render(&photo, spec, &imprint));
 
     let large = stripes(2016, 1512);
     let mut shrinker = Shrinker::default();
-    for filter in [
-        Filter::Lanczos3,
-        Filter::CatmullRom,
-        Filter::Hamming,
-        Filter::Bilinear,
-    ] {
+    for filter in [Filter::Lanczos3, Filter::CatmullRom, Filter::Hamming, Filter::Bilinear] {
         for (width_px, height_px) in [(2016, 1512), (1512, 1134)] {
             let source = stripes(width_px, height_px).frame;
             bench(
@@ -49,14 +36,11 @@ fn main() {
             );
         }
     }
-    let small = shrinker
-        .shrink(&large.frame, 1024, Filter::CatmullRom)
-        .expect("shrinks");
+    let small = shrinker.shrink(&large.frame, 1024, Filter::CatmullRom).expect("shrinks");
     for orientation in [Orientation::Rotate180, Orientation::Rotate90] {
-        bench(
-            &format!("preview/orient/1024x768/{orientation:?}").to_lowercase(),
-            || orient::upright(small.clone(), orientation),
-        );
+        bench(&format!("preview/orient/1024x768/{orientation:?}").to_lowercase(), || {
+            orient::upright(small.clone(), orientation)
+        });
     }
 
     let paths = camera_12mp();
@@ -75,16 +59,10 @@ fn main() {
         at = (at + 1) % photos.len();
         at
     };
-    bench("preview/upright/12mp/resize-turn", || {
-        renderer.upright(&photos[next()], 1024)
-    });
-    let frames: Vec<Frame> = photos
-        .iter()
-        .map(|photo| renderer.upright(photo, 1024).expect("renders"))
-        .collect();
-    bench("preview/encode/12mp-1024/q80", || {
-        encode::jpeg(&frames[next()], 80, b"")
-    });
+    bench("preview/upright/12mp/resize-turn", || renderer.upright(&photos[next()], 1024));
+    let frames: Vec<Frame> =
+        photos.iter().map(|photo| renderer.upright(photo, 1024).expect("renders")).collect();
+    bench("preview/encode/12mp-1024/q80", || encode::jpeg(&frames[next()], 80, b""));
     bench("preview/render/12mp-1024/all", || {
         renderer.render(&photos[next()], PreviewSpec::default(), &imprint)
     });
@@ -92,10 +70,7 @@ fn main() {
         let original = read_original(&paths[next()], u64::MAX).expect("reads");
         let hash = signet::base::ids::ContentHash::of(&original.bytes);
         let photo = decode(&original.bytes, DecodeSpec::default()).expect("decodes");
-        (
-            hash,
-            renderer.render(&photo, PreviewSpec::default(), &imprint),
-        )
+        (hash, renderer.render(&photo, PreviewSpec::default(), &imprint))
     });
 }
 
@@ -117,9 +92,6 @@ fn stripes(width_px: u32, height_px: u32) -> Decoded {
         width_px: height_px,
         height_px: width_px,
         media_type: MediaType::Jpeg,
-        metadata: Metadata {
-            orientation: Orientation::Rotate90,
-            ..Metadata::default()
-        },
+        metadata: Metadata { orientation: Orientation::Rotate90, ..Metadata::default() },
     }
 }
