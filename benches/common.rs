@@ -1,11 +1,9 @@
 //! Times one piece of work: CPU time of this thread, median over many runs.
 //!
-//! Ids read `stage/operation/size/path`. Large inputs come from `SIGNET_SHARED` (default:
-//! `shared` beside the project); without them only the small ones run.
+//! Ids read `stage/operation/size/path`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Runs `work` until two seconds or 200 runs have passed and prints its median CPU time.
@@ -32,18 +30,4 @@ pub(crate) fn report(id: &str, times_ms: &mut [f64]) -> f64 {
 pub(crate) fn cpu_ms() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
-}
-
-/// The 12-megapixel camera files, or nothing when they are not here.
-pub(crate) fn camera_12mp() -> Vec<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "a bench has no config")]
-    let shared = std::env::var_os("SIGNET_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let Ok(folder) = std::fs::read_dir(shared.join("camera/12mp")) else {
-        println!("no 12-megapixel camera files here: large inputs skipped");
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    paths
 }

@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
 
+mod camera;
 mod common;
 
-use common::{bench, camera_12mp};
+use camera::camera_12mp;
+use common::bench;
 use signet::base::ids::ContentHash;
 use signet::media::{DecodeSpec, Metadata, decode, read_original};
 use turbojpeg::{Compressor, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp};

@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
 
+mod camera;
 mod common;
 
-use common::{bench, camera_12mp};
+use camera::camera_12mp;
+use common::bench;
 use signet::media::{
     DecodeSpec, Decoded, Frame, MediaType, Metadata, Orientation, decode, read_original,
 };
