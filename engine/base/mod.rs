@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod file_state;
 pub mod files;
 pub mod home;
 pub mod ids;

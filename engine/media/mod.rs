@@ -1,6 +1,28 @@
-//! From bytes to pixels and facts: format, metadata, decoding. Plain functions: no disk,
-//! clock or network.
+//! From a file to pixels and facts: bytes, format, metadata, decoding.
+//!
+//! Only `read` touches the disk; the rest are plain functions over bytes in memory.
 
+pub mod decode;
+pub mod format;
 pub mod frame;
+pub mod metadata;
+pub mod read;
 
+mod jpeg;
+mod png;
+mod webp;
+
+pub use decode::{DecodeError, DecodeSpec, Decoded, decode};
+pub use format::MediaType;
 pub use frame::Frame;
+pub use metadata::{CivilTime, Metadata, Orientation};
+pub use read::{Original, ReadError, read_original};
+
+/// When it makes sense to try a failed photo again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// In a moment: the cause was outside the file.
+    Soon,
+    /// Not before the file has another content or state.
+    WhenFileChanges,
+}

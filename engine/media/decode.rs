@@ -1,0 +1,239 @@
+//! Turns the bytes of a photo into pixels, within limits that hold for any bytes.
+//!
+//! In:  a whole file and how large the result has to be.
+//! Out: a frame as stored (not yet upright), the size of the upright original, metadata.
+//!
+//! The frame is usually smaller than the original: JPEG is decoded at a reduced scale,
+//! large PNGs are averaged row by row. It is turned upright after it was resized, because
+//! turning few pixels is cheaper than turning many.
+//!
+//! Bytes come from strangers. Sizes are checked against the limits before anything is
+//! allocated for them, and a panic inside a codec ends here as `Damaged`.
+//!
+//! Knows nothing of disks, paths, previews or clocks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::format::{MediaType, detect};
+use super::metadata::Metadata;
+use super::{Frame, Retry, jpeg, png, webp};
+
+/// More pixels than this are refused: 200 megapixels.
+pub const PIXELS_MAX: u64 = 200_000_000;
+
+/// The longest side allowed; the JPEG format ends at 65,535.
+pub const SIDE_PX_MAX: u32 = 65_500;
+
+/// The most memory that one decode may hold beside the file's bytes. Together with the
+/// largest file this stays under 1 GiB only because no codec needs both: see each codec.
+pub(super) const WORKING_BYTES_MAX: u64 = 640 * 1024 * 1024;
+
+/// What the caller needs from a decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeSpec {
+    /// The long side of the frame is at least this, unless the original is smaller.
+    pub cover_px: u32,
+    /// Originals with more pixels are refused; usually [`PIXELS_MAX`].
+    pub pixels_max: u64,
+}
+
+impl Default for DecodeSpec {
+    /// Enough for a preview of 1024 px.
+    fn default() -> Self {
+        Self {
+            cover_px: 1024,
+            pixels_max: PIXELS_MAX,
+        }
+    }
+}
+
+/// A decoded photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The pixels as stored; `metadata.orientation` says how to turn them.
+    pub frame: Frame,
+    /// Width of the upright original.
+    pub width_px: u32,
+    /// Height of the upright original.
+    pub height_px: u32,
+    /// Format of the file.
+    pub media_type: MediaType,
+    /// What the camera wrote.
+    pub metadata: Metadata,
+}
+
+/// Why bytes gave no frame. The caller knows the path and puts it in front.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// Not a format on the allow-list.
+    #[error("the file is {found}; JPEG, PNG and WebP can be read")]
+    Unsupported {
+        /// What it seems to be, in words.
+        found: &'static str,
+    },
+    /// The header promises more pixels than allowed; nothing was decoded.
+    #[error(
+        "the photo is {width_px}x{height_px} px, the limit is {pixels_max} px and {SIDE_PX_MAX} px a side"
+    )]
+    TooLarge {
+        /// Width as stored.
+        width_px: u32,
+        /// Height as stored.
+        height_px: u32,
+        /// The limit that applied.
+        pixels_max: u64,
+    },
+    /// Decoding would take more memory or time than any honest photo needs.
+    #[error("decoding would need {needs}, more than any photo should")]
+    TooCostly {
+        /// What there would be too much of.
+        needs: String,
+    },
+    /// The last part is missing: the copy of this file is not finished, or never was.
+    #[error("the file ends early: its last part is missing")]
+    EndsEarly,
+    /// The bytes contradict each other.
+    #[error("the file is damaged")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl DecodeError {
+    /// When another try makes sense.
+    pub const fn retry(&self) -> Retry {
+        Retry::WhenFileChanges
+    }
+
+    pub(super) fn damaged(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Damaged(cause.into())
+    }
+}
+
+/// What a codec answers: pixels and size as stored.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) frame: Frame,
+    pub(super) width_px: u32,
+    pub(super) height_px: u32,
+}
+
+/// Decodes a photo.
+///
+/// - a JPEG frame has the smallest scale that is cheap to decode and covers `cover_px`
+/// - transparent pixels are laid on white; 16 bits become 8; of an animation the first
+///   picture is taken
+///
+/// # Errors
+/// See [`DecodeError`]. Broken metadata is no error.
+pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
+    let media_type = detect(bytes)?;
+    // A codec shares nothing with us but the bytes it reads, so nothing half changed
+    // can be seen after a panic.
+    catch_unwind(AssertUnwindSafe(|| {
+        let (stored, exif) = match media_type {
+            MediaType::Jpeg => (jpeg::decode(bytes, spec)?, jpeg::exif(bytes)),
+            MediaType::Png => (png::decode(bytes, spec)?, png::exif(bytes)),
+            MediaType::WebP => (webp::decode(bytes, spec)?, webp::exif(bytes)),
+        };
+        let metadata = exif.map(Metadata::from_exif).unwrap_or_default();
+        let (mut width_px, mut height_px) = (stored.width_px, stored.height_px);
+        if metadata.orientation.swaps_sides() {
+            std::mem::swap(&mut width_px, &mut height_px);
+        }
+        Ok(Decoded {
+            frame: stored.frame,
+            width_px,
+            height_px,
+            media_type,
+            metadata,
+        })
+    }))
+    .unwrap_or_else(|_panic| Err(DecodeError::damaged("the decoder failed on it")))
+}
+
+/// Refuses sizes that no photo has, before memory is asked for.
+pub(super) fn check_size(
+    width_px: u32,
+    height_px: u32,
+    pixels_max: u64,
+) -> Result<(), DecodeError> {
+    let pixels = u64::from(width_px) * u64::from(height_px);
+    if width_px == 0 || height_px == 0 {
+        return Err(DecodeError::damaged("it has no pixels"));
+    }
+    if pixels > pixels_max || width_px > SIDE_PX_MAX || height_px > SIDE_PX_MAX {
+        return Err(DecodeError::TooLarge {
+            width_px,
+            height_px,
+            pixels_max,
+        });
+    }
+    Ok(())
+}
+
+/// Lays pixels with transparency on white, in place, and shortens the buffer.
+///
+/// - `pixels`: rows of `channels` bytes a pixel; the last channel is the opacity when
+///   `channels` is 2 or 4
+pub(super) fn flatten(pixels: &mut Vec<u8>, channels: usize) {
+    let over_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        u8::try_from((value * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
+    };
+    match channels {
+        4 => {
+            let mut target = 0;
+            for source in (0..pixels.len() / 4 * 4).step_by(4) {
+                let alpha = pixels[source + 3];
+                for channel in 0..3 {
+                    pixels[target + channel] = over_white(pixels[source + channel], alpha);
+                }
+                target += 3;
+            }
+            pixels.truncate(target);
+        }
+        2 => {
+            *pixels = pixels
+                .chunks_exact(2)
+                .flat_map(|pair| [over_white(pair[0], pair[1]); 3])
+                .collect();
+        }
+        1 => *pixels = pixels.iter().flat_map(|gray| [*gray; 3]).collect(),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transparent_pixels_become_white() {
+        for (channels, mut pixels, wanted) in [
+            (
+                4,
+                vec![10, 20, 30, 255, 10, 20, 30, 0, 0, 0, 0, 51],
+                vec![10, 20, 30, 255, 255, 255, 204, 204, 204],
+            ),
+            (2, vec![7, 255, 7, 0], vec![7, 7, 7, 255, 255, 255]),
+            (1, vec![9], vec![9, 9, 9]),
+            (3, vec![1, 2, 3], vec![1, 2, 3]),
+        ] {
+            flatten(&mut pixels, channels);
+            assert_eq!(pixels, wanted, "{channels} channels");
+        }
+    }
+
+    #[test]
+    fn sizes_are_refused_before_decoding() {
+        assert!(check_size(20_000, 10_000, PIXELS_MAX).is_ok());
+        for (width_px, height_px) in [(20_001, 10_000), (SIDE_PX_MAX + 1, 1), (u32::MAX, u32::MAX)]
+        {
+            let error = check_size(width_px, height_px, PIXELS_MAX).expect_err("too large");
+            assert!(matches!(error, DecodeError::TooLarge { .. }), "{error}");
+        }
+        assert!(check_size(0, 10, PIXELS_MAX).is_err());
+    }
+}

@@ -1,0 +1,328 @@
+//! Reads the few facts of a photo that its camera wrote beside the pixels.
+//!
+//! In:  the EXIF block of a file, as TIFF bytes (`jpeg`, `png` and `webp` find it).
+//! Out: orientation, when the photo was taken by its own clock, who made the camera.
+//!
+//! Broken EXIF is common and never an error of the photo: what can be read is kept, the
+//! rest is absent. Location and serial numbers are not read at all.
+
+use std::fmt;
+
+use exif::{Exif, In, Tag, Value};
+
+/// Larger EXIF blocks are ignored. In JPEG they end at 64 KiB by nature.
+const EXIF_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest camera name kept, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// What the camera wrote; each part may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// How to turn the pixels so that the photo is upright.
+    pub orientation: Orientation,
+    /// When the shutter opened, by the camera's clock, whose zone is unknown.
+    pub taken_at: Option<CivilTime>,
+    /// Maker of the camera, such as `Canon`.
+    pub camera_make: Option<String>,
+    /// Model of the camera, such as `Canon EOS 40D`.
+    pub camera_model: Option<String>,
+}
+
+/// EXIF orientation: where the first row and column of the stored pixels belong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Orientation {
+    /// 1: as stored.
+    #[default]
+    Upright,
+    /// 2: mirror left and right.
+    FlipHorizontal,
+    /// 3: turn by 180°.
+    Rotate180,
+    /// 4: mirror top and bottom.
+    FlipVertical,
+    /// 5: mirror along the diagonal from the top left.
+    Transpose,
+    /// 6: turn clockwise by 90°.
+    Rotate90,
+    /// 7: mirror along the diagonal from the top right.
+    Transverse,
+    /// 8: turn clockwise by 270°.
+    Rotate270,
+}
+
+impl Orientation {
+    /// From the EXIF number; anything but 2 to 8 is upright, as viewers do it.
+    pub const fn from_exif(number: u32) -> Self {
+        match number {
+            2 => Self::FlipHorizontal,
+            3 => Self::Rotate180,
+            4 => Self::FlipVertical,
+            5 => Self::Transpose,
+            6 => Self::Rotate90,
+            7 => Self::Transverse,
+            8 => Self::Rotate270,
+            _ => Self::Upright,
+        }
+    }
+
+    /// Whether width and height change places.
+    pub const fn swaps_sides(self) -> bool {
+        matches!(
+            self,
+            Self::Transpose | Self::Rotate90 | Self::Transverse | Self::Rotate270
+        )
+    }
+}
+
+/// A moment as a clock on the wall shows it, without a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CivilTime {
+    year: u16,
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+}
+
+impl CivilTime {
+    /// Reads `YYYY:MM:DD HH:MM:SS`, as EXIF writes it; `None` when it is no moment, such
+    /// as the zeros and blanks of a camera whose clock was never set.
+    pub fn from_exif(text: &[u8]) -> Option<Self> {
+        let number = |from: usize, digits: usize| {
+            let text = text.get(from..from + digits)?;
+            text.iter()
+                .all(u8::is_ascii_digit)
+                .then(|| text.iter().fold(0_u16, |n, d| n * 10 + u16::from(d - b'0')))
+        };
+        let small = |from| number(from, 2).and_then(|number| u8::try_from(number).ok());
+        // Some programs write `-` or `/` in the date and `T` before the time.
+        let separators_fit = [4, 7, 10, 13, 16]
+            .iter()
+            .all(|at| text.get(*at).is_some_and(|b| b":-/ T.".contains(b)));
+        let time = Self {
+            year: number(0, 4)?,
+            month: small(5)?,
+            day: small(8)?,
+            hour: small(11)?,
+            minute: small(14)?,
+            second: small(17)?,
+        };
+        (separators_fit && time.is_real()).then_some(time)
+    }
+
+    /// Four digits, 1800 or later.
+    pub const fn year(self) -> u16 {
+        self.year
+    }
+
+    /// 1 to 12.
+    pub const fn month(self) -> u8 {
+        self.month
+    }
+
+    /// 1 to 31.
+    pub const fn day(self) -> u8 {
+        self.day
+    }
+
+    /// 0 to 23.
+    pub const fn hour(self) -> u8 {
+        self.hour
+    }
+
+    /// 1 Monday to 7 Sunday.
+    pub fn weekday(self) -> u8 {
+        // Sakamoto's method: days of the months before, leap days of the years before.
+        const OFFSETS: [u16; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+        let year = if self.month < 3 {
+            self.year - 1
+        } else {
+            self.year
+        };
+        let offset = OFFSETS[usize::from(self.month - 1) % 12];
+        let sunday_zero =
+            (year + year / 4 - year / 100 + year / 400 + offset + u16::from(self.day)) % 7;
+        if sunday_zero == 0 {
+            7
+        } else {
+            u8::try_from(sunday_zero).unwrap_or(7)
+        }
+    }
+
+    fn is_real(self) -> bool {
+        let leap = self.year.is_multiple_of(4)
+            && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let days = match self.month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            _ => return false,
+        };
+        self.year >= 1800
+            && (1..=days).contains(&self.day)
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60
+    }
+}
+
+/// `2026-07-01T10:00:00`
+impl fmt::Display for CivilTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )
+    }
+}
+
+impl Metadata {
+    /// Reads an EXIF block (`II*\0…` or `MM\0*…`); gives what it can.
+    pub fn from_exif(block: &[u8]) -> Self {
+        // Some writers leave JPEG's marker text in front in other formats too.
+        let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
+        if block.len() > EXIF_BYTES_MAX {
+            return Self::default();
+        }
+        let mut reader = exif::Reader::new();
+        reader.continue_on_error(true);
+        let parsed = reader
+            .read_raw(block.to_vec())
+            .or_else(|error| error.distill_partial_result(|_broken_part| {}));
+        let Ok(exif) = parsed else {
+            return Self::default();
+        };
+        Self {
+            orientation: number(&exif, Tag::Orientation)
+                .map(Orientation::from_exif)
+                .unwrap_or_default(),
+            taken_at: [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime]
+                .into_iter()
+                .find_map(|tag| CivilTime::from_exif(ascii(&exif, tag)?)),
+            camera_make: ascii(&exif, Tag::Make).and_then(name),
+            camera_model: ascii(&exif, Tag::Model).and_then(name),
+        }
+    }
+}
+
+fn number(exif: &Exif, tag: Tag) -> Option<u32> {
+    exif.get_field(tag, In::PRIMARY)?.value.get_uint(0)
+}
+
+fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
+    match &exif.get_field(tag, In::PRIMARY)?.value {
+        Value::Ascii(texts) => texts.first().map(Vec::as_slice),
+        _ => None,
+    }
+}
+
+fn name(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let text: String = text
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(NAME_CHARS_MAX)
+        .collect();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A little-endian block with `Orientation` and `DateTime` in its first directory.
+    fn block(orientation: u16, date: &[u8; 20]) -> Vec<u8> {
+        let mut block = b"II*\0\x08\0\0\0\x02\0".to_vec();
+        block.extend_from_slice(&[0x12, 0x01, 3, 0, 1, 0, 0, 0]);
+        block.extend_from_slice(&orientation.to_le_bytes());
+        block.extend_from_slice(&[0, 0]);
+        block.extend_from_slice(&[0x32, 0x01, 2, 0, 20, 0, 0, 0, 38, 0, 0, 0]);
+        block.extend_from_slice(&[0; 4]);
+        block.extend_from_slice(date);
+        block
+    }
+
+    #[test]
+    fn orientation_and_date_are_read() {
+        let metadata = Metadata::from_exif(&block(6, b"2026:07:01 10:00:05\0"));
+        assert_eq!(metadata.orientation, Orientation::Rotate90);
+        assert_eq!(
+            metadata.taken_at.map(|t| t.to_string()).as_deref(),
+            Some("2026-07-01T10:00:05")
+        );
+        assert_eq!(
+            metadata.taken_at.map(CivilTime::weekday),
+            Some(3),
+            "a Wednesday"
+        );
+    }
+
+    #[test]
+    fn block_cut_anywhere_gives_no_error() {
+        let block = block(8, b"2026:07:01 10:00:05\0");
+        for end in 0..block.len() {
+            let metadata = Metadata::from_exif(&block[..end]);
+            assert!(metadata.taken_at.is_none(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn clock_that_was_never_set_gives_no_time() {
+        for text in [
+            "0000:00:00 00:00:00",
+            "    :  :     :  :  ",
+            "2026:02:29 10:00:00",
+            "2026:01:01 24:00:00",
+            "2026",
+        ] {
+            assert_eq!(CivilTime::from_exif(text.as_bytes()), None, "{text}");
+        }
+        assert!(CivilTime::from_exif(b"2024-02-29T10:00:00").is_some());
+    }
+
+    #[test]
+    fn weekdays_agree_with_the_calendar() {
+        for (text, weekday) in [
+            ("2000:02:29 00:00:00", 2),
+            ("2024:12:31 00:00:00", 2),
+            ("2026:11:20 00:00:00", 5),
+            ("1900:01:01 00:00:00", 1),
+        ] {
+            assert_eq!(
+                CivilTime::from_exif(text.as_bytes()).map(CivilTime::weekday),
+                Some(weekday),
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _whatever = Metadata::from_exif(&bytes);
+            bytes.splice(0..0, *b"MM\0*\0\0\0\x08");
+            let _whatever = Metadata::from_exif(&bytes);
+        }
+
+        #[test]
+        fn any_text_is_a_real_time_or_none(text in "[0-9:T /-]{0,24}") {
+            if let Some(time) = CivilTime::from_exif(text.as_bytes()) {
+                prop_assert!((1..=12).contains(&time.month()) && (1..=7).contains(&time.weekday()));
+            }
+        }
+    }
+}
