@@ -1,1 +1,259 @@
-//! lab
+//! The provider's side: receives orders, fetches originals, files them, acknowledges.
+//!
+//! ```text
+//! HOME/lab.toml                 name, addresses, products and prices, fees paid for access
+//! HOME/keys/lab.key             the lab's Ed25519 key; grants are bound to it
+//! HOME/owners/REF.json          an invited owner and the secret shared with them
+//! OUT/ORDER_KEY/order.json      the order as it came
+//! OUT/ORDER_KEY/NAME            the picture, there only whole and with the right digest
+//! OUT/ORDER_KEY/done.json       written last: everything arrived and was acknowledged
+//! OUT/ORDER_KEY/failed.json     written instead when it cannot be fetched any more
+//! ```
+//!
+//! The folders are the state: a lab that was killed goes on where they stand.
+
+mod fetch;
+pub mod home;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::access::Key;
+use crate::base::files::{Readers, write_atomic};
+use crate::base::ids::is_derived;
+use crate::orders::webhook::{CloudEvent, OrderMessage};
+use crate::store::Purpose;
+use crate::web::inbox::{self, Inbox, NotTaken, Taken};
+use fetch::{Fetcher, Outcome};
+use home::{LabConfig, LabError, LabHome};
+
+/// Originals fetched at the same time.
+const FETCHING_MAX: usize = 4;
+
+/// What happened at the lab, for whoever reports it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum LabEvent {
+    /// An order came in and is kept.
+    Received {
+        /// The order.
+        order_key: String,
+        /// Who ordered.
+        owner: String,
+        /// What is to be made, if anything.
+        product: Option<String>,
+        /// How many.
+        copies: u32,
+    },
+    /// Everything of an order was fetched, checked, filed and acknowledged.
+    Filed {
+        /// The order.
+        order_key: String,
+        /// Files, inside the order's folder.
+        files: Vec<PathBuf>,
+        /// All of them together.
+        bytes_count: u64,
+        /// From order to last byte.
+        millis: u64,
+    },
+    /// It did not work and will be tried again.
+    Waiting {
+        /// The order.
+        order_key: String,
+        /// Why.
+        reason: String,
+        /// Until the next try.
+        wait_ms: u64,
+    },
+    /// It cannot be fetched any more.
+    Failed {
+        /// The order.
+        order_key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a finished order leaves in `done.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// Files, inside the order's folder.
+    pub files: Vec<PathBuf>,
+    /// Bytes of all of them together.
+    pub bytes_count: u64,
+}
+
+struct Lab {
+    config: LabConfig,
+    home: LabHome,
+    incoming: mpsc::UnboundedSender<String>,
+    tell: Arc<dyn Fn(LabEvent) + Send + Sync>,
+}
+
+/// Runs a lab on a listener that the caller opened, until `shutdown` becomes true.
+///
+/// # Errors
+/// When the home or the folder for orders cannot be used.
+pub async fn run(
+    home: LabHome,
+    config: LabConfig,
+    listener: TcpListener,
+    shutdown: watch::Receiver<bool>,
+    tell: Arc<dyn Fn(LabEvent) + Send + Sync>,
+) -> Result<(), LabError> {
+    let key = Key::load_or_create(&home.key_path())?;
+    let out = config.out.clone();
+    std::fs::create_dir_all(&out).map_err(|source| LabError::File { path: out.clone(), source })?;
+    let (incoming, mut orders) = mpsc::unbounded_channel();
+    for order_key in unfinished(&out)? {
+        // The channel lives as long as `lab` below.
+        let _ = incoming.send(order_key);
+    }
+    let lab = Arc::new(Lab { config, home, incoming, tell: tell.clone() });
+    let serving = tokio::spawn(inbox::serve(listener, lab, shutdown.clone()));
+    let fetcher = Arc::new(Fetcher::new(key, out));
+    let places = Arc::new(Semaphore::new(FETCHING_MAX));
+    let mut stop = shutdown.clone();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            order_key = orders.recv() => match order_key {
+                None => break,
+                Some(order_key) => {
+                    let work = see_through(
+                        fetcher.clone(), places.clone(), order_key, tell.clone(), shutdown.clone(),
+                    );
+                    tokio::spawn(work);
+                }
+            },
+        }
+    }
+    match serving.await {
+        Ok(Err(source)) => Err(LabError::Listen { source }),
+        _ => Ok(()),
+    }
+}
+
+/// Works on one order until it is done, failed or the lab stops.
+async fn see_through(
+    fetcher: Arc<Fetcher>,
+    places: Arc<Semaphore>,
+    order_key: String,
+    tell: Arc<dyn Fn(LabEvent) + Send + Sync>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    for attempt in 0.. {
+        let Ok(place) = places.acquire().await else { return };
+        if *shutdown.borrow() {
+            return;
+        }
+        let (worker, key) = (fetcher.clone(), order_key.clone());
+        let outcome = tokio::task::spawn_blocking(move || worker.work(&key, attempt)).await;
+        drop(place);
+        let order_key = order_key.clone();
+        match outcome {
+            Ok(Outcome::Filed { done, millis }) => {
+                let Done { files, bytes_count } = done;
+                tell(LabEvent::Filed { order_key, files, bytes_count, millis });
+                return;
+            }
+            Ok(Outcome::Failed(reason)) => {
+                tell(LabEvent::Failed { order_key, reason });
+                return;
+            }
+            Ok(Outcome::Waiting { reason, wait }) => {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                tell(LabEvent::Waiting { order_key, reason, wait_ms });
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    _ = shutdown.wait_for(|stop| *stop) => return,
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, order_key, "work on an order broke off");
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        }
+    }
+}
+
+/// Orders that are neither done nor failed.
+fn unfinished(out: &Path) -> Result<Vec<String>, LabError> {
+    let file_error = |source| LabError::File { path: out.into(), source };
+    let mut keys = Vec::new();
+    for entry in std::fs::read_dir(out).map_err(file_error)? {
+        let entry = entry.map_err(file_error)?;
+        let folder = entry.path();
+        let over = ["done.json", "failed.json"].iter().any(|name| folder.join(name).exists());
+        if let Some(name) = entry.file_name().to_str()
+            && is_derived(name)
+            && folder.join("order.json").is_file()
+            && !over
+        {
+            keys.push(name.to_owned());
+        }
+    }
+    keys.sort();
+    Ok(keys)
+}
+
+impl Lab {
+    /// Whether the lab can do what is asked, at the price that was agreed.
+    fn fits(&self, order: &OrderMessage) -> Result<(), String> {
+        if !is_derived(&order.order_key) {
+            return Err("the order key is malformed".into());
+        }
+        if order.members.is_empty() || order.members.len() > 16 {
+            return Err("an order has 1 to 16 members".into());
+        }
+        match (&order.product, order.purpose) {
+            (None, Purpose::Share) => Ok(()),
+            (Some(product), Purpose::Print) => {
+                let prices: &BTreeMap<String, i64> = &self.config.products;
+                let price = prices.get(product).ok_or_else(|| format!("no product `{product}`"))?;
+                if price.checked_mul(i64::from(order.copies)) == Some(order.price_minor)
+                    && order.currency == self.config.currency.as_str()
+                {
+                    Ok(())
+                } else {
+                    Err(format!("the price of `{product}` has changed: take the card again"))
+                }
+            }
+            _ => Err("a print needs a product, a share has none".into()),
+        }
+    }
+}
+
+impl Inbox for Lab {
+    fn secret(&self, owner: &str) -> Option<String> {
+        self.home.owner(owner).map(|owner| owner.secret)
+    }
+
+    fn take(&self, owner: &str, event: CloudEvent) -> Result<Taken, NotTaken> {
+        let order = event.data.clone();
+        self.fits(&order).map_err(NotTaken::Unfit)?;
+        let trouble = |error: &dyn std::fmt::Display| NotTaken::Trouble(error.to_string());
+        let folder = self.config.out.join(&order.order_key);
+        let path = folder.join("order.json");
+        if path.is_file() {
+            return Ok(Taken::Again);
+        }
+        std::fs::create_dir_all(&folder).map_err(|error| trouble(&error))?;
+        let text = serde_json::to_string_pretty(&event).map_err(|error| trouble(&error))?;
+        write_atomic(&path, text.as_bytes(), Readers::OwnerOnly).map_err(|e| trouble(&e))?;
+        (self.tell)(LabEvent::Received {
+            order_key: order.order_key.clone(),
+            owner: self.home.owner(owner).map_or_else(|| order.owner.clone(), |owner| owner.name),
+            product: order.product,
+            copies: order.copies,
+        });
+        let _ = self.incoming.send(order.order_key);
+        Ok(Taken::New)
+    }
+}

@@ -1,1 +1,17 @@
-//! access
+//! Who may fetch what: keys, consent, grants, and the check at every request.
+//!
+//! The agent signs grants with its own key and checks them itself, so nobody on the way
+//! can make one. A grant is bound to the provider's key: whoever fetches proves that it
+//! holds that key (DPoP, RFC 9449), so a copied grant is worth nothing.
+
+pub mod check;
+pub mod consent;
+pub mod grant;
+pub mod jws;
+pub mod key;
+pub mod proof;
+
+pub use check::{Refusal, Request, check};
+pub use consent::Consent;
+pub use grant::{Claims, Member};
+pub use key::{Key, PublicKey};

@@ -95,17 +95,9 @@ pub fn derived(kind: &str, parts: &[&str]) -> String {
     }
     let digest = hasher.finalize();
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let (mut bits, mut bits_count, mut id) = (0_u32, 0_u32, String::with_capacity(ID_CHARS));
-    for byte in digest {
-        bits = (bits << 8) | u32::from(byte);
-        bits_count += 8;
-        while bits_count >= 5 && id.len() < ID_CHARS {
-            bits_count -= 5;
-            id.push(DIGITS[(bits >> bits_count) as usize & 31] as char);
-        }
-        bits &= (1 << bits_count) - 1;
-    }
-    id
+    let bit = |index: usize| usize::from(digest[index / 8] >> (7 - index % 8) & 1);
+    let digit = |char: usize| (char * 5..char * 5 + 5).fold(0, |value, index| value * 2 + bit(index));
+    (0..ID_CHARS).map(|char| DIGITS[digit(char)] as char).collect()
 }
 
 /// Tells whether a text from outside has the shape of a [`derived`] id.

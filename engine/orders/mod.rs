@@ -1,1 +1,12 @@
-//! orders
+//! From verdicts to orders at a provider, each wish once.
+//!
+//! [`plan`] is a pure function; [`webhook`] writes the message; [`dispatch`] sends what the
+//! outbox holds, and is where async begins.
+
+pub mod dispatch;
+pub mod plan;
+pub mod terms;
+pub mod webhook;
+
+pub use plan::{Photo, plan};
+pub use terms::Terms;

@@ -67,3 +67,43 @@ pub struct TimeFact {
     /// 1 Monday to 7 Sunday.
     pub weekday: i64,
 }
+
+impl TimeFact {
+    /// Takes a camera's time apart; `None` when it is no date with a time.
+    ///
+    /// `text`: `2026-07-01T10:00:00`, also with a space for the `T` or with fractions of a
+    /// second, which are dropped. A time zone is not taken: rules see the camera's clock.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment: jiff::civil::DateTime = text.trim().parse().ok()?;
+        let moment = moment.with().subsec_nanosecond(0).build().ok()?;
+        Some(Self {
+            text: moment.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            year: i64::from(moment.year()),
+            month: i64::from(moment.month()),
+            day: i64::from(moment.day()),
+            hour: i64::from(moment.hour()),
+            weekday: i64::from(moment.weekday().to_monday_one_offset()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_of_a_camera_is_taken_apart() {
+        let taken = TimeFact::parse("2026-11-20 17:34:05.25").expect("a time");
+        assert_eq!(taken.text, "2026-11-20T17:34:05");
+        assert_eq!((taken.year, taken.month, taken.day, taken.hour), (2026, 11, 20, 17));
+        // A Friday.
+        assert_eq!(taken.weekday, 5);
+    }
+
+    #[test]
+    fn time_that_is_none_gives_nothing() {
+        for text in ["", "0000:00:00 00:00:00", "2026-02-30T10:00:00", "yesterday"] {
+            assert_eq!(TimeFact::parse(text), None, "{text}");
+        }
+    }
+}

@@ -2,8 +2,17 @@
 //!
 //! Knows no pixels, absolute paths or HTTP.
 
+pub mod cases;
+pub mod eval;
 pub mod facts;
+pub mod read;
+pub mod set;
+pub mod source;
 pub mod verdict;
 
+pub use cases::{CaseReport, CasesReport};
 pub use facts::{Facts, IconFact, PathFact, TimeFact};
+pub use read::Known;
+pub use set::{Judgement, Offer, RuleFailure, RuleSet, RulesInForce};
+pub use source::{RuleFile, RuleMistake};
 pub use verdict::{Confirm, Verdict, Wish};

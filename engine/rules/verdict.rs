@@ -1,5 +1,7 @@
 //! What a rule answers for one photo.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The answer of one rule that applies to one photo.
@@ -47,4 +49,25 @@ pub enum Confirm {
     No,
     /// Waits for `signet orders approve`.
     Ask,
+}
+
+/// `order 2 print-10x15 from lab`, `share with lab`, `forbid`.
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Order { provider, product, copies } => {
+                write!(f, "order {copies} {product} from {provider}")
+            }
+            Self::Share { provider } => write!(f, "share with {provider}"),
+            Self::Forbid => f.write_str("forbid"),
+        }
+    }
+}
+
+/// The wish in words, after `ask: ` where a person confirms first.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ask = if self.confirm == Confirm::Ask { "ask: " } else { "" };
+        write!(f, "{ask}{}", self.wish)
+    }
 }

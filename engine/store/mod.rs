@@ -1,7 +1,16 @@
 //! Everything that is kept in SQLite. The only folder that holds SQL.
 //!
+//! `state.sqlite` ([`State`]: orders, grants, accesses, ledger) is never rebuilt;
+//! `index.sqlite` (what was seen in the collections) can be.
+//!
 //! Knows no photo formats, no rules and no HTTP: other stages hand it plain values.
 
 pub mod db;
+pub mod grants;
+pub mod orders;
+pub mod state;
 
 pub use db::{Durability, StoreError};
+pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
+pub use orders::{Due, Order, OrderState, Purpose, Usage};
+pub use state::State;

@@ -1,0 +1,114 @@
+//! The check at every request: may these bytes leave? A pure function of what was shown,
+//! what is kept, and the time.
+//!
+//! The signature is checked first and the kept grant last, so that a made-up grant tells
+//! its maker nothing about which grants there are.
+
+use super::grant::{Claims, TYP};
+use super::jws::{self, JwsError};
+use super::key::PublicKey;
+use super::proof::{ProofError, ProvenRequest, Seen};
+use crate::base::clock::Timestamp;
+use crate::orders::Terms;
+use crate::store::GrantRow;
+
+/// What a request shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// `GET`, `HEAD` or `POST`.
+    pub method: &'a str,
+    /// Path of the request.
+    pub path: &'a str,
+    /// The grant: `Authorization: DPoP …`.
+    pub grant: Option<&'a str>,
+    /// The proof: `DPoP: …`.
+    pub proof: Option<&'a str>,
+}
+
+/// Why nothing is served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No grant was shown.
+    #[error("no grant was shown")]
+    NoGrant,
+    /// Not signed by this agent, or altered since.
+    #[error("the grant is not one of this owner: {0}")]
+    Forged(#[from] JwsError),
+    /// No proof was shown, or it does not hold.
+    #[error("no proof of possession was shown")]
+    NoProof,
+    /// The proof does not hold.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// Somebody else's grant.
+    #[error("the grant belongs to another provider")]
+    OtherProvider,
+    /// The grant is for something else than this address.
+    #[error("the grant is for something else")]
+    OtherContent,
+    /// Its time is over.
+    #[error("the grant has expired")]
+    Expired,
+    /// The owner took it back.
+    #[error("the grant was revoked")]
+    Revoked,
+    /// The provider is no longer in the consent.
+    #[error("the owner's consent no longer covers this provider")]
+    NoConsent,
+    /// The kill switch is thrown.
+    #[error("the owner has stopped all access")]
+    Stopped,
+}
+
+/// What is known on the owner's side.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The agent's key.
+    pub agent_key: &'a PublicKey,
+    /// The grant that the address names, as the store has it.
+    pub grant: Option<&'a GrantRow>,
+    /// What the consent in force says of the grant's provider.
+    pub terms: Option<&'a Terms>,
+    /// Whether the kill switch is thrown.
+    pub stopped: bool,
+}
+
+/// Decides about one request.
+///
+/// # Errors
+/// The [`Refusal`]; nothing may be sent then.
+pub fn check(
+    request: Request<'_>,
+    known: &Known<'_>,
+    seen: &mut Seen,
+    now: Timestamp,
+) -> Result<Claims, Refusal> {
+    let token = request.grant.ok_or(Refusal::NoGrant)?;
+    let claims: Claims = jws::parse(token, TYP)?.verify(known.agent_key)?;
+    let proof = request.proof.ok_or(Refusal::NoProof)?;
+    let shown = ProvenRequest { method: request.method, url: request.path, grant: token };
+    let holder = seen.check(proof, shown, now)?;
+    if holder.thumbprint() != claims.cnf.jkt {
+        return Err(Refusal::OtherProvider);
+    }
+    // What was signed is what counts; the row can only take away from it.
+    let grant = known.grant.filter(|row| row.grant_id == claims.jti);
+    let grant = grant.ok_or(Refusal::OtherContent)?;
+    if grant.token != token {
+        return Err(Refusal::OtherContent);
+    }
+    if known.stopped {
+        return Err(Refusal::Stopped);
+    }
+    if grant.revoked_at.is_some() {
+        return Err(Refusal::Revoked);
+    }
+    if now.seconds() >= claims.exp {
+        return Err(Refusal::Expired);
+    }
+    let terms = known.terms.ok_or(Refusal::NoConsent)?;
+    if terms.valid_until.is_some_and(|end| end <= now) {
+        return Err(Refusal::NoConsent);
+    }
+    Ok(claims)
+}

@@ -1,0 +1,164 @@
+//! A grant: the right of one provider to fetch one exact version of one member.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::jws;
+use super::key::Key;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ContentHash, derived};
+use crate::orders::Terms;
+use crate::store::{GrantRow, Order, Purpose};
+
+/// Kind of signed text that a grant is.
+pub const TYP: &str = "signet-grant+jws";
+
+/// What of a photo may be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// The full-resolution file as it is.
+    Original,
+    /// The low-resolution copy.
+    Preview,
+}
+
+impl Member {
+    /// The word used in grants, files and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Preview => "preview",
+        }
+    }
+
+    /// What a provider gets for a purpose.
+    pub const fn for_purpose(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Print => Self::Original,
+            Purpose::Share => Self::Preview,
+        }
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Member {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "original" => Ok(Self::Original),
+            "preview" => Ok(Self::Preview),
+            other => Err(format!("`{other}` is neither original nor preview")),
+        }
+    }
+}
+
+/// What a grant says. Times are seconds since 1970, as JWT has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    /// Id of the grant.
+    pub jti: String,
+    /// Thumbprint of the agent's key.
+    pub iss: String,
+    /// Name of the provider in the owner's consent.
+    pub aud: String,
+    /// `original` or `preview`.
+    pub member: String,
+    /// SHA-256 of exactly the bytes that may be fetched.
+    pub sha256: ContentHash,
+    /// Their length.
+    pub bytes_count: u64,
+    /// Their media type.
+    pub media_type: String,
+    /// The order that made the grant.
+    pub order: String,
+    /// Number of the consent that covers it.
+    pub consent: u64,
+    /// Made at.
+    pub iat: i64,
+    /// Holds until.
+    pub exp: i64,
+    /// Whose key the fetcher must hold.
+    pub cnf: Confirmation,
+}
+
+/// The key a grant is bound to (RFC 7800, RFC 9449).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// Thumbprint of the provider's key.
+    pub jkt: String,
+}
+
+/// The bytes that a grant is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Which member they are.
+    pub member: Member,
+    /// SHA-256 of the bytes.
+    pub digest: ContentHash,
+    /// How many.
+    pub bytes_count: u64,
+    /// Such as `image/jpeg`.
+    pub media_type: String,
+}
+
+/// Makes and signs the grant of an order for one member. The id is derived from the two,
+/// so making it again gives the same grant and the store keeps the first.
+///
+/// # Errors
+/// Only when the claims cannot be written as JSON.
+pub fn issue(
+    order: &Order,
+    content: &Content,
+    terms: &Terms,
+    provider_thumbprint: &str,
+    consent_number: u64,
+    key: &Key,
+    now: Timestamp,
+) -> serde_json::Result<GrantRow> {
+    let grant_id = derived("grant", &[&order.order_key, content.member.as_str()]);
+    let expires_at = now.plus_millis(i64::from(terms.limits.grant_hours) * 3_600_000);
+    let claims = Claims {
+        jti: grant_id.clone(),
+        iss: key.public().thumbprint(),
+        aud: order.provider.clone(),
+        member: content.member.to_string(),
+        sha256: content.digest,
+        bytes_count: content.bytes_count,
+        media_type: content.media_type.clone(),
+        order: order.order_key.clone(),
+        consent: consent_number,
+        iat: now.seconds(),
+        exp: expires_at.seconds(),
+        cnf: Confirmation { jkt: provider_thumbprint.to_owned() },
+    };
+    Ok(GrantRow {
+        grant_id,
+        order_key: order.order_key.clone(),
+        provider: order.provider.clone(),
+        member: content.member.to_string(),
+        photo: order.photo,
+        digest: content.digest,
+        bytes_count: content.bytes_count,
+        media_type: content.media_type.clone(),
+        token: jws::sign(key, &jws::header(TYP, key), &claims)?,
+        fee_minor: match content.member {
+            Member::Original => terms.fees.original_minor,
+            Member::Preview => terms.fees.preview_minor,
+        },
+        currency: terms.currency.to_string(),
+        issued_at: now,
+        expires_at,
+        revoked_at: None,
+        revoked_why: None,
+    })
+}

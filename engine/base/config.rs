@@ -1,0 +1,295 @@
+//! `signet.toml` and the environment: read once at the start, passed on as values.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::home::{Home, HomeError};
+
+/// What `signet.toml` says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose photos these are.
+    pub owner: Owner,
+    /// Folders that are watched.
+    #[serde(default, rename = "collection")]
+    pub collections: Vec<Collection>,
+    /// How closely they are watched.
+    #[serde(default)]
+    pub watch: Watch,
+    /// How photos are looked at.
+    #[serde(default)]
+    pub detection: Detection,
+    /// Where providers reach this computer.
+    #[serde(default)]
+    pub serve: Serve,
+    /// Who runs the service, and what it keeps of a fee.
+    #[serde(default)]
+    pub service: Service,
+}
+
+/// Whose photos these are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// Shown to providers.
+    pub name: String,
+    /// Electronic address written into every preview: `mailto:…` or `https://…`.
+    pub address: String,
+}
+
+/// One watched folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    /// Short name that rules and reports use.
+    pub name: String,
+    /// The folder; relative paths start at the home.
+    pub path: PathBuf,
+}
+
+/// How closely folders are watched.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Watch {
+    /// A file whose writer did not say that it is done is taken after this much quiet.
+    pub quiet_ms: u64,
+    /// Everything is compared with the disk again after this long.
+    pub rescan_minutes: u64,
+}
+
+/// How photos are looked at.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detection {
+    /// The ONNX Runtime shared library, when it lies in an unusual place.
+    pub onnxruntime: Option<PathBuf>,
+    /// Photos looked at at once; 0 is one per core.
+    pub workers: usize,
+}
+
+/// Where providers reach this computer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Serve {
+    /// Address and port; port 0 takes a free one.
+    pub listen: String,
+    /// How providers name it, when that differs from `listen` (behind a proxy, say).
+    pub public_url: Option<String>,
+}
+
+/// Who runs the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// Name of its account in the ledger.
+    pub name: String,
+    /// Its part of each access fee; the owner gets the rest. 0 to 100.
+    pub share_percent: u8,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { quiet_ms: 2000, rescan_minutes: 60 }
+    }
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8710".into(), public_url: None }
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { name: "signet".into(), share_percent: 20 }
+    }
+}
+
+/// Why `signet.toml` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The home itself is the trouble.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Not TOML, or a key that does not belong there.
+    #[error("`{path}` line {line}, column {column}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong, on one line.
+        message: String,
+    },
+    /// Well-formed, but not possible.
+    #[error("`{path}`: {message}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the home's `signet.toml`; relative collection paths become absolute.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn load(home: &Home) -> Result<Self, ConfigError> {
+        let path = home.config_path();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| HomeError::Read { path: path.clone(), source })?;
+        let mut config = Self::parse(&text, &path)?;
+        for collection in &mut config.collections {
+            collection.path = home.root().join(&collection.path);
+        }
+        Ok(config)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start).min(text.len());
+            let before = text.as_bytes().get(..offset).unwrap_or_default();
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            let column = 1 + before.iter().rev().take_while(|&&byte| byte != b'\n').count();
+            let message = error.message().replace('\n', ", ");
+            ConfigError::Syntax { path: path.into(), line, column, message }
+        })?;
+        let value_error = |message: String| ConfigError::Value { path: path.into(), message };
+        let address = &config.owner.address;
+        if !["mailto:", "https://", "http://"].iter().any(|scheme| address.starts_with(scheme)) {
+            return Err(value_error(format!(
+                "owner.address `{address}` should begin with mailto: or https://"
+            )));
+        }
+        if config.service.share_percent > 100 {
+            return Err(value_error("service.share_percent is more than 100".into()));
+        }
+        let mut names = BTreeSet::new();
+        for collection in &config.collections {
+            if collection.name.is_empty() || !names.insert(&collection.name) {
+                return Err(value_error(format!(
+                    "collection name `{}` is empty or used twice",
+                    collection.name
+                )));
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Values that `signet init` writes into a new `signet.toml`.
+#[derive(Debug, Clone)]
+pub struct NewConfig<'a> {
+    /// Shown to providers.
+    pub owner_name: &'a str,
+    /// `mailto:…` or `https://…`.
+    pub owner_address: &'a str,
+    /// Folders to watch.
+    pub collections: &'a [Collection],
+    /// Address and port to serve on.
+    pub listen: &'a str,
+}
+
+/// Writes a commented `signet.toml`.
+pub fn template(new: &NewConfig<'_>) -> String {
+    let quoted = |text: &str| toml::Value::String(text.into()).to_string();
+    let mut collections = String::new();
+    for collection in new.collections {
+        collections.push_str(&format!(
+            "[[collection]]\nname = {}\npath = {}\n\n",
+            quoted(&collection.name),
+            quoted(&collection.path.to_string_lossy()),
+        ));
+    }
+    if collections.is_empty() {
+        collections.push_str(
+            "# [[collection]]\n# name = \"photos\"\n# path = \"/home/me/Pictures\"\n\n",
+        );
+    }
+    format!(
+        "# Signet's configuration. Rules are in rules/, what providers may do is in the\n\
+         # signed consent (`signet consent show`).\n\n\
+         [owner]\n\
+         name = {name}\n\
+         # Written into every low-resolution copy, so that whoever holds one can tell\n\
+         # whose photo it is. mailto: or https://\n\
+         address = {address}\n\n\
+         # Folders to watch. Nothing in them is ever changed, moved or deleted.\n\
+         {collections}\
+         [watch]\n\
+         # A file whose writer did not close it is taken after this much quiet.\n\
+         quiet_ms = 2000\n\
+         # Everything is compared with the disk again after this long.\n\
+         rescan_minutes = 60\n\n\
+         [detection]\n\
+         # Photos looked at at once; 0 is one per core.\n\
+         workers = 0\n\
+         # onnxruntime = \"/usr/lib/libonnxruntime.so\"\n\n\
+         [serve]\n\
+         # Where providers reach this computer, and how they name it if that differs.\n\
+         listen = {listen}\n\
+         # public_url = \"https://photos.example.org\"\n\n\
+         [service]\n\
+         # Who runs the service and what part of each access fee it keeps, in percent.\n\
+         name = \"signet\"\n\
+         share_percent = 20\n",
+        name = quoted(new.owner_name),
+        address = quoted(new.owner_address),
+        listen = quoted(new.listen),
+    )
+}
+
+/// Reads one variable of the environment; `None` when absent or not text.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The home folder when none is named: `SIGNET_HOME`, else the platform's data folder.
+pub fn default_home() -> PathBuf {
+    if let Some(home) = environment("SIGNET_HOME") {
+        return home.into();
+    }
+    let user = environment("HOME").or_else(|| environment("USERPROFILE")).unwrap_or_default();
+    if cfg!(target_os = "macos") {
+        return Path::new(&user).join("Library/Application Support/signet");
+    }
+    environment("XDG_DATA_HOME")
+        .map_or_else(|| Path::new(&user).join(".local/share"), PathBuf::from)
+        .join("signet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn template_is_read_back_as_it_was_meant() {
+        let collections = [Collection { name: "a \"b\"".into(), path: "/photos/ü".into() }];
+        let text = template(&NewConfig {
+            owner_name: "Ada \\ \"L\"",
+            owner_address: "mailto:ada@example.org",
+            collections: &collections,
+            listen: "127.0.0.1:0",
+        });
+        let config = Config::parse(&text, Path::new("signet.toml")).expect("the template parses");
+        assert_eq!(config.owner.name, "Ada \\ \"L\"");
+        assert_eq!(config.collections[0].name, "a \"b\"");
+        assert_eq!(config.serve.listen, "127.0.0.1:0");
+    }
+
+    #[test]
+    fn mistake_is_reported_with_line_and_column() {
+        let text = "[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n[watch]\nquite_ms = 1\n";
+        let error = Config::parse(text, Path::new("signet.toml")).expect_err("unknown key");
+        let message = error.to_string();
+        assert!(message.contains("line 5, column 1") && message.contains("quite_ms"), "{message}");
+    }
+}

@@ -1,0 +1,266 @@
+//! `signet consent show|allow|withdraw`: the owner's standing agreement with providers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use crate::access::{Consent, Key, PublicKey};
+use crate::base::clock::Timestamp;
+use crate::base::config::Config;
+use crate::base::files::{Readers, write_atomic};
+use crate::base::home::Home;
+use crate::base::money::{decimal, parse_minor};
+use crate::lab::home::Card;
+use crate::orders::Terms;
+use crate::orders::terms;
+use crate::store::{Purpose, State};
+
+use super::{CommandError, Context, Outcome, failed, output};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print what you agreed to
+    Show,
+    /// Agree with a provider, once, within limits; its card says who it is
+    Allow {
+        /// The card that the provider gave you
+        card: PathBuf,
+        /// Another name for it than the card's, for use in rules
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// Take the agreement with a provider back and revoke its grants
+    Withdraw {
+        /// Name of the provider
+        name: String,
+    },
+}
+
+/// What a provider may do without asking again.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Limits {
+    /// What it may get photos for
+    #[arg(long = "purpose", value_delimiter = ',', default_values = ["print"])]
+    purposes: Vec<String>,
+    /// Most that a month's orders may cost, for example 50.00
+    #[arg(long, default_value = "50.00")]
+    spend_per_month: String,
+    /// Most orders in a day
+    #[arg(long, default_value_t = 50)]
+    orders_per_day: u32,
+    /// Most copies of one photo in an order
+    #[arg(long, default_value_t = 10)]
+    copies_per_order: u32,
+    /// Days that it has to fetch an ordered photo
+    #[arg(long, default_value_t = 14)]
+    grant_days: u32,
+    /// Days after which the agreement ends by itself; 0 is never
+    #[arg(long, default_value_t = 0)]
+    valid_days: u32,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the message says.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = Home::open(&context.home).map_err(failed)?;
+    let config = Config::load(&home).map_err(failed)?;
+    let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+    let consent = Consent::load(&home, &key.public()).map_err(failed)?;
+    let now = Timestamp::now();
+    match &args.command {
+        Command::Show if context.json => output::json(&consent),
+        Command::Show => describe(&consent),
+        Command::Allow { card, name, limits } => {
+            let service = &config.service;
+            let (name, terms) = agree(
+                &home,
+                card,
+                name.as_deref(),
+                limits,
+                service.share_percent,
+                &service.name,
+                context,
+                now,
+            )?;
+            let mut providers = consent.providers.clone();
+            providers.insert(name, terms);
+            let next =
+                consent.replace(providers, &home, &key, &config.owner.name, now).map_err(failed)?;
+            if context.json { output::json(&next) } else { describe(&next) }
+        }
+        Command::Withdraw { name } => {
+            let mut providers = consent.providers.clone();
+            if providers.remove(name).is_none() {
+                return Err(CommandError::Usage(format!(
+                    "there is no agreement with `{name}`, only with {}",
+                    names(&consent)
+                )));
+            }
+            consent.replace(providers, &home, &key, &config.owner.name, now).map_err(failed)?;
+            let state = State::open(&home.state_path()).map_err(failed)?;
+            let revoked_count =
+                state.revoke(Some(name), "the consent was withdrawn", now).map_err(failed)?;
+            if context.json {
+                output::json(&serde_json::json!({ "withdrawn": name, "revoked": revoked_count }));
+            } else {
+                output::line(format_args!("withdrawn: {name}, {revoked_count} grants revoked"));
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Agrees with the provider of a card: shows it, asks on a terminal, keeps its secret.
+#[expect(clippy::too_many_arguments, reason = "what a person agrees to has this many parts")]
+pub(super) fn agree(
+    home: &Home,
+    card: &Path,
+    name: Option<&str>,
+    limits: &Limits,
+    service_percent: u8,
+    service: &str,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(String, Terms), CommandError> {
+    let card = Card::read(card).map_err(failed)?;
+    let name = name.unwrap_or(&card.name).to_owned();
+    if name.is_empty()
+        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    {
+        return Err(CommandError::Usage(format!(
+            "the provider's name `{name}` should be letters, digits and hyphens: use --name"
+        )));
+    }
+    PublicKey::try_from(&card.key).map_err(failed)?;
+    if !card.orders_url.starts_with("https://") && !card.orders_url.starts_with("http://") {
+        return Err(CommandError::failed(format!(
+            "the card's address `{}` is neither https:// nor http://",
+            card.orders_url
+        )));
+    }
+    let money = |text: &str| parse_minor(text).map_err(|e| CommandError::Usage(e.to_string()));
+    let purposes = limits
+        .purposes
+        .iter()
+        .map(|purpose| purpose.parse().map_err(CommandError::Usage))
+        .collect::<Result<BTreeSet<Purpose>, _>>()?;
+    let days_ms = i64::from(limits.valid_days) * 86_400_000;
+    let terms = Terms {
+        orders_url: card.orders_url,
+        key: card.key.x,
+        purposes,
+        currency: card.currency,
+        products: card.products,
+        fees: card.fees,
+        service_percent,
+        service: service.to_owned(),
+        limits: terms::Limits {
+            orders_per_day: limits.orders_per_day,
+            copies_per_order: limits.copies_per_order,
+            spend_minor_per_month: money(&limits.spend_per_month)?,
+            grant_hours: limits.grant_days.saturating_mul(24),
+        },
+        valid_until: (days_ms > 0).then(|| now.plus_millis(days_ms)),
+    };
+    if terms.products.values().any(|price| *price < 0)
+        || terms.fees.original_minor < 0
+        || terms.fees.preview_minor < 0
+    {
+        return Err(CommandError::failed("the card has a negative price or fee: ask for another"));
+    }
+    if !context.yes && !confirmed(&name, &terms)? {
+        return Err(CommandError::failed("nothing was agreed"));
+    }
+    let path = secret_path(home, &name);
+    write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
+    Ok((name, terms))
+}
+
+/// Where the secret shared with a provider is kept.
+pub fn secret_path(home: &Home, provider: &str) -> PathBuf {
+    home.keys_dir().join(format!("{provider}.whsec"))
+}
+
+fn confirmed(name: &str, terms: &Terms) -> Result<bool, CommandError> {
+    if !io::stdin().is_terminal() {
+        return Err(CommandError::Usage(
+            "agreeing needs a yes: there is no terminal to ask on, so give --yes".into(),
+        ));
+    }
+    for text in lines(name, terms) {
+        output::line(text);
+    }
+    let mut stdout = io::stdout();
+    let ask = stdout.write_all(b"Agree? Orders within these limits go out by themselves. [y/N] ");
+    ask.and_then(|()| stdout.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Prints a consent for people.
+pub(super) fn describe(consent: &Consent) {
+    if consent.providers.is_empty() {
+        output::line("consent: with nobody; nothing leaves this computer");
+        return;
+    }
+    output::line(format_args!(
+        "consent {} of {}, signed {}",
+        consent.number, consent.owner, consent.signed_at
+    ));
+    for (name, terms) in &consent.providers {
+        for text in lines(name, terms) {
+            output::line(text);
+        }
+    }
+}
+
+fn lines(name: &str, terms: &Terms) -> Vec<String> {
+    let limits = &terms.limits;
+    let purposes: Vec<_> = terms.purposes.iter().map(ToString::to_string).collect();
+    let mut lines = vec![
+        format!("  {name}  at {}", terms.orders_url),
+        format!("    may      {}", purposes.join(", ")),
+        format!(
+            "    within   {} orders a day, {} copies each, {} {} a month",
+            limits.orders_per_day,
+            limits.copies_per_order,
+            decimal(limits.spend_minor_per_month),
+            terms.currency
+        ),
+        format!("    fetches  within {} hours of the order", limits.grant_hours),
+        format!(
+            "    pays     {} per original, {} per preview; {} % of it to {}",
+            decimal(terms.fees.original_minor),
+            decimal(terms.fees.preview_minor),
+            terms.service_percent,
+            terms.service
+        ),
+    ];
+    if let Some(end) = terms.valid_until {
+        lines.push(format!("    until    {end}"));
+    }
+    let prices: &BTreeMap<String, i64> = &terms.products;
+    for (product, price) in prices {
+        lines.push(format!("    offers   {product:<16} {:>8} {}", decimal(*price), terms.currency));
+    }
+    lines
+}
+
+fn names(consent: &Consent) -> String {
+    if consent.providers.is_empty() {
+        return "nobody".into();
+    }
+    consent.providers.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

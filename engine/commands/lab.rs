@@ -1,0 +1,132 @@
+//! `signet lab`: takes orders, fetches originals, files them. `signet lab invite` makes an
+//! owner's card.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::files::{Readers, write_atomic};
+use crate::lab::home::{LabConfig, LabHome, example};
+use crate::lab::{LabEvent, run as run_lab};
+
+use super::{CommandError, Context, Outcome, failed, output, serving};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    new: New,
+}
+
+/// Values for a lab.toml that is not there yet; ignored once it is.
+#[derive(Debug, clap::Args)]
+struct New {
+    /// Name that owners' rules use
+    #[arg(long, default_value = "lab")]
+    name: String,
+    /// Address and port for orders
+    #[arg(long, default_value = "127.0.0.1:8720")]
+    listen: String,
+    /// Folder for orders and pictures, below the lab's home unless absolute
+    #[arg(long, default_value = "orders")]
+    out: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Write a card for an owner: they agree with `signet consent allow CARD`
+    Invite {
+        /// The owner's name
+        owner: String,
+        /// Where to write the card; it holds a secret
+        #[arg(long)]
+        card: Option<PathBuf>,
+        #[command(flatten)]
+        new: New,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the message says.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = LabHome::at(&context.home);
+    match &args.command {
+        Some(Command::Invite { owner, card, new }) => {
+            let config = open(&home, new)?;
+            let made = home.invite(&config, owner).map_err(failed)?;
+            let text = serde_json::to_string_pretty(&made).map_err(failed)?;
+            match card {
+                Some(path) => {
+                    write_atomic(path, text.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
+                    if !context.json {
+                        output::line(format_args!(
+                            "wrote {}: give it to {owner} by a way you trust, it holds a secret",
+                            path.display()
+                        ));
+                    }
+                }
+                None => output::line(text),
+            }
+            Ok(Outcome::Done)
+        }
+        None => serve(home, open(&home_of(context), &args.new)?, context),
+    }
+}
+
+fn home_of(context: &Context) -> LabHome {
+    LabHome::at(&context.home)
+}
+
+fn open(home: &LabHome, new: &New) -> Result<LabConfig, CommandError> {
+    home.open(&example(&new.name, &new.listen, &new.out)).map_err(failed)
+}
+
+fn serve(home: LabHome, config: LabConfig, context: &Context) -> Result<Outcome, CommandError> {
+    let json = context.json;
+    serving::block_on(async move |shutdown| {
+        let listener = serving::listen(&config.listen).await?;
+        let address = listener.local_addr().map_err(failed)?;
+        if json {
+            output::json(&serde_json::json!({ "event": "listening", "address": address }));
+        } else {
+            output::line(format_args!(
+                "lab `{}` takes orders at {address}, files them in {}",
+                config.name,
+                config.out.display()
+            ));
+        }
+        let tell = Arc::new(move |event| tell(&event, json));
+        run_lab(home, config, listener, shutdown, tell).await.map_err(failed)
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn tell(event: &LabEvent, json: bool) {
+    if json {
+        output::json(event);
+        return;
+    }
+    match event {
+        LabEvent::Received { order_key, owner, product, copies } => {
+            let what = product.as_deref().unwrap_or("to look at");
+            output::line(format_args!("order {order_key} from {owner}: {what} x {copies}"));
+        }
+        LabEvent::Filed { order_key, files, bytes_count, millis } => {
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            output::line(format_args!(
+                "filed {order_key}: {}, {bytes_count} bytes in {millis} ms, digest right",
+                files.join(", ")
+            ));
+        }
+        LabEvent::Waiting { order_key, reason, wait_ms } => {
+            output::line(format_args!("later {order_key}: {reason}; again in {wait_ms} ms"));
+        }
+        LabEvent::Failed { order_key, reason } => {
+            output::line(format_args!("failed {order_key}: {reason}"));
+        }
+    }
+}

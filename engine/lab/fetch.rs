@@ -1,0 +1,281 @@
+//! Fetches what an order is about, resumes after a break, checks digests, acknowledges.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::Done;
+use crate::access::Key;
+use crate::access::proof::{self, ProvenRequest};
+use crate::base::clock::Timestamp;
+use crate::base::files::{Readers, sync_folder, write_atomic};
+use crate::base::ids::ContentHash;
+use crate::orders::webhook::{CloudEvent, MemberMessage, OrderMessage};
+use crate::web::Receipt;
+
+/// Waiting times after each failed try, in seconds; the last repeats.
+const WAITS_S: [u64; 8] = [1, 2, 5, 15, 60, 300, 900, 3600];
+
+/// Largest member that is fetched, in bytes.
+const MEMBER_BYTES_MAX: u64 = 4 << 30;
+
+/// How work on an order ended.
+pub(super) enum Outcome {
+    /// Everything is there and was acknowledged.
+    Filed { done: Done, millis: u64 },
+    /// Try again after a while.
+    Waiting { reason: String, wait: Duration },
+    /// It will not work any more; the reason is in `failed.json`.
+    Failed(String),
+}
+
+/// Why one try did not work.
+enum Trouble {
+    /// Another try may.
+    Later(String),
+    /// Asked to come back after a while.
+    After(String, Duration),
+    /// None will.
+    Never(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+impl From<ureq::Error> for Trouble {
+    fn from(error: ureq::Error) -> Self {
+        Self::Later(format!("the owner's computer cannot be reached: {error}"))
+    }
+}
+
+pub(super) struct Fetcher {
+    key: Key,
+    out: PathBuf,
+    client: ureq::Agent,
+}
+
+impl Fetcher {
+    pub(super) fn new(key: Key, out: PathBuf) -> Self {
+        let client = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_per_read(Some(Duration::from_secs(30)))
+            .user_agent(concat!("signet-lab/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        Self { key, out, client }
+    }
+
+    /// One try to finish an order.
+    pub(super) fn work(&self, order_key: &str, attempt: usize) -> Outcome {
+        let folder = self.out.join(order_key);
+        let begun = Instant::now();
+        let trouble = match self.try_once(&folder) {
+            Ok(done) => {
+                let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Outcome::Filed { done, millis };
+            }
+            Err(trouble) => trouble,
+        };
+        let wait = Duration::from_secs(WAITS_S[attempt.min(WAITS_S.len() - 1)]);
+        match trouble {
+            Trouble::Later(reason) => Outcome::Waiting { reason, wait },
+            Trouble::After(reason, asked) => Outcome::Waiting { reason, wait: wait.max(asked) },
+            Trouble::Never(reason) => {
+                let note = serde_json::json!({ "reason": reason }).to_string();
+                let path = folder.join("failed.json");
+                match write_atomic(&path, note.as_bytes(), Readers::Usual) {
+                    Ok(()) => Outcome::Failed(reason),
+                    Err(error) => Outcome::Waiting { reason: error.to_string(), wait },
+                }
+            }
+        }
+    }
+
+    fn try_once(&self, folder: &Path) -> Result<Done, Trouble> {
+        let text = fs::read_to_string(folder.join("order.json"))?;
+        let event: CloudEvent = serde_json::from_str(&text)
+            .map_err(|error| Trouble::Never(format!("order.json is damaged: {error}")))?;
+        let order = event.data;
+        let mut done = Done { files: Vec::new(), bytes_count: 0 };
+        for (index, member) in order.members.iter().enumerate() {
+            let mut name = file_name(&member.name, index);
+            if done.files.contains(&name) {
+                name = format!("{index}-{}", name.display()).into();
+            }
+            self.fetch(folder, &name, member)?;
+            self.acknowledge(&order, member)?;
+            done.bytes_count += member.bytes_count;
+            done.files.push(name);
+        }
+        let note = serde_json::to_string_pretty(&done)
+            .map_err(|error| Trouble::Later(error.to_string()))?;
+        write_atomic(&folder.join("done.json"), note.as_bytes(), Readers::Usual)?;
+        Ok(done)
+    }
+
+    /// Brings one member into the folder, whole and with the right digest.
+    fn fetch(&self, folder: &Path, name: &Path, member: &MemberMessage) -> Result<(), Trouble> {
+        let whole = folder.join(name);
+        if whole.is_file() && digest_of(&whole)? == member.sha256 {
+            return Ok(());
+        }
+        if member.bytes_count > MEMBER_BYTES_MAX {
+            return Err(Trouble::Never(format!("{} bytes are too many", member.bytes_count)));
+        }
+        let part = folder.join(format!(".{}.part", name.display()));
+        let mut have = fs::metadata(&part).map_or(0, |metadata| metadata.len());
+        if have < member.bytes_count {
+            have = self.download(&part, have, member)?;
+        }
+        if have != member.bytes_count || digest_of(&part)? != member.sha256 {
+            fs::remove_file(&part)?;
+            return Err(Trouble::Later("the bytes that came are not those promised".into()));
+        }
+        File::open(&part)?.sync_all()?;
+        fs::rename(&part, &whole)?;
+        sync_folder(folder)?;
+        Ok(())
+    }
+
+    /// Fetches what is missing behind `have` bytes; returns how many there are then.
+    fn download(&self, part: &Path, have: u64, member: &MemberMessage) -> Result<u64, Trouble> {
+        let mut request = self
+            .client
+            .get(&member.url)
+            .header("authorization", format!("DPoP {}", member.grant))
+            .header("dpop", self.proof("GET", &member.url, &member.grant)?);
+        if have > 0 {
+            request = request
+                .header("range", format!("bytes={have}-"))
+                .header("if-range", format!("\"{}\"", member.sha256));
+        }
+        let mut answer = request.call()?;
+        let resumed = match answer.status().as_u16() {
+            200 => false,
+            206 if have > 0 => true,
+            _ => return Err(refused(&mut answer)),
+        };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .append(resumed)
+            .truncate(!resumed)
+            .open(part)?;
+        let mut have = if resumed { have } else { 0 };
+        let mut body = answer.body_mut().as_reader();
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = body.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            have += count as u64;
+            if have > member.bytes_count {
+                break;
+            }
+            file.write_all(&buffer[..count])?;
+        }
+        if have < member.bytes_count {
+            return Err(Trouble::Later(format!("only {have} of {} bytes came", member.bytes_count)));
+        }
+        Ok(have)
+    }
+
+    /// Tells the owner that a member lies here with the right digest.
+    fn acknowledge(&self, order: &OrderMessage, member: &MemberMessage) -> Result<(), Trouble> {
+        let grant_id = member.url.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let receipt = Receipt { grant_id, sha256: member.sha256 };
+        let body = serde_json::to_string(&receipt)
+            .map_err(|error| Trouble::Never(error.to_string()))?;
+        let mut answer = self
+            .client
+            .post(&order.receipt_url)
+            .header("authorization", format!("DPoP {}", member.grant))
+            .header("dpop", self.proof("POST", &order.receipt_url, &member.grant)?)
+            .header("content-type", "application/json")
+            .send(body.as_bytes())?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(()),
+            _ => Err(refused(&mut answer)),
+        }
+    }
+
+    fn proof(&self, method: &str, url: &str, grant: &str) -> Result<String, Trouble> {
+        proof::make(&self.key, ProvenRequest { method, url, grant }, Timestamp::now())
+            .map_err(|error| Trouble::Later(error.to_string()))
+    }
+}
+
+/// What an answer other than success means.
+fn refused(answer: &mut ureq::http::Response<ureq::Body>) -> Trouble {
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().with_config().limit(4096).read_to_string().unwrap_or_default();
+    let detail = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|problem| problem.get("detail")?.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let reason = format!("the owner's computer answered {status}: {detail}");
+    let retry_after = answer
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .map(|seconds| Duration::from_secs(seconds.min(86_400)));
+    match (status, retry_after) {
+        (403 | 404 | 410, _) => Trouble::Never(reason),
+        (_, Some(wait)) => Trouble::After(reason, wait),
+        _ => Trouble::Later(reason),
+    }
+}
+
+fn digest_of(path: &Path) -> io::Result<ContentHash> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    Ok(ContentHash::from_bytes(hasher.finalize().into()))
+}
+
+/// A name from outside made safe: no folders, nothing hidden, none of our own files.
+fn file_name(name: &str, index: usize) -> PathBuf {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ') { c } else { '_' };
+    let name: String = name.chars().map(safe).take(100).collect();
+    let name = name.trim_matches(['.', ' ']);
+    if name.is_empty() || matches!(name, "order.json" | "done.json" | "failed.json") {
+        return format!("member-{index}").into();
+    }
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_from_outside_stays_in_its_folder() {
+        for (name, expected) in [
+            ("IMG_1.JPG", "IMG_1.JPG"),
+            ("../../etc/passwd", "_.._etc_passwd"),
+            ("/etc/passwd", "_etc_passwd"),
+            ("done.json", "member-0"),
+            ("..", "member-0"),
+            (".hidden", "hidden"),
+            ("a\0b", "a_b"),
+        ] {
+            assert_eq!(file_name(name, 0), Path::new(expected), "{name}");
+        }
+    }
+}

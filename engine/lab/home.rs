@@ -1,0 +1,232 @@
+//! The lab's own home: configuration, key, invited owners, and the card it gives them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::access::Key;
+use crate::access::key::{Jwk, KeyError};
+use crate::base::files::{Readers, write_atomic};
+use crate::base::home::make_private_dir;
+use crate::base::ids::{derived, is_derived};
+use crate::base::money::Currency;
+use crate::orders::terms::Fees;
+
+/// Folder of a lab.
+#[derive(Debug, Clone)]
+pub struct LabHome(PathBuf);
+
+/// What `lab.toml` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabConfig {
+    /// Name that owners' rule files use.
+    pub name: String,
+    /// Address and port to listen on.
+    pub listen: String,
+    /// How owners reach it, when that differs from `listen`.
+    pub public_url: Option<String>,
+    /// Where orders are filed.
+    pub out: PathBuf,
+    /// Currency of prices and fees.
+    pub currency: Currency,
+    /// What the lab pays for an access, minor units.
+    pub fees: Fees,
+    /// Products and the price of one copy in minor units.
+    pub products: BTreeMap<String, i64>,
+}
+
+/// What a lab gives to an owner who wants to order: `signet consent allow CARD`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// `provider/1`
+    pub signet: String,
+    /// Name for rule files.
+    pub name: String,
+    /// Where orders are posted to; its last part names the owner.
+    pub orders_url: String,
+    /// The lab's public key.
+    pub key: Jwk,
+    /// Shared secret that signs orders; keep the card private.
+    pub secret: String,
+    /// Currency of prices and fees.
+    pub currency: Currency,
+    /// Products and the price of one copy in minor units.
+    pub products: BTreeMap<String, i64>,
+    /// What the lab pays for an access, minor units.
+    pub fees: Fees,
+}
+
+/// An owner who was invited.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitedOwner {
+    /// Name the lab knows them by.
+    pub name: String,
+    /// Shared secret, `whsec_…`.
+    pub secret: String,
+}
+
+/// Why a lab cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A file or folder could not be read or written.
+    #[error("`{}` cannot be used", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `lab.toml` or a card is not well-formed.
+    #[error("`{}`: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The address cannot be listened on.
+    #[error("the lab cannot listen at its address")]
+    Listen {
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl LabHome {
+    /// Names a lab's home without touching the disk.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// The lab's secret key.
+    pub fn key_path(&self) -> PathBuf {
+        self.0.join("keys/lab.key")
+    }
+
+    /// `lab.toml`
+    pub fn config_path(&self) -> PathBuf {
+        self.0.join("lab.toml")
+    }
+
+    /// Reads `lab.toml`, writing the given one first where there is none.
+    ///
+    /// # Errors
+    /// Files that cannot be used, or a mistake in `lab.toml`.
+    pub fn open(&self, new: &LabConfig) -> Result<LabConfig, LabError> {
+        let path = self.config_path();
+        for folder in [self.0.clone(), self.0.join("keys"), self.0.join("owners")] {
+            make_private_dir(&folder).map_err(|source| LabError::File { path: folder, source })?;
+        }
+        if !path.is_file() {
+            let text = toml::to_string_pretty(new)
+                .map_err(|error| LabError::Syntax { path: path.clone(), message: error.to_string() })?;
+            let text = format!("# A lab that takes Signet orders. Money is in minor units.\n\n{text}");
+            write_atomic(&path, text.as_bytes(), Readers::OwnerOnly)
+                .map_err(|source| LabError::File { path: path.clone(), source })?;
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| LabError::File { path: path.clone(), source })?;
+        let mut config: LabConfig = toml::from_str(&text).map_err(|error| LabError::Syntax {
+            path: path.clone(),
+            message: error.to_string().replace('\n', ", "),
+        })?;
+        config.out = self.0.join(config.out);
+        Ok(config)
+    }
+
+    /// Invites an owner: makes a secret for them and the card that carries it. Inviting the
+    /// same name again gives the same secret.
+    ///
+    /// # Errors
+    /// Files that cannot be written, or no random numbers.
+    pub fn invite(&self, config: &LabConfig, name: &str) -> Result<Card, LabError> {
+        let key = Key::load_or_create(&self.key_path())?;
+        let reference = derived("owner", &[name]);
+        let owner = match self.owner(&reference) {
+            Some(owner) => owner,
+            None => {
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret).map_err(KeyError::from)?;
+                let secret = format!("whsec_{}", STANDARD.encode(secret));
+                let owner = InvitedOwner { name: name.to_owned(), secret };
+                let path = self.owner_path(&reference);
+                let text = serde_json::to_string_pretty(&owner).map_err(|error| {
+                    LabError::Syntax { path: path.clone(), message: error.to_string() }
+                })?;
+                write_atomic(&path, text.as_bytes(), Readers::OwnerOnly)
+                    .map_err(|source| LabError::File { path, source })?;
+                owner
+            }
+        };
+        let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+        Ok(Card {
+            signet: "provider/1".into(),
+            name: config.name.clone(),
+            orders_url: format!("{}/orders/{reference}", base.trim_end_matches('/')),
+            key: key.public().jwk(),
+            secret: owner.secret,
+            currency: config.currency.clone(),
+            products: config.products.clone(),
+            fees: config.fees,
+        })
+    }
+
+    /// An invited owner by the last part of the address they post to.
+    pub fn owner(&self, reference: &str) -> Option<InvitedOwner> {
+        if !is_derived(reference) {
+            return None;
+        }
+        let text = std::fs::read_to_string(self.owner_path(reference)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn owner_path(&self, reference: &str) -> PathBuf {
+        self.0.join("owners").join(format!("{reference}.json"))
+    }
+}
+
+impl Card {
+    /// Reads a card.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no card.
+    pub fn read(path: &Path) -> Result<Self, LabError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| LabError::File { path: path.into(), source })?;
+        let syntax = |message: String| LabError::Syntax { path: path.into(), message };
+        let card: Self = serde_json::from_str(&text)
+            .map_err(|error| syntax(format!("this is no provider card: {error}")))?;
+        if card.signet != "provider/1" {
+            return Err(syntax(format!("card version `{}` is newer than this program", card.signet)));
+        }
+        Ok(card)
+    }
+}
+
+/// A new lab's configuration: prices in euro cents, as an example to be edited.
+pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
+    let products = [
+        ("print-10x15", 29),
+        ("print-13x18", 49),
+        ("print-20x30", 299),
+        ("canvas", 3990),
+    ];
+    LabConfig {
+        name: name.to_owned(),
+        listen: listen.to_owned(),
+        public_url: None,
+        out: out.to_owned(),
+        currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
+        fees: Fees { original_minor: 25, preview_minor: 0 },
+        products: products.map(|(name, price)| (name.to_owned(), price)).into(),
+    }
+}

@@ -1,0 +1,269 @@
+//! Plans orders from verdicts, consent and what was ordered before. A pure function.
+//!
+//! In:  one photo, the verdicts of the rules, the terms of each provider, usage so far.
+//! Out: orders that are `ready`, wait (`ask`) or are not covered (`refused`), with the reason
+//! in words. Nothing is dropped in silence.
+//!
+//! The key of an order is derived from rule, photo version, provider and product, so that
+//! planning again gives the same keys and the store keeps the first.
+//!
+//! Knows no database, clock or network.
+
+use std::collections::BTreeMap;
+
+use super::terms::Terms;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ContentHash, derived};
+use crate::base::money::decimal;
+use crate::rules::{Confirm, Verdict, Wish};
+use crate::store::{Order, OrderState, Purpose, Usage};
+
+/// The photo that was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Photo {
+    /// Its version.
+    pub hash: ContentHash,
+    /// Name of the collection that it was found in.
+    pub collection: String,
+    /// Path inside the collection.
+    pub relative: String,
+}
+
+/// One wish after the consent was asked.
+struct Wished<'a> {
+    verdict: &'a Verdict,
+    provider: &'a str,
+    purpose: Purpose,
+    product: Option<&'a str>,
+    copies: u32,
+}
+
+/// Derives the key of an order: a second scan, a crash or a lost row cannot order twice.
+pub fn order_key(rule: &str, photo: ContentHash, provider: &str, product: Option<&str>) -> String {
+    derived("order", &[rule, &photo.to_string(), provider, product.unwrap_or("")])
+}
+
+/// Plans the orders that follow from the verdicts on one photo.
+///
+/// - `consent`: terms by provider name; providers that are absent get nothing
+/// - `usage`: what already counts towards each provider's limits; orders planned here as
+///   `ready` count for those after them
+///
+/// One [`Wish::Forbid`] among the verdicts and nothing is planned.
+pub fn plan(
+    photo: &Photo,
+    verdicts: &[Verdict],
+    consent: &BTreeMap<String, Terms>,
+    usage: &dyn Fn(&str) -> Usage,
+    now: Timestamp,
+) -> Vec<Order> {
+    if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
+        return Vec::new();
+    }
+    let mut used: BTreeMap<&str, Usage> = BTreeMap::new();
+    let mut orders: Vec<Order> = Vec::new();
+    for verdict in verdicts {
+        let wished = match &verdict.wish {
+            Wish::Forbid => continue,
+            Wish::Order { provider, product, copies } => Wished {
+                verdict,
+                provider,
+                purpose: Purpose::Print,
+                product: Some(product),
+                copies: (*copies).max(1),
+            },
+            Wish::Share { provider } => {
+                Wished { verdict, provider, purpose: Purpose::Share, product: None, copies: 1 }
+            }
+        };
+        let usage = used.entry(wished.provider).or_insert_with(|| usage(wished.provider));
+        let order = decide(photo, &wished, consent.get(wished.provider), *usage, now);
+        if orders.iter().any(|other| other.order_key == order.order_key) {
+            continue;
+        }
+        if order.state == OrderState::Ready {
+            usage.orders_count_day = usage.orders_count_day.saturating_add(1);
+            usage.spent_minor_month = usage.spent_minor_month.saturating_add(order.price_minor);
+        }
+        orders.push(order);
+    }
+    orders
+}
+
+fn decide(
+    photo: &Photo,
+    wished: &Wished<'_>,
+    terms: Option<&Terms>,
+    usage: Usage,
+    now: Timestamp,
+) -> Order {
+    let verdict = wished.verdict;
+    let price_minor = terms
+        .zip(wished.product)
+        .and_then(|(terms, product)| terms.products.get(product))
+        .and_then(|price| price.checked_mul(i64::from(wished.copies)))
+        .unwrap_or(0);
+    let (state, reason) = match covered(wished, terms, price_minor, usage, now) {
+        Err(reason) => (OrderState::Refused, reason),
+        Ok(Some(limit)) => (OrderState::Ask, limit),
+        Ok(None) if verdict.confirm == Confirm::Ask => (OrderState::Ask, verdict.reason.clone()),
+        Ok(None) => (OrderState::Ready, verdict.reason.clone()),
+    };
+    Order {
+        order_key: order_key(&verdict.rule, photo.hash, wished.provider, wished.product),
+        rule: verdict.rule.clone(),
+        revision: verdict.revision.clone(),
+        photo: photo.hash,
+        collection: photo.collection.clone(),
+        relative: photo.relative.clone(),
+        provider: wished.provider.to_owned(),
+        purpose: wished.purpose,
+        product: wished.product.map(str::to_owned),
+        copies: wished.copies,
+        price_minor,
+        currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
+        state,
+        reason,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Whether the consent covers a wish: `Err` never, `Ok(Some)` only if the owner says so now.
+fn covered(
+    wished: &Wished<'_>,
+    terms: Option<&Terms>,
+    price_minor: i64,
+    usage: Usage,
+    now: Timestamp,
+) -> Result<Option<String>, String> {
+    let provider = wished.provider;
+    let terms = terms.ok_or_else(|| {
+        format!("no consent for provider `{provider}`: see `signet consent allow`")
+    })?;
+    if terms.valid_until.is_some_and(|end| end <= now) {
+        return Err(format!("the consent for provider `{provider}` has ended"));
+    }
+    if !terms.purposes.contains(&wished.purpose) {
+        return Err(format!("provider `{provider}` may not get photos to {}", wished.purpose));
+    }
+    if let Some(product) = wished.product
+        && !terms.products.contains_key(product)
+    {
+        return Err(format!("provider `{provider}` does not offer `{product}`"));
+    }
+    let limits = terms.limits;
+    if wished.copies > limits.copies_per_order {
+        return Ok(Some(format!(
+            "{} copies are more than the {} of one order",
+            wished.copies, limits.copies_per_order
+        )));
+    }
+    if usage.orders_count_day >= limits.orders_per_day {
+        return Ok(Some(format!("the limit of {} orders a day is reached", limits.orders_per_day)));
+    }
+    let spent = usage.spent_minor_month.saturating_add(price_minor);
+    if price_minor > 0 && spent > limits.spend_minor_per_month {
+        return Ok(Some(format!(
+            "with it this month's orders would cost {} {}, the limit is {}",
+            decimal(spent),
+            terms.currency,
+            decimal(limits.spend_minor_per_month)
+        )));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::money::Currency;
+    use crate::orders::terms::{Fees, Limits};
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    fn terms() -> Terms {
+        Terms {
+            orders_url: "http://127.0.0.1:1/".into(),
+            key: String::new(),
+            purposes: [Purpose::Print].into(),
+            currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
+            products: [("print-10x15".to_owned(), 29)].into(),
+            fees: Fees { original_minor: 25, preview_minor: 0 },
+            service_percent: 20,
+            service: "signet".into(),
+            limits: Limits {
+                orders_per_day: 2,
+                copies_per_order: 3,
+                spend_minor_per_month: 100,
+                grant_hours: 1,
+            },
+            valid_until: None,
+        }
+    }
+
+    fn wish(rule: &str, product: &str, copies: u32) -> Verdict {
+        Verdict {
+            rule: rule.into(),
+            revision: "0".repeat(12),
+            wish: Wish::Order { provider: "lab".into(), product: product.into(), copies },
+            confirm: Confirm::No,
+            reason: "an icon".into(),
+        }
+    }
+
+    fn states(verdicts: &[Verdict], change: impl Fn(&mut Terms)) -> Vec<OrderState> {
+        let mut terms = terms();
+        change(&mut terms);
+        let photo =
+            Photo { hash: ContentHash::of(b"p"), collection: "c".into(), relative: "p.jpg".into() };
+        plan(&photo, verdicts, &[("lab".to_owned(), terms)].into(), &|_| Usage::default(), NOW)
+            .into_iter()
+            .map(|order| order.state)
+            .collect()
+    }
+
+    #[test]
+    fn wish_within_the_consent_is_ready() {
+        assert_eq!(states(&[wish("a", "print-10x15", 2)], |_| ()), [OrderState::Ready]);
+    }
+
+    #[test]
+    fn one_forbid_stops_every_wish_on_the_photo() {
+        let forbid = Verdict { wish: Wish::Forbid, ..wish("no", "", 1) };
+        assert_eq!(states(&[wish("a", "print-10x15", 1), forbid], |_| ()), []);
+    }
+
+    #[test]
+    fn wish_outside_the_consent_is_refused() {
+        let one = [wish("a", "print-10x15", 1)];
+        assert_eq!(states(&[wish("a", "mug", 1)], |_| ()), [OrderState::Refused]);
+        assert_eq!(states(&one, |t| t.purposes.clear()), [OrderState::Refused]);
+        assert_eq!(states(&one, |t| t.valid_until = Some(NOW)), [OrderState::Refused]);
+        let elsewhere = Verdict {
+            wish: Wish::Order { provider: "x".into(), product: "mug".into(), copies: 1 },
+            ..wish("a", "", 1)
+        };
+        assert_eq!(states(&[elsewhere], |_| ()), [OrderState::Refused]);
+    }
+
+    #[test]
+    fn wish_over_a_limit_asks() {
+        assert_eq!(states(&[wish("a", "print-10x15", 4)], |_| ()), [OrderState::Ask]);
+        let two = [wish("a", "print-10x15", 2), wish("b", "print-10x15", 2)];
+        assert_eq!(states(&two, |_| ()), [OrderState::Ready, OrderState::Ask], "58 + 58 > 100");
+        let three = [
+            wish("a", "print-10x15", 1),
+            wish("b", "print-10x15", 1),
+            wish("c", "print-10x15", 1),
+        ];
+        let (ready, ask) = (OrderState::Ready, OrderState::Ask);
+        assert_eq!(states(&three, |_| ()), [ready, ready, ask], "two a day");
+    }
+
+    #[test]
+    fn same_wish_twice_is_one_order() {
+        let twice = [wish("a", "print-10x15", 1), wish("a", "print-10x15", 2)];
+        assert_eq!(states(&twice, |_| ()).len(), 1);
+    }
+}

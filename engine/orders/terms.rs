@@ -1,0 +1,70 @@
+//! What the owner agreed with one provider, in plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::money::Currency;
+use crate::store::Purpose;
+
+/// The owner's standing agreement with one provider. Part of the signed consent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// Where orders are posted to.
+    pub orders_url: String,
+    /// The provider's Ed25519 public key, base64url; only its holder can use a grant.
+    pub key: String,
+    /// What the provider may get photos for.
+    pub purposes: BTreeSet<Purpose>,
+    /// Currency of prices, fees and limits.
+    pub currency: Currency,
+    /// Products and the price of one copy in minor units.
+    pub products: BTreeMap<String, i64>,
+    /// What the provider pays for an access.
+    pub fees: Fees,
+    /// Part of each fee that the service keeps, 0 to 100.
+    pub service_percent: u8,
+    /// Name of the service's account.
+    pub service: String,
+    /// What goes beyond them waits for the owner.
+    pub limits: Limits,
+    /// The agreement ends by itself then.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// What a provider pays for one access, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fees {
+    /// For an original.
+    pub original_minor: i64,
+    /// For a preview.
+    pub preview_minor: i64,
+}
+
+/// What goes beyond a limit waits for `signet orders approve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Orders that may go out in a day (UTC).
+    pub orders_per_day: u32,
+    /// Copies of one photo in one order.
+    pub copies_per_order: u32,
+    /// Prices of all orders in a month (UTC), minor units.
+    pub spend_minor_per_month: i64,
+    /// How long a grant holds.
+    pub grant_hours: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            orders_per_day: 50,
+            copies_per_order: 10,
+            spend_minor_per_month: 5000,
+            grant_hours: 14 * 24,
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Cases: photos in a few words and what the rules beside them should say.
+//!
+//! In:  a rule set and its `NAME.cases.toml`. Out: for each case what was expected and
+//! what was given, and the rules that no case ever made speak.
+//!
+//! ```toml
+//! [[case]]
+//! name = "two prints of a marked photo"
+//! icons = ["print-10x15", "copies-2?"]     # ? after a name: seen, but not surely (tier ask)
+//! expect = ["ask: order 2 print-10x15 from lab"]
+//! ```
+//!
+//! An icon may also be `{ name, tier, score, size, x, y }`. A photo may have `collection`,
+//! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`. `fails`
+//! names the rules that are meant to be skipped. The order of what is expected is free.
+//!
+//! Knows no disk: the command reads the files.
+
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::facts::{Facts, IconFact, PathFact, TimeFact};
+use super::read::{Known, copies_within, is_word};
+use super::set::RuleSet;
+use super::source::{RuleFile, RuleMistake, Source, hint};
+use crate::detection::Tier;
+
+/// How one case went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CaseReport {
+    /// What the case calls itself.
+    pub name: String,
+    /// Line it starts on, from 1.
+    pub line: usize,
+    /// Whether the rules said what was expected and nothing else.
+    pub passed: bool,
+    /// Verdicts expected, in words, sorted.
+    pub expected: Vec<String>,
+    /// Verdicts given, in words, sorted.
+    pub given: Vec<String>,
+    /// Rules that were skipped although the case does not say so, and why; or that were
+    /// not, although it does.
+    pub failures: Vec<String>,
+}
+
+/// How all cases of a file went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CasesReport {
+    /// Every case, in the order of the file.
+    pub cases: Vec<CaseReport>,
+    /// Rules that gave no verdict in any case.
+    pub untested: Vec<String>,
+}
+
+impl CasesReport {
+    /// Whether every case went as expected.
+    pub fn passed(&self) -> bool {
+        self.cases.iter().all(|case| case.passed)
+    }
+}
+
+/// Runs the cases of a file.
+///
+/// # Errors
+/// Every mistake in the file, with its place; no case is run then.
+pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport, Vec<RuleMistake>> {
+    let source = Source::new(file).map_err(|mistake| vec![mistake])?;
+    let mut reader = Reader { source, set, known, mistakes: Vec::new() };
+    let cases = reader.cases();
+    if !reader.mistakes.is_empty() {
+        reader.mistakes.sort();
+        return Err(reader.mistakes);
+    }
+    let mut spoke: Vec<String> = Vec::new();
+    let cases = cases
+        .into_iter()
+        .map(|Case { name, line, facts, mut expected, fails }| {
+            let judgement = set.judge(&facts);
+            spoke.extend(judgement.verdicts.iter().map(|verdict| verdict.rule.clone()));
+            let mut given: Vec<String> =
+                judgement.verdicts.iter().map(ToString::to_string).collect();
+            given.sort();
+            expected.sort();
+            let mut failures: Vec<String> = judgement
+                .failures
+                .iter()
+                .filter(|failure| !fails.contains(&failure.rule))
+                .map(ToString::to_string)
+                .collect();
+            let went_on = |rule: &&String| judgement.failures.iter().all(|f| f.rule != **rule);
+            failures.extend(
+                fails.iter().filter(went_on).map(|rule| format!("the rule `{rule}` did not fail")),
+            );
+            let passed = given == expected && failures.is_empty();
+            CaseReport { name, line, passed, expected, given, failures }
+        })
+        .collect();
+    let untested =
+        set.names().filter(|name| !spoke.iter().any(|rule| rule == name)).map(str::to_owned);
+    Ok(CasesReport { cases, untested: untested.collect() })
+}
+
+struct Case {
+    name: String,
+    line: usize,
+    facts: Facts,
+    expected: Vec<String>,
+    fails: Vec<String>,
+}
+
+const CASE_KEYS: [&str; 10] = [
+    "name",
+    "icons",
+    "collection",
+    "path",
+    "taken",
+    "width_px",
+    "height_px",
+    "bytes_count",
+    "expect",
+    "fails",
+];
+const ICON_KEYS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
+/// Scores of a short icon without and with `?`; any that fit their tier would do.
+const SCORE_ORDER: f64 = 0.95;
+const SCORE_ASK: f64 = 0.7;
+
+struct Reader<'a> {
+    source: Source<'a>,
+    set: &'a RuleSet,
+    known: &'a Known,
+    mistakes: Vec<RuleMistake>,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn mistake(&mut self, at: usize, message: impl Into<String>) {
+        self.mistakes.push(self.source.mistake(at, message));
+    }
+
+    fn cases(&mut self) -> Vec<Case> {
+        let (table, errors) = DeTable::parse_recoverable(self.source.text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            self.mistake(at, error.message().replace('\n', ", ").to_lowercase());
+        }
+        if !errors.is_empty() {
+            return Vec::new();
+        }
+        self.only(table.get_ref(), &["case"], "a case file");
+        let Some(list) = table.get_ref().get("case").and_then(|list| list.get_ref().as_array())
+        else {
+            self.mistake(0, "there is no `[[case]]`");
+            return Vec::new();
+        };
+        list.iter().filter_map(|value| self.case(value)).collect()
+    }
+
+    fn case(&mut self, value: &Value<'_>) -> Option<Case> {
+        let start = value.span().start;
+        let Some(table) = value.get_ref().as_table() else {
+            self.mistake(start, "write `[[case]]`, in double brackets");
+            return None;
+        };
+        self.only(table, &CASE_KEYS, "a case");
+        let name = match table.get("name") {
+            Some(value) => self.text(value, "name")?.to_owned(),
+            None => {
+                self.mistake(start, "here is missing `name`");
+                return None;
+            }
+        };
+        let mut icons = Vec::new();
+        for value in self.list(table, "icons") {
+            icons.extend(self.icon(value));
+        }
+        let path = match table.get("path") {
+            Some(value) => self.text(value, "path")?,
+            None => "photo.jpg",
+        };
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let collection = match table.get("collection") {
+            Some(value) => self.text(value, "collection")?,
+            None => "photos",
+        };
+        let taken = match table.get("taken") {
+            Some(value) => Some(self.taken(value)?),
+            None => None,
+        };
+        let facts = Facts {
+            icons,
+            path: PathFact {
+                collection: collection.to_owned(),
+                folder: folder.to_owned(),
+                name: file.to_owned(),
+                extension: extension.to_lowercase(),
+            },
+            taken,
+            width_px: self.number(table, "width_px", 4_032)?,
+            height_px: self.number(table, "height_px", 3_024)?,
+            bytes_count: self.number(table, "bytes_count", 3_000_000)?,
+        };
+        if table.get("expect").is_none() {
+            self.mistake(start, "here is missing `expect`; `expect = []` where nothing happens");
+        }
+        let mut expected = Vec::new();
+        for value in self.list(table, "expect") {
+            expected.extend(self.verdict(value));
+        }
+        let mut fails = Vec::new();
+        for value in self.list(table, "fails") {
+            let Some(rule) = self.text(value, "fails") else {
+                continue;
+            };
+            if !self.set.names().any(|name| name == rule) {
+                let hint = hint(rule, self.set.names());
+                self.mistake(value.span().start, format!("there is no rule `{rule}`{hint}"));
+            }
+            fails.push(rule.to_owned());
+        }
+        let (line, _) = self.source.place(start);
+        Some(Case { name, line, facts, expected, fails })
+    }
+
+    fn icon(&mut self, value: &Value<'_>) -> Option<IconFact> {
+        let at = value.span().start;
+        let mut fact = IconFact {
+            name: String::new(),
+            tier: Tier::Order,
+            score: SCORE_ORDER,
+            size: 0.1,
+            x: 0.5,
+            y: 0.5,
+        };
+        if let Some(text) = value.get_ref().as_str() {
+            let (name, unsure) = match text.strip_suffix('?') {
+                Some(name) => (name, true),
+                None => (text, false),
+            };
+            name.clone_into(&mut fact.name);
+            if unsure {
+                (fact.tier, fact.score) = (Tier::Ask, SCORE_ASK);
+            }
+        } else if let Some(table) = value.get_ref().as_table() {
+            self.only(table, &ICON_KEYS, "an icon");
+            let name = table.get("name").and_then(|name| name.get_ref().as_str());
+            name.unwrap_or_default().clone_into(&mut fact.name);
+            match table.get("tier").map(|tier| (tier.span().start, tier.get_ref().as_str())) {
+                None | Some((_, Some("order"))) => {}
+                Some((_, Some("ask"))) => (fact.tier, fact.score) = (Tier::Ask, SCORE_ASK),
+                Some((at, _)) => self.mistake(at, "`tier` is \"order\" or \"ask\""),
+            }
+            let shares = [
+                ("score", &mut fact.score),
+                ("size", &mut fact.size),
+                ("x", &mut fact.x),
+                ("y", &mut fact.y),
+            ];
+            for (key, share) in shares {
+                let Some(value) = table.get(key) else {
+                    continue;
+                };
+                match read_share(value.get_ref()) {
+                    Some(number) => *share = number,
+                    None => {
+                        let message = format!("`{key}` is a number from 0.0 to 1.0");
+                        self.mistakes.push(self.source.mistake(value.span().start, message));
+                    }
+                }
+            }
+        } else {
+            self.mistake(at, "an icon is its name in quotes, or `{ name, tier, … }`");
+            return None;
+        }
+        if !self.known.icons.contains(&fact.name) {
+            let hint = hint(&fact.name, self.known.icons.iter().map(String::as_str));
+            self.mistake(at, format!("there is no icon `{}`{hint}", fact.name));
+        }
+        Some(fact)
+    }
+
+    fn taken(&mut self, value: &Value<'_>) -> Option<TimeFact> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(moment) => moment.to_string(),
+            other => other.as_str().unwrap_or_default().to_owned(),
+        };
+        let taken = TimeFact::parse(&text);
+        if taken.is_none() {
+            self.mistake(value.span().start, "`taken` is a time such as 2026-07-01T10:00:00");
+        }
+        taken
+    }
+
+    /// One line of `expect`, in the words that a verdict prints.
+    fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
+        let text = self.text(value, "expect")?;
+        let wish = text.strip_prefix("ask: ").unwrap_or(text);
+        let words: Vec<&str> = wish.split(' ').collect();
+        let fine = match words.as_slice() {
+            ["order", copies, product, "from", provider] => {
+                copies.parse().is_ok_and(|number| copies_within(number).is_some())
+                    && is_word(product)
+                    && is_word(provider)
+            }
+            ["share", "with", provider] => is_word(provider),
+            ["forbid"] => wish == text,
+            _ => false,
+        };
+        if !fine {
+            let message = "write `order 2 print-10x15 from lab`, `share with lab` or `forbid`; \
+                           `ask: ` goes before the first two";
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn list<'v>(&mut self, table: &'v DeTable<'v>, key: &str) -> Vec<&'v Value<'v>> {
+        let Some(value) = table.get(key) else {
+            return Vec::new();
+        };
+        let Some(list) = value.get_ref().as_array() else {
+            self.mistake(value.span().start, format!("`{key}` is a list in square brackets"));
+            return Vec::new();
+        };
+        list.iter().collect()
+    }
+
+    fn number<N: TryFrom<i64>>(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        otherwise: N,
+    ) -> Option<N> {
+        let Some(value) = table.get(key) else {
+            return Some(otherwise);
+        };
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok())
+            .and_then(|number| N::try_from(number).ok());
+        if number.is_none() {
+            self.mistake(value.span().start, format!("`{key}` is a whole number"));
+        }
+        number
+    }
+
+    fn text<'v>(&mut self, value: &'v Value<'_>, key: &str) -> Option<&'v str> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.mistake(value.span().start, format!("`{key}` is text in quotes"));
+        }
+        text
+    }
+
+    fn only(&mut self, table: &DeTable<'_>, keys: &[&str], place: &str) {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if !keys.contains(&name) {
+                let message =
+                    format!("{place} has no `{name}`{}", hint(name, keys.iter().copied()));
+                self.mistake(key.span().start, message);
+            }
+        }
+    }
+}
+
+/// A share of something, `0.0..=1.0`; not a number is none.
+fn read_share(value: &DeValue<'_>) -> Option<f64> {
+    let text = match value {
+        DeValue::Float(number) => number.as_str(),
+        DeValue::Integer(number) => number.as_str(),
+        _ => return None,
+    };
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+}
+
+#[cfg(test)]
+#[path = "cases/tests.rs"]
+mod tests;

@@ -1,0 +1,110 @@
+use super::*;
+
+fn set_of(rules: &str) -> RuleSet {
+    let file = RuleFile { name: "a.toml".to_owned(), bytes: rules.as_bytes().to_vec() };
+    RuleSet::load(&[file], &known()).expect("rules without mistakes")
+}
+
+fn known() -> Known {
+    Known { icons: vec!["canvas".to_owned(), "share".to_owned()], ..Known::default() }
+}
+
+fn run_text(rules: &str, cases: &str) -> Result<CasesReport, Vec<String>> {
+    let file = RuleFile { name: "a.cases.toml".to_owned(), bytes: cases.as_bytes().to_vec() };
+    run(&file, &set_of(rules), &known())
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+const RULES: &str = "
+[[rule]]
+name = 'july'
+when = 'taken.month == 7 && path.folder == \"a/b\" && icons[0].x < 0.6'
+share = { provider = 'lab' }
+
+[[rule]]
+name = 'canvas'
+when = 'seen(\"canvas\")'
+order = { product = 'canvas', provider = 'lab', copies = 2 }
+ask_when = '!has(\"canvas\")'
+
+[[rule]]
+name = 'tiny'
+when = 'width_px < 10'
+forbid = true
+";
+
+#[test]
+fn case_passes_only_when_everything_expected_and_nothing_else_is_given() {
+    let report = run_text(
+        RULES,
+        "
+[[case]]
+name = 'fits'
+taken = 2026-07-01T10:00:00
+path = 'a/b/c.JPG'
+icons = ['canvas?', { name = 'share', x = 0.1 }]
+expect = ['share with lab', 'ask: order 2 canvas from lab']
+
+[[case]]
+name = 'too little expected'
+taken = '2026-08-01T10:00:00'
+icons = ['canvas']
+expect = []
+
+[[case]]
+name = 'skipped unexpectedly'
+path = 'a/b/c.jpg'
+icons = ['canvas']
+expect = ['order 2 canvas from lab']
+
+[[case]]
+name = 'skipped as expected'
+path = 'a/b/c.jpg'
+icons = ['share']
+expect = []
+fails = ['july']
+",
+    )
+    .expect("readable cases");
+    let passed: Vec<bool> = report.cases.iter().map(|case| case.passed).collect();
+    assert_eq!(passed, [true, false, false, true]);
+    assert_eq!(report.cases[1].given, ["order 2 canvas from lab"]);
+    assert_eq!(report.cases[1].line, 9);
+    assert!(report.cases[2].failures[0].contains("`july` was skipped"));
+    assert_eq!(report.untested, ["tiny"]);
+    assert!(!report.passed());
+}
+
+#[test]
+fn mistakes_in_cases_are_told_with_their_places() {
+    let mistakes = run_text(
+        RULES,
+        "
+[[case]]
+name = 'x'
+icon = ['canvas']
+icons = ['canvsa', { name = 'share', x = 2 }]
+expect = ['order canvas', 'ask: forbid']
+fails = ['jule']
+taken = 'yesterday'
+",
+    )
+    .expect_err("mistakes");
+    assert_eq!(
+        mistakes,
+        [
+            "a.cases.toml:4:1: a case has no `icon`: did you mean `icons`?",
+            "a.cases.toml:5:10: there is no icon `canvsa`: did you mean `canvas`?",
+            "a.cases.toml:5:42: `x` is a number from 0.0 to 1.0",
+            "a.cases.toml:8:9: `taken` is a time such as 2026-07-01T10:00:00",
+        ]
+    );
+    let mistakes = run_text(
+        RULES,
+        "[[case]]\nname = 'x'\nexpect = ['order canvas', 'ask: forbid']\nfails = ['jule']\n",
+    )
+    .expect_err("mistakes");
+    assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+    assert!(mistakes[2].ends_with("there is no rule `jule`: did you mean `july`?"));
+    assert!(run_text(RULES, "").is_err());
+}

@@ -1,0 +1,241 @@
+//! The only door to CEL: compiles conditions and answers them for a photo.
+//!
+//! In:  the text of a condition and the names in force; later a photo's facts.
+//! Out: a [`Condition`], or every mistake with the character it stands at; later true or
+//! false, a whole number, or why there is no answer.
+//!
+//! The standard environment is built once per process (34 µs each time otherwise). A
+//! condition is bounded before it runs: [`TEXT_CHARS_MAX`], [`NODES_MAX`], [`DEPTH_MAX`],
+//! [`LOOPS_DEPTH_MAX`]; and while it runs: [`STEPS_MAX`] turns of all its loops. The crate
+//! has panics of its own in rare corners, so parsing and answering run behind a catch.
+//!
+//! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for.
+//! Knows no TOML and no verdicts.
+
+mod check;
+mod scope;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::IdedExpr;
+use cel::common::types::{CelBool, CelInt};
+use cel::{Context, Env, ExecutionError, ParseErrors, Value};
+
+pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
+pub use scope::{PhotoScope, STEPS_MAX};
+
+use check::Checker;
+
+/// Longest condition, in characters.
+pub const TEXT_CHARS_MAX: usize = 2_000;
+
+/// The standard functions and operators; macros are expanded by `check.rs`.
+static ENVIRONMENT: LazyLock<Arc<Env>> =
+    LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
+
+/// Something wrong inside a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExprMistake {
+    /// Characters of the condition before the place.
+    pub(crate) chars_before: usize,
+    pub(crate) message: String,
+}
+
+/// What a condition or a part of it gives, as far as can be told without a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Any,
+    Truth,
+    Whole,
+    Number,
+    Text,
+    List,
+    Icons,
+    Icon,
+    Path,
+    Taken,
+}
+
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Any => "something",
+            Self::Truth => "true or false",
+            Self::Whole => "a whole number",
+            Self::Number => "a number",
+            Self::Text => "text",
+            Self::List => "a list",
+            Self::Icons => "a list of icons",
+            Self::Icon => "an icon",
+            Self::Path => "a path",
+            Self::Taken => "a time",
+        }
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Whole | Self::Number)
+    }
+}
+
+/// Names that a condition may use beside the facts.
+pub(crate) struct Names<'n> {
+    /// Icons of the set in force.
+    pub(crate) icons: &'n [String],
+    /// What `[define]` of this file has named so far.
+    pub(crate) defined: BTreeMap<String, Defined>,
+}
+
+/// A named part of conditions, checked and ready to be put in.
+#[derive(Debug, Clone)]
+pub(crate) struct Defined {
+    tree: IdedExpr,
+    kind: Kind,
+    size: check::Size,
+}
+
+/// A condition that can be answered for any photo, from any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    tree: IdedExpr,
+}
+
+/// Whether a definition may have this name: a word of its own that hides no fact or function.
+pub(crate) fn may_define(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !check::is_taken(name)
+}
+
+/// Compiles a part that other conditions of the file may use by name.
+pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprMistake>> {
+    if text.chars().count() > TEXT_CHARS_MAX {
+        let message = format!("longer than {TEXT_CHARS_MAX} characters");
+        return Err(vec![ExprMistake { chars_before: 0, message }]);
+    }
+    let parsed = catch_unwind(AssertUnwindSafe(|| ENVIRONMENT.compile(text)));
+    let program = match parsed {
+        Ok(Ok(program)) => program,
+        Ok(Err(errors)) => return Err(vec![syntax_mistake(text, &errors)]),
+        Err(_panic) => {
+            let message = "this cannot be read as a condition".to_owned();
+            return Err(vec![ExprMistake { chars_before: 0, message }]);
+        }
+    };
+    let mut tree = program.expression().clone();
+    let mut checker = Checker::new(names, program.source_info());
+    let kind = checker.walk(&mut tree, 0);
+    let Checker { mut mistakes, size, .. } = checker;
+    if size.nodes_count > NODES_MAX {
+        let message = format!("has {} parts, the limit is {NODES_MAX}", size.nodes_count);
+        mistakes.push(ExprMistake { chars_before: 0, message });
+    }
+    if mistakes.is_empty() { Ok(Defined { tree, kind, size }) } else { Err(mistakes) }
+}
+
+/// Compiles a condition that has to give `wanted`.
+pub(crate) fn compile(
+    text: &str,
+    wanted: Kind,
+    names: &Names<'_>,
+) -> Result<Condition, Vec<ExprMistake>> {
+    let Defined { tree, kind, .. } = define(text, names)?;
+    if kind != wanted && kind != Kind::Any {
+        let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
+        return Err(vec![ExprMistake { chars_before: 0, message }]);
+    }
+    Ok(Condition { tree })
+}
+
+impl Condition {
+    /// Whether it is true of the photo, or why that cannot be said.
+    pub(crate) fn truth(&self, photo: &PhotoScope<'_>) -> Result<bool, String> {
+        self.answer(photo, "true or false", |value| {
+            value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
+        })
+    }
+
+    /// The whole number it gives for the photo, or why there is none.
+    pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
+        self.answer(photo, "a whole number", |value| {
+            value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
+        })
+    }
+
+    fn answer<T>(
+        &self,
+        photo: &PhotoScope<'_>,
+        wanted: &str,
+        read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+    ) -> Result<T, String> {
+        photo.restart();
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+            context.set_variable_resolver(photo);
+            match Value::resolve_val(&self.tree, &context) {
+                Ok(value) => read(&*value)
+                    .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
+                Err(error) => Err(failure_words(&error)),
+            }
+        }));
+        answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
+    }
+}
+
+/// Words for the first syntax error; what follows it is mostly its echo.
+fn syntax_mistake(text: &str, errors: &ParseErrors) -> ExprMistake {
+    let Some(error) = errors.errors.first() else {
+        let message = "this cannot be read as a condition".to_owned();
+        return ExprMistake { chars_before: 0, message };
+    };
+    let (line, column) = error.pos;
+    let line_index = usize::try_from(line - 1).unwrap_or(0);
+    let before: usize =
+        text.split_inclusive('\n').take(line_index).map(|line| line.chars().count()).sum();
+    let chars_before = before + usize::try_from(column - 1).unwrap_or(0);
+    let quoted = error.msg.split('\'').nth(1).unwrap_or_default();
+    let message = if quoted == "<EOF>" {
+        "the condition ends too early".to_owned()
+    } else if error.msg.contains(": missing '") {
+        format!("`{quoted}` is missing here")
+    } else if error.msg.contains("token recognition error") {
+        let rest = error.msg.rsplit("at: ").next().unwrap_or_default();
+        format!("`{}` does not belong here", rest.trim_matches('\''))
+    } else if error.msg.contains("recursion") {
+        format!("nested deeper than {DEPTH_MAX} levels")
+    } else if quoted.is_empty() || quoted.len() > 60 {
+        "this cannot be read as a condition".to_owned()
+    } else {
+        format!("`{quoted}` is not expected here")
+    };
+    ExprMistake { chars_before, message }
+}
+
+/// Words for what went wrong while a condition was answered.
+fn failure_words(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::UndeclaredReference(name) if name.as_str() == "@tick" => {
+            format!("its loops take more than {STEPS_MAX} turns")
+        }
+        ExecutionError::NoSuchOverload(call) => {
+            let types: Vec<&str> = call.argument_types().iter().map(String::as_str).collect();
+            if types.first() == Some(&"null_type") {
+                return "the photo does not say when it was taken; write `taken != null && …`"
+                    .to_owned();
+            }
+            let sign = call.function().trim_matches('_');
+            format!("`{sign}` cannot be used on {}", types.join(" and "))
+        }
+        ExecutionError::UnsupportedBinaryOperator(name, ..) => {
+            format!("cannot {name} these two; for numbers write `double(…)` around the whole one")
+        }
+        ExecutionError::IndexOutOfBounds(_) => "the list is shorter than that".to_owned(),
+        other => other.to_string().replace('\n', " ").to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+#[path = "eval/tests.rs"]
+mod tests;

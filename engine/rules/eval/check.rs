@@ -1,0 +1,552 @@
+//! Checks a parsed condition against what rules may say, and makes it ready to run.
+//!
+//! In:  the syntax tree as its author wrote it (no macro expanded), the names in force.
+//! Out: the kind of value it gives, every mistake with its place, and the tree rewritten:
+//! `has("x")`, `seen("x")`, `count("x")` become names the photo's scope answers
+//! (`@has:x`), names from `[define]` are replaced by what they stand for, and `exists`,
+//! `all`, `exists_one`, `filter`, `map` become loops that count their steps.
+//!
+//! Loops follow the expansions of the CEL specification (macros), with one addition:
+//! each turn asks `@tick` first, which stops answering at a limit. The shapes matter: the
+//! interpreter knows `@result + [x]` and appends in place of copying the list each turn.
+//!
+//! Kinds are known where the author can be helped (`"a" < 1`, `when` giving a number) and
+//! `Any` elsewhere; then the evaluation decides.
+//!
+//! Knows no facts: a tree is checked once and run for many photos.
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SourceInfo,
+    operators as op,
+};
+
+use super::scope::{ICON_FIELDS, PATH_FIELDS, TAKEN_FIELDS};
+use super::{Defined, ExprMistake, Kind, Names};
+use crate::rules::source::hint;
+
+/// Parts (names, values, operators) that a condition may have, definitions filled in.
+pub const NODES_MAX: usize = 500;
+/// Parts inside parts; keeps the evaluation's stack small.
+pub const DEPTH_MAX: usize = 48;
+/// Loops inside loops.
+pub const LOOPS_DEPTH_MAX: usize = 2;
+
+const FACTS: [(&str, Kind); 6] = [
+    ("icons", Kind::Icons),
+    ("path", Kind::Path),
+    ("taken", Kind::Taken),
+    ("width_px", Kind::Whole),
+    ("height_px", Kind::Whole),
+    ("bytes_count", Kind::Whole),
+];
+const ICON_QUESTIONS: [&str; 3] = ["has", "seen", "count"];
+const FUNCTIONS: [&str; 9] =
+    ["has", "seen", "count", "size", "int", "double", "string", "bool", "matches"];
+const LOOPS: [&str; 5] = ["exists", "all", "exists_one", "filter", "map"];
+const METHODS: [&str; 10] = [
+    "exists",
+    "all",
+    "exists_one",
+    "filter",
+    "map",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+];
+const RESULT: &str = "@result";
+
+/// How large a tree has become, definitions filled in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Size {
+    pub(super) nodes_count: usize,
+    pub(super) depth: usize,
+    pub(super) loops_depth: usize,
+}
+
+/// Walks one tree; see the file's header.
+pub(super) struct Checker<'a> {
+    pub(super) names: &'a Names<'a>,
+    pub(super) places: &'a SourceInfo,
+    pub(super) mistakes: Vec<ExprMistake>,
+    pub(super) size: Size,
+    /// Names that loops around this place have bound, innermost last.
+    locals: Vec<(String, Kind)>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(names: &'a Names<'a>, places: &'a SourceInfo) -> Self {
+        Self { names, places, mistakes: Vec::new(), size: Size::default(), locals: Vec::new() }
+    }
+
+    fn mistake(&mut self, id: u64, message: impl Into<String>) {
+        // The parser counts bytes.
+        let at = self.places.offset_for(id).map_or(0, |(start, _)| start as usize);
+        let before = self.places.source.get(..at).unwrap_or_default();
+        let chars_before = before.chars().count();
+        self.mistakes.push(ExprMistake { chars_before, message: message.into() });
+    }
+
+    /// Checks and rewrites one part and what is inside it.
+    pub(super) fn walk(&mut self, part: &mut IdedExpr, depth: usize) -> Kind {
+        let id = part.id;
+        self.size.nodes_count += 1;
+        if !self.is_shallow(id, depth) {
+            return Kind::Any;
+        }
+        match &mut part.expr {
+            Expr::Literal(value) => match value {
+                LiteralValue::Boolean(_) => Kind::Truth,
+                LiteralValue::Int(_) | LiteralValue::UInt(_) => Kind::Whole,
+                LiteralValue::Double(_) => Kind::Number,
+                LiteralValue::String(_) => Kind::Text,
+                LiteralValue::Bytes(_) | LiteralValue::Null => Kind::Any,
+            },
+            Expr::Ident(name) => {
+                let name = std::mem::take(name);
+                self.name(part, name, depth)
+            }
+            Expr::Select(select) => {
+                let inside = self.walk(&mut select.operand, depth + 1);
+                let field = select.field.clone();
+                self.field(id, inside, &field)
+            }
+            Expr::Call(_) => self.call(part, depth),
+            Expr::List(list) => {
+                for element in &mut list.elements {
+                    self.walk(element, depth + 1);
+                }
+                Kind::List
+            }
+            Expr::Map(map) => {
+                for entry in &mut map.entries {
+                    if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                        self.walk(&mut entry.key, depth + 1);
+                        self.walk(&mut entry.value, depth + 1);
+                    }
+                }
+                Kind::Any
+            }
+            Expr::Struct(_) | Expr::Comprehension(_) => {
+                self.mistake(id, "messages are not available in rules");
+                Kind::Any
+            }
+            Expr::Unspecified => {
+                self.mistake(id, "something is missing here");
+                Kind::Any
+            }
+        }
+    }
+
+    fn is_shallow(&mut self, id: u64, depth: usize) -> bool {
+        self.size.depth = self.size.depth.max(depth);
+        if depth > DEPTH_MAX {
+            self.mistake(id, format!("nested deeper than {DEPTH_MAX} levels"));
+        }
+        depth <= DEPTH_MAX
+    }
+
+    fn loops_fit(&mut self, id: u64, loops_depth: usize) -> bool {
+        self.size.loops_depth = self.size.loops_depth.max(loops_depth);
+        if loops_depth > LOOPS_DEPTH_MAX {
+            self.mistake(id, format!("loops may be nested {LOOPS_DEPTH_MAX} deep, not deeper"));
+        }
+        loops_depth <= LOOPS_DEPTH_MAX
+    }
+
+    fn name(&mut self, part: &mut IdedExpr, name: String, depth: usize) -> Kind {
+        let id = part.id;
+        let local = self.locals.iter().rev().find(|(local, _)| *local == name);
+        if let Some((_, kind)) = local {
+            let kind = *kind;
+            part.expr = Expr::Ident(name);
+            return kind;
+        }
+        if let Some(Defined { tree, kind, size }) = self.names.defined.get(&name) {
+            self.size.nodes_count += size.nodes_count;
+            let fits = self.is_shallow(id, depth + size.depth)
+                && self.loops_fit(id, self.locals.len() + size.loops_depth);
+            // What was defined was checked where it stands.
+            if fits && self.size.nodes_count <= NODES_MAX {
+                part.expr = tree.expr.clone();
+            }
+            return *kind;
+        }
+        if let Some((_, kind)) = FACTS.iter().find(|(fact, _)| *fact == name) {
+            part.expr = Expr::Ident(name);
+            return *kind;
+        }
+        let locals: Vec<String> = self.locals.iter().map(|(local, _)| local.clone()).collect();
+        let known = FACTS
+            .iter()
+            .map(|(fact, _)| *fact)
+            .chain(self.names.defined.keys().map(String::as_str))
+            .chain(locals.iter().map(String::as_str));
+        let message = format!("`{name}` is not known here{}", hint(&name, known));
+        self.mistake(id, message);
+        Kind::Any
+    }
+
+    fn field(&mut self, id: u64, inside: Kind, field: &str) -> Kind {
+        let (what, fields): (_, &[&str]) = match inside {
+            Kind::Icon => ("an icon", &ICON_FIELDS),
+            Kind::Path => ("`path`", &PATH_FIELDS),
+            Kind::Taken => ("`taken`", &TAKEN_FIELDS),
+            Kind::Any => return Kind::Any,
+            Kind::Icons => {
+                let message = format!(
+                    "`icons` is a list and has no `{field}`; look at each with \
+                     `icons.exists(icon, icon.{field} …)`"
+                );
+                self.mistake(id, message);
+                return Kind::Any;
+            }
+            Kind::Truth | Kind::Whole | Kind::Number | Kind::Text | Kind::List => {
+                self.mistake(id, format!("{} has no `{field}`", inside.words()));
+                return Kind::Any;
+            }
+        };
+        if !fields.contains(&field) {
+            let message = format!("{what} has no `{field}`{}", hint(field, fields.iter().copied()));
+            self.mistake(id, message);
+            return Kind::Any;
+        }
+        match (inside, field) {
+            (Kind::Icon, "name" | "tier") | (Kind::Path, _) | (Kind::Taken, "text") => Kind::Text,
+            (Kind::Icon, _) => Kind::Number,
+            _ => Kind::Whole,
+        }
+    }
+
+    fn call(&mut self, part: &mut IdedExpr, depth: usize) -> Kind {
+        let id = part.id;
+        let Expr::Call(call) = &mut part.expr else {
+            return Kind::Any;
+        };
+        let name = call.func_name.clone();
+        if let Some(target) = &mut call.target {
+            if !METHODS.contains(&name.as_str()) {
+                let message = if ICON_QUESTIONS.contains(&name.as_str()) {
+                    format!("write `{name}(\"…\")` alone, not after a dot")
+                } else {
+                    format!("`.{name}()` is not known{}", hint(&name, METHODS))
+                };
+                self.mistake(id, message);
+                return Kind::Any;
+            }
+            let inside = self.walk(target, depth + 1);
+            if LOOPS.contains(&name.as_str()) {
+                return self.turn_into_loop(part, inside, depth);
+            }
+            let kinds: Vec<Kind> =
+                call.args.iter_mut().map(|arg| self.walk(arg, depth + 1)).collect();
+            let args_wanted = usize::from(name != "size");
+            if kinds.len() != args_wanted {
+                let message = format!("`.{name}()` takes {args_wanted} value(s) in its brackets");
+                self.mistake(id, message);
+            }
+            if name == "size" {
+                return Kind::Whole;
+            }
+            for kind in std::iter::once(inside).chain(kinds) {
+                if !matches!(kind, Kind::Text | Kind::Any) {
+                    let message = format!("`.{name}()` is for text, this is {}", kind.words());
+                    self.mistake(id, message);
+                }
+            }
+            return Kind::Truth;
+        }
+        if ICON_QUESTIONS.contains(&name.as_str()) {
+            return self.icon_question(part, &name);
+        }
+        let kinds: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg, depth + 1)).collect();
+        if is_operator(&name) {
+            return self.operator(id, &name, &kinds);
+        }
+        if !FUNCTIONS.contains(&name.as_str()) {
+            let message = if LOOPS.contains(&name.as_str()) {
+                format!("`{name}` belongs after a list: `icons.{name}(icon, …)`")
+            } else {
+                format!("the function `{name}` is not known{}", hint(&name, FUNCTIONS))
+            };
+            self.mistake(id, message);
+            return Kind::Any;
+        }
+        let args_wanted = if name == "matches" { 2 } else { 1 };
+        if kinds.len() != args_wanted {
+            self.mistake(id, format!("`{name}()` takes {args_wanted} value(s) in its brackets"));
+        }
+        match name.as_str() {
+            "size" | "int" => Kind::Whole,
+            "double" => Kind::Number,
+            "string" => Kind::Text,
+            _ => Kind::Truth,
+        }
+    }
+
+    /// `has("canvas")` becomes the name `@has:canvas`.
+    fn icon_question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
+        let kind = if question == "count" { Kind::Whole } else { Kind::Truth };
+        let id = part.id;
+        let Expr::Call(call) = &part.expr else {
+            return kind;
+        };
+        let icon = match call.args.as_slice() {
+            [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(icon)) }] => {
+                Some((*id, icon.inner().to_owned()))
+            }
+            _ => None,
+        };
+        let Some((icon_id, icon)) = icon else {
+            let message =
+                format!("`{question}()` takes the name of one icon in quotes: `{question}(\"…\")`");
+            self.mistake(id, message);
+            return kind;
+        };
+        if !self.names.icons.contains(&icon) {
+            let known = self.names.icons.iter().map(String::as_str);
+            let message = format!("there is no icon `{icon}`{}", hint(&icon, known));
+            self.mistake(icon_id, message);
+            return kind;
+        }
+        part.expr = Expr::Ident(format!("@{question}:{icon}"));
+        kind
+    }
+
+    fn operator(&mut self, id: u64, name: &str, kinds: &[Kind]) -> Kind {
+        let sign = name.trim_matches('_');
+        let truths = |kinds: &[Kind]| {
+            kinds.iter().find(|kind| !matches!(kind, Kind::Truth | Kind::Any)).copied()
+        };
+        match (name, kinds) {
+            (op::LOGICAL_AND | op::LOGICAL_OR | op::LOGICAL_NOT, kinds) => {
+                if let Some(kind) = truths(kinds) {
+                    let message =
+                        format!("`{sign}` joins true and false, this is {}", kind.words());
+                    self.mistake(id, message);
+                }
+                Kind::Truth
+            }
+            (op::CONDITIONAL, [condition, yes, no]) => {
+                if let Some(kind) = truths(&[*condition]) {
+                    let message =
+                        format!("before `?` stands true or false, this is {}", kind.words());
+                    self.mistake(id, message);
+                }
+                if yes == no { *yes } else { Kind::Any }
+            }
+            (op::EQUALS | op::NOT_EQUALS, [left, right]) => {
+                self.comparable(id, sign, *left, *right);
+                Kind::Truth
+            }
+            (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) => {
+                self.comparable(id, sign, *left, *right);
+                for kind in [left, right] {
+                    if !kind.is_number() && !matches!(kind, Kind::Text | Kind::Any | Kind::Truth) {
+                        self.mistake(id, format!("`{sign}` cannot compare {}", kind.words()));
+                    }
+                }
+                Kind::Truth
+            }
+            (op::IN, [_, list]) => {
+                if !matches!(list, Kind::List | Kind::Icons | Kind::Any) {
+                    let message = format!(
+                        "after `in` stands a list like `[\"a\", \"b\"]`, this is {}",
+                        list.words()
+                    );
+                    self.mistake(id, message);
+                }
+                Kind::Truth
+            }
+            (op::ADD, [Kind::Text, Kind::Text]) => Kind::Text,
+            (op::ADD, [Kind::List | Kind::Icons, Kind::List | Kind::Icons]) => Kind::List,
+            (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [left, right]) => {
+                if *left == Kind::Any || *right == Kind::Any {
+                    return Kind::Any;
+                }
+                if !left.is_number() || !right.is_number() {
+                    let odd = if left.is_number() { right } else { left };
+                    self.mistake(id, format!("`{sign}` cannot be used on {}", odd.words()));
+                } else if left != right {
+                    let message = format!(
+                        "`{sign}` needs two whole numbers or two with a point; \
+                         write `double(…)` around the whole one"
+                    );
+                    self.mistake(id, message);
+                }
+                *left
+            }
+            (op::NEGATE, [kind]) => {
+                if !kind.is_number() && *kind != Kind::Any {
+                    self.mistake(id, format!("`-` cannot be used on {}", kind.words()));
+                }
+                *kind
+            }
+            (op::INDEX, [list, _]) => match list {
+                Kind::Icons => Kind::Icon,
+                _ => Kind::Any,
+            },
+            _ => {
+                self.mistake(id, format!("`{sign}` is not available in rules"));
+                Kind::Any
+            }
+        }
+    }
+
+    fn comparable(&mut self, id: u64, sign: &str, left: Kind, right: Kind) {
+        let same = left == right
+            || left == Kind::Any
+            || right == Kind::Any
+            || (left.is_number() && right.is_number())
+            || matches!((left, right), (Kind::Icons, Kind::List) | (Kind::List, Kind::Icons));
+        if !same {
+            let (left, right) = (left.words(), right.words());
+            self.mistake(id, format!("`{sign}` compares {left} with {right}, which never match"));
+        }
+    }
+
+    /// `icons.exists(icon, …)` and its kin become loops.
+    fn turn_into_loop(&mut self, part: &mut IdedExpr, inside: Kind, depth: usize) -> Kind {
+        let id = part.id;
+        let Expr::Call(call) = &mut part.expr else {
+            return Kind::Any;
+        };
+        let name = call.func_name.clone();
+        let Some(target) = call.target.take() else {
+            return Kind::Any;
+        };
+        if !matches!(inside, Kind::Icons | Kind::List | Kind::Any) {
+            self.mistake(id, format!("`.{name}()` is for lists, this is {}", inside.words()));
+            return Kind::Any;
+        }
+        let [variable, body] = call.args.as_mut_slice() else {
+            let message =
+                format!("write `.{name}(icon, …)`: a name for each, then what to ask of it");
+            self.mistake(id, message);
+            return Kind::Any;
+        };
+        let Expr::Ident(variable) = &variable.expr else {
+            let id = variable.id;
+            self.mistake(id, "here stands a name of your choice, such as `icon`");
+            return Kind::Any;
+        };
+        let variable = variable.clone();
+        if !self.loops_fit(id, self.locals.len() + 1) {
+            return Kind::Any;
+        }
+        let element = if inside == Kind::Icons { Kind::Icon } else { Kind::Any };
+        self.locals.push((variable.clone(), element));
+        let body_kind = self.walk(body, depth + 1);
+        self.locals.pop();
+        if name != "map" && !matches!(body_kind, Kind::Truth | Kind::Any) {
+            let message = format!(
+                "`.{name}()` asks something true or false of each, this is {}",
+                body_kind.words()
+            );
+            self.mistake(body.id, message);
+        }
+        let body = std::mem::take(body);
+        let turn = |body| when(tick(), body, truth(false));
+        let (start, condition, step, result, kind) = match name.as_str() {
+            "exists" => (
+                truth(false),
+                turn(call_of(
+                    op::NOT_STRICTLY_FALSE,
+                    vec![call_of(op::LOGICAL_NOT, vec![ident(RESULT)])],
+                )),
+                call_of(op::LOGICAL_OR, vec![ident(RESULT), body]),
+                ident(RESULT),
+                Kind::Truth,
+            ),
+            "all" => (
+                truth(true),
+                turn(call_of(op::NOT_STRICTLY_FALSE, vec![ident(RESULT)])),
+                call_of(op::LOGICAL_AND, vec![ident(RESULT), body]),
+                ident(RESULT),
+                Kind::Truth,
+            ),
+            "exists_one" => (
+                whole(0),
+                tick(),
+                when(body, call_of(op::ADD, vec![ident(RESULT), whole(1)]), ident(RESULT)),
+                call_of(op::EQUALS, vec![ident(RESULT), whole(1)]),
+                Kind::Truth,
+            ),
+            "filter" => (
+                list(Vec::new()),
+                truth(true),
+                when(turn(body), append(ident(&variable)), ident(RESULT)),
+                ident(RESULT),
+                inside,
+            ),
+            _map => (
+                list(Vec::new()),
+                truth(true),
+                when(tick(), append(body), ident(RESULT)),
+                ident(RESULT),
+                Kind::List,
+            ),
+        };
+        part.expr = Expr::Comprehension(Box::new(ComprehensionExpr {
+            iter_range: *target,
+            iter_var: variable,
+            iter_var2: None,
+            accu_var: RESULT.to_owned(),
+            accu_init: start,
+            loop_cond: condition,
+            loop_step: step,
+            result,
+        }));
+        kind
+    }
+}
+
+/// Whether the parser's name of a call is an operator, such as `_&&_`.
+fn is_operator(name: &str) -> bool {
+    name.starts_with(['_', '!', '-', '@'])
+}
+
+fn bare(expr: Expr) -> IdedExpr {
+    IdedExpr { id: 0, expr }
+}
+
+fn call_of(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
+    bare(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+}
+
+fn when(condition: IdedExpr, yes: IdedExpr, no: IdedExpr) -> IdedExpr {
+    call_of(op::CONDITIONAL, vec![condition, yes, no])
+}
+
+fn append(element: IdedExpr) -> IdedExpr {
+    call_of(op::ADD, vec![ident(RESULT), list(vec![element])])
+}
+
+fn ident(name: &str) -> IdedExpr {
+    bare(Expr::Ident(name.to_owned()))
+}
+
+fn tick() -> IdedExpr {
+    ident("@tick")
+}
+
+fn truth(value: bool) -> IdedExpr {
+    bare(Expr::Literal(LiteralValue::Boolean(value.into())))
+}
+
+fn whole(value: i64) -> IdedExpr {
+    bare(Expr::Literal(LiteralValue::Int(value.into())))
+}
+
+fn list(elements: Vec<IdedExpr>) -> IdedExpr {
+    bare(Expr::List(ListExpr::new(elements)))
+}
+
+/// Whether a fact, a function or a word of CEL has this name already.
+pub(super) fn is_taken(name: &str) -> bool {
+    FACTS.iter().any(|(fact, _)| *fact == name)
+        || FUNCTIONS.contains(&name)
+        || METHODS.contains(&name)
+        || ["true", "false", "null", "in"].contains(&name)
+}

@@ -1,0 +1,355 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::detection::Tier;
+use crate::rules::facts::{Facts, IconFact, PathFact, TimeFact};
+
+fn icons() -> Vec<String> {
+    ["print-10x15", "canvas", "share", "copies-2"].map(str::to_owned).to_vec()
+}
+
+fn icon(name: &str, tier: Tier, score: f64, x: f64) -> IconFact {
+    IconFact { name: name.to_owned(), tier, score, size: 0.1, x, y: 0.5 }
+}
+
+fn photo(taken: Option<&str>) -> Facts {
+    Facts {
+        icons: vec![
+            icon("print-10x15", Tier::Order, 0.97, 0.25),
+            icon("copies-2", Tier::Ask, 0.7, 0.75),
+            icon("copies-2", Tier::Ask, 0.6, 0.85),
+        ],
+        path: PathFact {
+            collection: "family".to_owned(),
+            folder: "2026/Sommer".to_owned(),
+            name: "Möwe.JPG".to_owned(),
+            extension: "jpg".to_owned(),
+        },
+        taken: taken.and_then(TimeFact::parse),
+        width_px: 4_000,
+        height_px: 3_000,
+        bytes_count: 2_500_000,
+    }
+}
+
+fn compiled(text: &str, wanted: Kind) -> Result<Condition, Vec<ExprMistake>> {
+    let icons = icons();
+    compile(text, wanted, &Names { icons: &icons, defined: BTreeMap::new() })
+}
+
+#[track_caller]
+fn check(text: &str, expected: bool) {
+    let facts = photo(Some("2026-07-01T10:00:00"));
+    let condition = compiled(text, Kind::Truth).expect(text);
+    assert_eq!(condition.truth(&PhotoScope::new(&facts)), Ok(expected), "{text}");
+}
+
+/// A condition with one mistake: the text from where it stands, and its message.
+#[track_caller]
+fn check_mistake(text: &str, place: &str, message: &str) {
+    let mistakes = compiled(text, Kind::Truth).expect_err(text);
+    let at: Vec<(String, &str)> = mistakes
+        .iter()
+        .map(|m| (text.chars().skip(m.chars_before).collect(), m.message.as_str()))
+        .collect();
+    assert_eq!(at, [(place.to_owned(), message)], "{text}");
+}
+
+#[test]
+fn facts_answer_conditions() {
+    check(r#"has("print-10x15")"#, true);
+    check(r#"has("copies-2")"#, false);
+    check(r#"seen("copies-2") && !seen("canvas")"#, true);
+    check(r#"count("copies-2") == 2 && count("canvas") == 0"#, true);
+    check(r#"path.folder.startsWith("2026/") && path.name == "Möwe.JPG""#, true);
+    check(r#"path.collection in ["family", "work"]"#, true);
+    check(r#"path.name.matches("^M.*[.]JPG$") && path.extension.endsWith("g")"#, true);
+    check("taken != null && taken.month == 7 && taken.weekday == 3 && taken.hour < 12", true);
+    check("width_px > height_px && bytes_count / 1000000 == 2", true);
+    check("size(icons) == 3 && icons[0].name == \"print-10x15\"", true);
+}
+
+#[test]
+fn loops_answer_over_icons() {
+    check(r#"icons.exists(i, i.name == "copies-2" && i.x > 0.8)"#, true);
+    check(r#"icons.all(i, i.score > 0.65)"#, false);
+    check(r#"icons.exists_one(i, i.tier == "order")"#, true);
+    check(r#"size(icons.filter(i, i.tier == "ask")) == 2"#, true);
+    check(r#"icons.filter(i, i.x < 0.5).all(i, i.name == "print-10x15")"#, true);
+    check(r#""copies-2" in icons.map(i, i.name)"#, true);
+    check("icons.exists(a, icons.exists(b, a.name == b.name && a.x < b.x))", true);
+    check("[1, 2, 3].exists(n, n == width_px)", false);
+}
+
+#[test]
+fn whole_numbers_and_numbers_with_a_point_compare() {
+    check("width_px > 3999.5 && 4000.0 == width_px", true);
+    check("icons[0].score < 1 && icons[0].x * 2.0 <= 1", true);
+    check("double(width_px) / double(height_px) > 1.3", true);
+    check("count(\"copies-2\") >= 1.5", true);
+}
+
+#[test]
+fn unknown_names_are_told_with_the_nearest() {
+    check_mistake(
+        "widht_px > 3",
+        "widht_px > 3",
+        "`widht_px` is not known here: did you mean `width_px`?",
+    );
+    check_mistake(
+        r#"seen("share") || has("print-10x16")"#,
+        r#""print-10x16")"#,
+        "there is no icon `print-10x16`: did you mean `print-10x15`?",
+    );
+    check_mistake(
+        "icons.exists(i, i.scroe > 0.5)",
+        ".scroe > 0.5)",
+        "an icon has no `scroe`: did you mean `score`?",
+    );
+    check_mistake(
+        "path.foldr == \"x\"",
+        ".foldr == \"x\"",
+        "`path` has no `foldr`: did you mean `folder`?",
+    );
+    check_mistake(
+        "sen(\"share\")",
+        "(\"share\")",
+        "the function `sen` is not known: did you mean `seen`?",
+    );
+    check_mistake(
+        "icons.exist(i, true)",
+        "(i, true)",
+        "`.exist()` is not known: did you mean `exists`?",
+    );
+    check_mistake(
+        "has(canvas)",
+        "(canvas)",
+        "`has()` takes the name of one icon in quotes: `has(\"…\")`",
+    );
+}
+
+#[test]
+fn mistakes_behind_wide_characters_keep_their_place() {
+    check_mistake(
+        r#"path.name == "Möwe 🎈" || hight_px > 1"#,
+        "hight_px > 1",
+        "`hight_px` is not known here: did you mean `height_px`?",
+    );
+    check_mistake(r#"path.name == "ü🎈" && && true"#, "&& true", "`&&` is not expected here");
+}
+
+#[test]
+fn syntax_mistakes_are_placed_and_put_in_words() {
+    check_mistake("has(\"share\"", "", "`)` is missing here");
+    check_mistake("true &&", "", "the condition ends too early");
+    check_mistake("", "", "the condition ends too early");
+    check_mistake("true ||\n  || false", "|| false", "`||` is not expected here");
+    check_mistake("true; false", "; false", "`;` does not belong here");
+}
+
+#[test]
+fn kinds_that_cannot_fit_are_told() {
+    let whole = "this has to give true or false, it gives a whole number";
+    check_mistake("count(\"share\")", "count(\"share\")", whole);
+    check_mistake(
+        "width_px == \"wide\"",
+        "== \"wide\"",
+        "`==` compares a whole number with text, which never match",
+    );
+    check_mistake(
+        "count(\"share\") && true",
+        "&& true",
+        "`&&` joins true and false, this is a whole number",
+    );
+    check_mistake(
+        "width_px * 1.5 > 3.0",
+        "* 1.5 > 3.0",
+        "`*` needs two whole numbers or two with a point; write `double(…)` around the whole one",
+    );
+    check_mistake(
+        "icons.name == \"share\"",
+        ".name == \"share\"",
+        "`icons` is a list and has no `name`; look at each with `icons.exists(icon, icon.name …)`",
+    );
+}
+
+#[test]
+fn photo_without_a_time_fails_only_conditions_that_need_one() {
+    let facts = photo(None);
+    let scope = PhotoScope::new(&facts);
+    let july = compiled("taken.month == 7", Kind::Truth).expect("compiles");
+    let why = july.truth(&scope).expect_err("no time");
+    assert_eq!(why, "the photo does not say when it was taken; write `taken != null && …`");
+    let july = compiled("taken != null && taken.month == 7", Kind::Truth).expect("compiles");
+    assert_eq!(july.truth(&scope), Ok(false));
+}
+
+#[test]
+fn conditions_that_explode_are_refused_or_stopped() {
+    let deep = format!("{}true{}", "(".repeat(400), ")".repeat(400));
+    assert!(compiled(&deep, Kind::Truth).is_err());
+    let chain = format!("size({}) > 0", "path".to_owned() + &".name".repeat(300));
+    assert!(compiled(&chain, Kind::Truth).is_err());
+    let long = format!("true{}", " || true".repeat(400));
+    assert!(compiled(&long, Kind::Truth).is_err());
+    let nested = "icons.all(a, icons.all(b, icons.all(c, a.x + b.x > c.x)))";
+    check_mistake(nested, "(c, a.x + b.x > c.x)))", "loops may be nested 2 deep, not deeper");
+
+    let mut facts = photo(None);
+    facts.icons = vec![icon("share", Tier::Order, 0.9, 0.5); 2_000];
+    let squared = compiled("icons.all(a, icons.all(b, a.x == b.x))", Kind::Truth).expect("fits");
+    let filtered = compiled("size(icons.filter(a, icons.exists(b, b.x > a.x))) == 0", Kind::Truth)
+        .expect("fits");
+    let mapped = compiled("size(icons.map(a, icons.map(b, b.x))) == 1", Kind::Truth).expect("fits");
+    let scope = PhotoScope::new(&facts);
+    for condition in [squared, filtered, mapped] {
+        assert_eq!(condition.truth(&scope), Err("its loops take more than 10000 turns".to_owned()));
+    }
+    // The count starts anew with each condition.
+    let once = compiled("icons.all(a, a.x == 0.5)", Kind::Truth).expect("fits");
+    assert_eq!(once.truth(&scope), Ok(true));
+}
+
+#[test]
+fn longest_and_deepest_conditions_fit_a_small_stack() {
+    let texts = [
+        ["1"; 1_000].join("+"),
+        ["true"; 300].join("&&"),
+        format!("path{}", ".x".repeat(990)),
+        format!("{}1", "-".repeat(1_990)),
+        format!("{}true", "!".repeat(1_990)),
+        format!("{}true", "true?true:".repeat(190)),
+        format!("{}1{}", "[".repeat(990), "]".repeat(990)),
+        format!("{}1{}", "{1:".repeat(490), "}".repeat(490)),
+        format!("icons{}", "[0]".repeat(600)),
+        format!("icons{}", ".map(a,a)".repeat(200)),
+        format!("size({})", ["1"; DEPTH_MAX - 3].join("+")),
+    ];
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let thread = small.spawn(move || {
+        let facts = photo(None);
+        for text in texts {
+            if let Ok(condition) = compiled(&text, Kind::Any) {
+                let _either = condition.truth(&PhotoScope::new(&facts));
+            }
+        }
+    });
+    thread.expect("a thread").join().expect("no overflow and no panic");
+}
+
+#[test]
+fn definitions_cannot_be_stacked_beyond_the_limits() {
+    let icons = icons();
+    let mut names = Names { icons: &icons, defined: BTreeMap::new() };
+    let mut text = "width_px > 1".to_owned();
+    let mut refused = false;
+    for index in 0..20 {
+        match define(&text, &names) {
+            Ok(defined) => {
+                let name = format!("d{index}");
+                text = format!("({name} ? {name} : {name}) && {name}");
+                names.defined.insert(name, defined);
+            }
+            Err(mistakes) => {
+                assert!(mistakes.iter().any(|m| m.message.contains("parts")), "{mistakes:?}");
+                refused = true;
+                break;
+            }
+        }
+    }
+    assert!(refused);
+
+    let loops = define("icons.exists(a, icons.exists(b, a.x < b.x))", &names).expect("fits");
+    names.defined.insert("pairs".to_owned(), loops);
+    let mistakes = compile("icons.all(c, pairs)", Kind::Truth, &names).expect_err("three deep");
+    assert_eq!(mistakes[0].message, "loops may be nested 2 deep, not deeper");
+}
+
+#[test]
+fn definition_may_not_hide_what_means_something() {
+    for name in ["icons", "has", "exists", "true", "Copies", "", "a-b", "é"] {
+        assert!(!may_define(name), "{name}");
+    }
+    assert!(may_define("copies_2"));
+}
+
+/// Pieces of conditions, so that random texts get past the parser often.
+fn pieces() -> impl Strategy<Value = String> {
+    let words = [
+        "icons",
+        "path",
+        "taken",
+        "width_px",
+        "i",
+        "@tick",
+        "@result",
+        ".",
+        ".name",
+        ".exists(i,",
+        ".all(i,",
+        ".filter(i,",
+        ".map(i,",
+        "has(",
+        "count(",
+        "seen(",
+        "\"canvas\"",
+        "\"\"",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "?",
+        ":",
+        "==",
+        "!=",
+        "<",
+        "&&",
+        "||",
+        "!",
+        "-",
+        "+",
+        "*",
+        "/",
+        "%",
+        " in ",
+        "0",
+        "1",
+        "9223372036854775807",
+        "1.5",
+        "1u",
+        "null",
+        "true",
+        "size(",
+        "double(",
+        "int(",
+        "string(",
+        "matches(",
+        "b\"x\"",
+        "\n",
+        "é",
+        "🎈",
+        "'",
+        "\\",
+    ];
+    let piece = prop_oneof![
+        9 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_conditions_never_panic(text in pieces()) {
+        let facts = photo(Some("2026-07-01T10:00:00"));
+        if let Ok(condition) = compiled(&text, Kind::Any) {
+            let scope = PhotoScope::new(&facts);
+            let _either = (condition.truth(&scope), condition.whole(&scope));
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! Reads rule files: TOML in, rules or every mistake at once out.
+//!
+//! A file has `[file]` (title, description), `[define]` (names for parts of conditions) and
+//! any number of `[[rule]]`. The keys of a rule:
+//!
+//! | key | is |
+//! |---|---|
+//! | `name` | lower-case letters, digits and hyphens, unique over all files |
+//! | `when` | the condition |
+//! | `order` | `{ product, provider, copies }`; `copies` a number or a condition giving one, else 1 |
+//! | `share` | `{ provider }`: the preview, nothing made of it |
+//! | `forbid` | `true`: nothing leaves the computer for this photo |
+//! | `confirm` | `"no"` (as if left out) or `"ask"`: a person confirms first |
+//! | `ask_when` | a condition: when it is true a person confirms first |
+//! | `reason` | words for the owner |
+//!
+//! A rule has exactly one of `order`, `share` and `forbid`. Where TOML itself is broken, the
+//! parser recovers and reading goes on; only mistakes that are no echo of the break are told.
+//!
+//! Knows no photos and no disk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::eval::{self, Condition, ExprMistake, Kind, Names};
+use super::source::{RuleFile, RuleMistake, Source, hint};
+use super::verdict::Confirm;
+
+/// Most copies one order may ask for.
+pub const COPIES_MAX: u32 = 999;
+/// Most rules over all files.
+pub const RULES_MAX: usize = 1_000;
+/// Longest name of a rule, product or provider, in characters.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Longest reason, in characters.
+pub const REASON_CHARS_MAX: usize = 200;
+
+/// The names that rules may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Icons of the set in force.
+    pub icons: Vec<String>,
+    /// Products that can be ordered; `None` takes any.
+    pub products: Option<Vec<String>>,
+    /// Providers of the consent; `None` takes any.
+    pub providers: Option<Vec<String>>,
+}
+
+/// One rule, checked and ready.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    /// Line of its `name`, from 1.
+    pub(crate) line: usize,
+    pub(crate) when: Condition,
+    pub(crate) plan: Plan,
+    pub(crate) confirm: Confirm,
+    pub(crate) ask_when: Option<Condition>,
+    pub(crate) reason: String,
+}
+
+/// What a rule wants where its condition holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    Order { provider: String, product: String, copies: Copies },
+    Share { provider: String },
+    Forbid,
+}
+
+/// How many.
+#[derive(Debug, Clone)]
+pub(crate) enum Copies {
+    Fixed(u32),
+    Computed(Condition),
+}
+
+const FILE_KEYS: [&str; 3] = ["file", "define", "rule"];
+const ABOUT_KEYS: [&str; 2] = ["title", "description"];
+const RULE_KEYS: [&str; 8] =
+    ["name", "when", "order", "share", "forbid", "confirm", "ask_when", "reason"];
+const ORDER_KEYS: [&str; 3] = ["product", "provider", "copies"];
+const SHARE_KEYS: [&str; 1] = ["provider"];
+
+/// Reads all files; rules stay in the order of the files and of the lines.
+pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Vec<Rule>, Vec<RuleMistake>> {
+    let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+    let mut places = HashMap::new();
+    for file in files {
+        match Source::new(file) {
+            Ok(source) => {
+                let mut reader =
+                    Reader { source, known, mistakes: Vec::new(), places: &mut places };
+                rules.extend(reader.file());
+                mistakes.append(&mut reader.mistakes);
+            }
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if let (true, Some(rule)) = (rules.len() > RULES_MAX, rules.get(RULES_MAX)) {
+        mistakes.push(RuleMistake {
+            file: rule.file.clone(),
+            line: rule.line,
+            column: 1,
+            message: format!("these are {} rules, the limit is {RULES_MAX}", rules.len()),
+            excerpt: String::new(),
+        });
+    }
+    mistakes.sort();
+    mistakes.dedup();
+    if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+}
+
+struct Reader<'a> {
+    source: Source<'a>,
+    known: &'a Known,
+    mistakes: Vec<RuleMistake>,
+    /// Where each rule name was first used, over all files.
+    places: &'a mut HashMap<String, String>,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn mistake(&mut self, at: usize, message: impl Into<String>) {
+        self.mistakes.push(self.source.mistake(at, message));
+    }
+
+    fn file(&mut self) -> Vec<Rule> {
+        let (table, errors) = DeTable::parse_recoverable(self.source.text);
+        let mut rules = Vec::new();
+        self.contents(table.get_ref(), &mut rules);
+        if errors.is_empty() {
+            return rules;
+        }
+        let broken: Vec<RuleMistake> = errors
+            .iter()
+            .map(|error| {
+                let at = error.span().map_or(0, |span| span.start);
+                self.source.mistake(at, error.message().replace('\n', ", ").to_lowercase())
+            })
+            .collect();
+        // The recovered table may lack what the break swallowed: keep what stands on other
+        // lines and does not complain of something missing.
+        let lines: BTreeSet<usize> = broken.iter().map(|mistake| mistake.line).collect();
+        self.mistakes.retain(|mistake| {
+            !lines.contains(&mistake.line) && !mistake.message.starts_with(MISSING)
+        });
+        self.mistakes.extend(broken);
+        rules
+    }
+
+    fn contents(&mut self, table: &DeTable<'_>, rules: &mut Vec<Rule>) {
+        self.only(table, &FILE_KEYS, "a rule file");
+        if let Some(about) = table.get("file")
+            && let Some(about) = self.table(about, "[file]")
+        {
+            self.only(about, &ABOUT_KEYS, "`[file]`");
+            for key in ABOUT_KEYS {
+                if let Some(value) = about.get(key) {
+                    self.text(value, key);
+                }
+            }
+        }
+        let known = self.known;
+        let mut names = Names { icons: &known.icons, defined: BTreeMap::new() };
+        if let Some(define) = table.get("define")
+            && let Some(define) = self.table(define, "[define]")
+        {
+            self.define(define, &mut names);
+        }
+        let Some(value) = table.get("rule") else {
+            return;
+        };
+        let Some(list) = value.get_ref().as_array() else {
+            self.mistake(value.span().start, "write `[[rule]]`, in double brackets");
+            return;
+        };
+        for value in list.iter() {
+            let Some(table) = self.table(value, "[[rule]]") else {
+                continue;
+            };
+            let mistakes_count = self.mistakes.len();
+            let rule = self.rule(table, value.span(), &names);
+            if let (Some(rule), true) = (rule, self.mistakes.len() == mistakes_count) {
+                rules.push(rule);
+            }
+        }
+    }
+
+    fn define(&mut self, table: &DeTable<'_>, names: &mut Names<'_>) {
+        // A definition may use those above it, so they are taken as written, not by name.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            let name: &str = key.get_ref();
+            if !eval::may_define(name) {
+                let message = format!(
+                    "`{name}` cannot be defined: take lower-case letters, digits and `_`, \
+                     and no name that means something already"
+                );
+                self.mistake(key.span().start, message);
+                continue;
+            }
+            let Some(text) = self.text(value, name) else {
+                continue;
+            };
+            match eval::define(text, names) {
+                Ok(defined) => {
+                    names.defined.insert(name.to_owned(), defined);
+                }
+                Err(mistakes) => self.inside(&value.span(), &mistakes),
+            }
+        }
+    }
+
+    fn rule(&mut self, table: &DeTable<'_>, span: Range<usize>, names: &Names<'_>) -> Option<Rule> {
+        self.only(table, &RULE_KEYS, "a rule");
+        let name = self.rule_name(table, &span);
+        let when = match table.get("when") {
+            Some(value) => self.condition(value, "when", Kind::Truth, names),
+            None => self.missing(&span, "`when`, its condition"),
+        };
+        let plan = self.plan(table, &span, names);
+        let mut confirm = Confirm::No;
+        if let Some(value) = table.get("confirm")
+            && let Some(word) = self.text(value, "confirm")
+        {
+            match word {
+                "no" => {}
+                "ask" => confirm = Confirm::Ask,
+                other => {
+                    let message =
+                        format!("`confirm` cannot be `{other}`{}", hint(other, ["no", "ask"]));
+                    self.mistake(value.span().start, message);
+                }
+            }
+        }
+        let ask_when = table
+            .get("ask_when")
+            .and_then(|value| self.condition(value, "ask_when", Kind::Truth, names));
+        if matches!(plan, Some(Plan::Forbid)) {
+            for key in ["confirm", "ask_when"] {
+                if let Some(value) = table.get(key) {
+                    self.mistake(value.span().start, format!("`forbid` needs no `{key}`"));
+                }
+            }
+        }
+        let reason = match table.get("reason") {
+            Some(value) => {
+                let text = self.text(value, "reason")?.trim();
+                if text.chars().count() > REASON_CHARS_MAX {
+                    let message = format!("longer than {REASON_CHARS_MAX} characters");
+                    self.mistake(value.span().start, message);
+                }
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            }
+            None => format!("rule {} of {}", name.clone()?, self.source.file),
+        };
+        let (name, when, plan) = (name?, when?, plan?);
+        let (line, _) = self.source.place(table.get("name")?.span().start);
+        let file = self.source.file.to_owned();
+        Some(Rule { name, file, line, when, plan, confirm, ask_when, reason })
+    }
+
+    fn rule_name(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+        let Some(value) = table.get("name") else {
+            return self.missing(span, "`name`");
+        };
+        let name = self.word(value, "name")?;
+        let at = value.span().start;
+        if let Some(place) = self.places.get(&name) {
+            let message = format!("the rule `{name}` is there already, in {place}");
+            self.mistake(at, message);
+            return None;
+        }
+        let (line, _) = self.source.place(at);
+        self.places.insert(name.clone(), format!("{}:{line}", self.source.file));
+        Some(name)
+    }
+
+    fn plan(
+        &mut self,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        names: &Names<'_>,
+    ) -> Option<Plan> {
+        let present: Vec<(&str, &Value<'_>)> = ["order", "share", "forbid"]
+            .into_iter()
+            .filter_map(|key| table.get(key).map(|value| (key, value)))
+            .collect();
+        let plans: Vec<Option<Plan>> = present
+            .iter()
+            .map(|(key, value)| match *key {
+                "order" => self.order(value, names),
+                "share" => self.share(value),
+                _ => self.forbid(value),
+            })
+            .collect();
+        match (present.as_slice(), plans.into_iter().next()) {
+            ([_], Some(plan)) => plan,
+            ([(first, _), (second, value), ..], _) => {
+                let message =
+                    format!("a rule has `{first}` or `{second}`, not both: make two rules");
+                self.mistake(value.span().start, message);
+                None
+            }
+            _ => self.missing(span, "what it wants: `order`, `share` or `forbid`"),
+        }
+    }
+
+    fn order(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
+        let table = self.table(value, "order = { product, provider, copies }")?;
+        self.only(table, &ORDER_KEYS, "`order`");
+        let known = self.known;
+        let product = self.known_word(table, value, "product", known.products.as_deref());
+        let provider = self.known_word(table, value, "provider", known.providers.as_deref());
+        let copies = match table.get("copies") {
+            Some(copies) => self.copies(copies, names),
+            None => Some(Copies::Fixed(1)),
+        };
+        Some(Plan::Order { provider: provider?, product: product?, copies: copies? })
+    }
+
+    fn copies(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Copies> {
+        if let Some(number) = value.get_ref().as_integer() {
+            let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
+            let copies = number.and_then(copies_within);
+            if copies.is_none() {
+                let message = format!("`copies` is from 1 to {COPIES_MAX}");
+                self.mistake(value.span().start, message);
+            }
+            return copies.map(Copies::Fixed);
+        }
+        if !value.get_ref().is_str() {
+            let kind = value.get_ref().type_str();
+            let message = format!(
+                "`copies` is a number or a condition that gives one, this is {}",
+                article(kind)
+            );
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        self.condition(value, "copies", Kind::Whole, names).map(Copies::Computed)
+    }
+
+    fn share(&mut self, value: &Value<'_>) -> Option<Plan> {
+        let table = self.table(value, "share = { provider }")?;
+        self.only(table, &SHARE_KEYS, "`share`");
+        let known = self.known;
+        let provider = self.known_word(table, value, "provider", known.providers.as_deref())?;
+        Some(Plan::Share { provider })
+    }
+
+    fn forbid(&mut self, value: &Value<'_>) -> Option<Plan> {
+        if value.get_ref().as_bool() == Some(true) {
+            return Some(Plan::Forbid);
+        }
+        self.mistake(value.span().start, "write `forbid = true`, or leave it out");
+        None
+    }
+
+    /// Reports keys that do not belong, each with the nearest that does.
+    fn only(&mut self, table: &DeTable<'_>, keys: &[&str], place: &str) {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if !keys.contains(&name) {
+                let message =
+                    format!("{place} has no `{name}`{}", hint(name, keys.iter().copied()));
+                self.mistake(key.span().start, message);
+            }
+        }
+    }
+
+    fn table<'v>(&mut self, value: &'v Value<'_>, shape: &str) -> Option<&'v DeTable<'v>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let kind = article(value.get_ref().type_str());
+            self.mistake(value.span().start, format!("write `{shape}`, this is {kind}"));
+        }
+        table
+    }
+
+    fn text<'v>(&mut self, value: &'v Value<'_>, key: &str) -> Option<&'v str> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            let kind = article(value.get_ref().type_str());
+            self.mistake(value.span().start, format!("`{key}` is text in quotes, this is {kind}"));
+        }
+        text
+    }
+
+    /// A name: of a rule, a product, a provider.
+    fn word(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
+        let text = self.text(value, key)?;
+        if !is_word(text) {
+            let message =
+                format!("`{key}` has 1 to {NAME_CHARS_MAX} lower-case letters, digits and hyphens");
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn known_word(
+        &mut self,
+        table: &DeTable<'_>,
+        around: &Value<'_>,
+        key: &str,
+        known: Option<&[String]>,
+    ) -> Option<String> {
+        let Some(value) = table.get(key) else {
+            return self.missing(&around.span(), &format!("`{key}`"));
+        };
+        let word = self.word(value, key)?;
+        if let Some(known) = known
+            && !known.contains(&word)
+        {
+            let hint = hint(&word, known.iter().map(String::as_str));
+            self.mistake(value.span().start, format!("there is no {key} `{word}`{hint}"));
+            return None;
+        }
+        Some(word)
+    }
+
+    fn condition(
+        &mut self,
+        value: &Value<'_>,
+        key: &str,
+        wanted: Kind,
+        names: &Names<'_>,
+    ) -> Option<Condition> {
+        let text = self.text(value, key)?;
+        match eval::compile(text, wanted, names) {
+            Ok(condition) => Some(condition),
+            Err(mistakes) => {
+                self.inside(&value.span(), &mistakes);
+                None
+            }
+        }
+    }
+
+    /// Mistakes inside a condition, at their place in the file.
+    fn inside(&mut self, span: &Range<usize>, mistakes: &[ExprMistake]) {
+        for ExprMistake { chars_before, message } in mistakes {
+            let at = self.source.inside_string(span.clone(), *chars_before);
+            self.mistake(at, message.clone());
+        }
+    }
+
+    fn missing<T>(&mut self, span: &Range<usize>, what: &str) -> Option<T> {
+        self.mistake(span.start, format!("{MISSING} {what}"));
+        None
+    }
+}
+
+const MISSING: &str = "here is missing";
+
+fn article(kind: &str) -> String {
+    let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {kind}", if vowel { "an" } else { "a" })
+}
+
+/// Whether a text may name a rule, a product or a provider.
+pub(crate) fn is_word(text: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// The number of copies, if it is one that may be ordered.
+pub(crate) fn copies_within(number: i64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|copies| (1..=COPIES_MAX).contains(copies))
+}

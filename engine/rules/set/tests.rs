@@ -1,0 +1,376 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::detection::Tier;
+use crate::rules::facts::{IconFact, PathFact, TimeFact};
+
+const ICONS: [&str; 8] = [
+    "print-10x15",
+    "print-13x18",
+    "print-20x30",
+    "canvas",
+    "copies-2",
+    "copies-3",
+    "share",
+    "do-not-share",
+];
+
+fn known() -> Known {
+    Known { icons: ICONS.map(str::to_owned).to_vec(), products: None, providers: None }
+}
+
+fn file(name: &str, text: &str) -> RuleFile {
+    RuleFile { name: name.to_owned(), bytes: text.as_bytes().to_vec() }
+}
+
+fn load(text: &str) -> Result<RuleSet, Vec<RuleMistake>> {
+    RuleSet::load(&[file("a.toml", text)], &known())
+}
+
+fn photo(icons: &[(&str, Tier)]) -> Facts {
+    let icon = |(name, tier): &(&str, Tier)| IconFact {
+        name: (*name).to_owned(),
+        tier: *tier,
+        score: 0.9,
+        size: 0.1,
+        x: 0.5,
+        y: 0.5,
+    };
+    Facts {
+        icons: icons.iter().map(icon).collect(),
+        path: PathFact {
+            collection: "photos".to_owned(),
+            folder: String::new(),
+            name: "a.jpg".to_owned(),
+            extension: "jpg".to_owned(),
+        },
+        taken: None,
+        width_px: 400,
+        height_px: 300,
+        bytes_count: 1_000,
+    }
+}
+
+fn words(judgement: &Judgement) -> Vec<String> {
+    judgement.verdicts.iter().map(ToString::to_string).collect()
+}
+
+fn places(mistakes: &[RuleMistake]) -> Vec<String> {
+    mistakes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_at_once_with_its_place() {
+    let text = r#"[file]
+titel = "x"
+[define]
+copies = "seen(\"copis-2\") ? 2 : 1"
+has = 'true'
+
+[[rule]]
+name = "Print"
+whne = 'true'
+order = { product = "print-10x15", copys = 2 }
+
+[[rule]]
+name = "many"
+when = '''
+  seen("canvas") &&
+  seen("canvsa")'''
+order = { product = "canvas", provider = "lab", copies = 1000 }
+share = { provider = "lab" }
+
+[[rule]]
+name = "many"
+when = 3
+forbid = false
+confirm = "aks"
+"#;
+    let mistakes = load(text).expect_err("full of mistakes");
+    assert_eq!(
+        places(&mistakes),
+        [
+            "a.toml:2:1: `[file]` has no `titel`: did you mean `title`?",
+            "a.toml:4:16: there is no icon `copis-2`: did you mean `copies-2`?",
+            "a.toml:5:1: `has` cannot be defined: take lower-case letters, digits and `_`, and no name that means something already",
+            "a.toml:7:1: here is missing `when`, its condition",
+            "a.toml:8:8: `name` has 1 to 64 lower-case letters, digits and hyphens",
+            "a.toml:9:1: a rule has no `whne`: did you mean `when`?",
+            "a.toml:10:9: here is missing `provider`",
+            "a.toml:10:36: `order` has no `copys`: did you mean `copies`?",
+            "a.toml:16:8: there is no icon `canvsa`: did you mean `canvas`?",
+            "a.toml:17:58: `copies` is from 1 to 999",
+            "a.toml:18:9: a rule has `order` or `share`, not both: make two rules",
+            "a.toml:21:8: the rule `many` is there already, in a.toml:13",
+            "a.toml:22:8: `when` is text in quotes, this is an integer",
+            "a.toml:23:10: write `forbid = true`, or leave it out",
+            "a.toml:24:11: `confirm` cannot be `aks`: did you mean `ask`?",
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_is_told_beside_other_mistakes_without_its_echo() {
+    let text = "[[rule]]\nname = \"a\nwhen = 'true'\nforbid = true\n\n[[rule]]\nname = \"b\"\nwhen = 'tru'\nforbid = true\n";
+    let mistakes = load(text).expect_err("broken");
+    let lines: Vec<usize> = mistakes.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [2, 8], "{:?}", places(&mistakes));
+}
+
+#[test]
+fn unknown_products_and_providers_are_mistakes_when_they_are_known() {
+    let known = Known {
+        products: Some(vec!["canvas".to_owned()]),
+        providers: Some(vec!["lab".to_owned()]),
+        ..known()
+    };
+    let text =
+        "[[rule]]\nname = 'a'\nwhen = 'true'\norder = { product = 'canvass', provider = 'lap' }\n";
+    let mistakes = RuleSet::load(&[file("a.toml", text)], &known).expect_err("unknown names");
+    assert_eq!(
+        places(&mistakes),
+        [
+            "a.toml:4:21: there is no product `canvass`: did you mean `canvas`?",
+            "a.toml:4:43: there is no provider `lap`: did you mean `lab`?",
+        ]
+    );
+}
+
+#[test]
+fn rule_named_twice_over_two_files_is_told_with_the_other_place() {
+    let rule = "[[rule]]\nname = 'a'\nwhen = 'true'\nforbid = true\n";
+    let files = [file("a.toml", rule), file("b.toml", rule)];
+    let mistakes = RuleSet::load(&files, &known()).expect_err("twice");
+    assert_eq!(places(&mistakes), ["b.toml:2:8: the rule `a` is there already, in a.toml:2"]);
+}
+
+#[test]
+fn files_too_large_or_not_utf8_are_refused() {
+    let large = RuleFile { name: "a.toml".to_owned(), bytes: vec![b'#'; 1_000_001] };
+    let wide = RuleFile { name: "b.toml".to_owned(), bytes: b"\xff\xfe[\0".to_vec() };
+    let latin = RuleFile { name: "c.toml".to_owned(), bytes: b"# Gr\xfc\xdfe".to_vec() };
+    let mistakes = RuleSet::load(&[large, wide, latin], &known()).expect_err("refused");
+    assert_eq!(
+        places(&mistakes),
+        [
+            "a.toml:1:1: the file has 1000001 bytes, the limit is 1000000",
+            "b.toml:1:1: the file is UTF-16; save it as UTF-8",
+            "c.toml:1:5: these bytes are not UTF-8; save the file as UTF-8",
+        ]
+    );
+    let marked = RuleFile { name: "d.toml".to_owned(), bytes: b"\xef\xbb\xbf# fine".to_vec() };
+    assert!(RuleSet::load(&[marked], &known()).is_ok());
+}
+
+#[test]
+fn failing_rule_is_skipped_and_the_others_go_on() {
+    let set = load(
+        "[[rule]]\nname = 'july'\nwhen = 'taken.month == 7'\nshare = { provider = 'a' }\n\
+         [[rule]]\nname = 'many'\nwhen = 'true'\norder = { product = 'p', provider = 'a', copies = 'width_px * 10' }\n\
+         [[rule]]\nname = 'good'\nwhen = 'has(\"share\")'\nshare = { provider = 'b' }\n",
+    )
+    .expect("loads");
+    let judgement = set.judge(&photo(&[("share", Tier::Order)]));
+    assert_eq!(words(&judgement), ["share with b"]);
+    let failures: Vec<String> = judgement.failures.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        failures,
+        [
+            "a.toml:2: the rule `july` was skipped: the photo does not say when it was taken; write `taken != null && …`",
+            "a.toml:6: the rule `many` was skipped: its copies come to 4000, allowed are 1 to 999",
+        ]
+    );
+}
+
+#[test]
+fn forbidding_rule_wins_wherever_it_stands() {
+    let set = load(
+        "[[rule]]\nname = 'a'\nwhen = 'true'\nshare = { provider = 'a' }\n\
+         [[rule]]\nname = 'b'\nwhen = 'seen(\"do-not-share\")'\nforbid = true\n",
+    )
+    .expect("loads");
+    assert_eq!(words(&set.judge(&photo(&[]))), ["share with a"]);
+    assert_eq!(words(&set.judge(&photo(&[("do-not-share", Tier::Ask)]))), ["forbid"]);
+}
+
+#[test]
+fn failing_rule_that_would_forbid_makes_everything_else_ask() {
+    let set = load(
+        "[[rule]]\nname = 'a'\nwhen = 'true'\nshare = { provider = 'a' }\n\
+         [[rule]]\nname = 'b'\nwhen = 'taken.year < 2000'\nforbid = true\n",
+    )
+    .expect("loads");
+    assert_eq!(words(&set.judge(&photo(&[]))), ["ask: share with a"]);
+    let mut dated = photo(&[]);
+    dated.taken = TimeFact::parse("2026-07-01T10:00:00");
+    assert_eq!(words(&set.judge(&dated)), ["share with a"]);
+}
+
+#[test]
+fn confirm_and_ask_when_decide_who_says_yes() {
+    let set = load(
+        "[[rule]]\nname = 'a'\nwhen = 'true'\nshare = { provider = 'a' }\nconfirm = 'ask'\n\
+         [[rule]]\nname = 'b'\nwhen = 'true'\nshare = { provider = 'b' }\nask_when = '!has(\"share\")'\n\
+         [[rule]]\nname = 'c'\nwhen = 'true'\nshare = { provider = 'c' }\nconfirm = 'no'\n",
+    )
+    .expect("loads");
+    assert_eq!(
+        words(&set.judge(&photo(&[]))),
+        ["ask: share with a", "ask: share with b", "share with c"]
+    );
+    assert_eq!(
+        words(&set.judge(&photo(&[("share", Tier::Order)]))),
+        ["ask: share with a", "share with b", "share with c"]
+    );
+}
+
+#[test]
+fn revision_changes_with_names_and_contents_only() {
+    let text = "# nothing\n";
+    let one = load(text).expect("loads");
+    assert_eq!(one.revision().len(), 12);
+    assert_eq!(one.revision(), load(text).expect("loads").revision());
+    assert_ne!(one.revision(), load("# nothing!\n").expect("loads").revision());
+    assert_ne!(one.revision(), revision_of(&[file("b.toml", text)]));
+}
+
+#[test]
+fn damaged_files_keep_the_last_good_rules_in_force() {
+    let good = "[[rule]]\nname = 'a'\nwhen = 'true'\nforbid = true\n";
+    let mut force = RulesInForce::new(load(good).expect("loads"));
+    let held = force.set().clone();
+    let bad = [file("a.toml", "[[rule]]\nname = 'a'\nwhen = 'tru'\nforbid = true\n")];
+    let Offer::Refused(mistakes) = force.offer(&bad, &known()) else { panic!("not refused") };
+    assert_eq!(
+        places(&mistakes),
+        [
+            "a.toml:3:9: `tru` is not known here; known are `icons`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`"
+        ]
+    );
+    assert_eq!(force.refused(), mistakes);
+    assert_eq!(force.set().revision(), held.revision());
+    // The good file comes back, then a better one.
+    assert_eq!(force.offer(&[file("a.toml", good)], &known()), Offer::Same);
+    assert!(force.refused().is_empty());
+    let better = [file("a.toml", "# no rules\n")];
+    assert_eq!(force.offer(&better, &known()), Offer::Taken(revision_of(&better)));
+    assert_eq!(force.set().rules_count(), 0);
+}
+
+#[test]
+fn shipped_rules_do_what_their_cases_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let mut files_count = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder of rules") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let Some(stem) = name.strip_suffix(".toml").filter(|stem| !stem.ends_with(".cases")) else {
+            continue;
+        };
+        files_count += 1;
+        let rules = RuleFile { name: name.clone(), bytes: std::fs::read(&path).expect("rules") };
+        let cases_name = format!("{stem}.cases.toml");
+        let cases = RuleFile {
+            bytes: std::fs::read(path.with_file_name(&cases_name)).expect("cases beside the rules"),
+            name: cases_name,
+        };
+        let set = RuleSet::load(&[rules], &known()).unwrap_or_else(|m| panic!("{:#?}", places(&m)));
+        let report = crate::rules::cases::run(&cases, &set, &known())
+            .unwrap_or_else(|m| panic!("{:#?}", places(&m)));
+        let failed: Vec<_> = report.cases.iter().filter(|case| !case.passed).collect();
+        assert!(failed.is_empty(), "{name}: {failed:#?}");
+        assert!(report.untested.is_empty(), "{name}: no case for {:?}", report.untested);
+    }
+    assert!(files_count >= 1);
+}
+
+fn family() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/family.toml");
+    std::fs::read_to_string(path).expect("family.toml")
+}
+
+fn any_icon() -> impl Strategy<Value = IconFact> {
+    let name =
+        prop_oneof![proptest::sample::select(ICONS.to_vec()).prop_map(str::to_owned), ".{0,12}"];
+    let number = || prop_oneof![0.0..=1.0, any::<f64>()];
+    (name, any::<bool>(), number(), number(), number(), number()).prop_map(
+        |(name, sure, score, size, x, y)| IconFact {
+            name,
+            tier: if sure { Tier::Order } else { Tier::Ask },
+            score,
+            size,
+            x,
+            y,
+        },
+    )
+}
+
+fn any_facts() -> impl Strategy<Value = Facts> {
+    let texts = (".{0,20}", ".{0,20}", ".{0,20}", ".{0,5}");
+    let taken = proptest::option::of(("[0-9T:-]{0,19}", any::<[i64; 5]>()));
+    let icons = proptest::collection::vec(any_icon(), 0..12);
+    (icons, texts, taken, any::<(u32, u32, u64)>()).prop_map(|(icons, texts, taken, sizes)| Facts {
+        icons,
+        path: PathFact { collection: texts.0, folder: texts.1, name: texts.2, extension: texts.3 },
+        taken: taken.map(|(text, [year, month, day, hour, weekday])| TimeFact {
+            text,
+            year,
+            month,
+            day,
+            hour,
+            weekday,
+        }),
+        width_px: sizes.0,
+        height_px: sizes.1,
+        bytes_count: sizes.2,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_bytes_as_rule_files_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let file = RuleFile { name: "a.toml".to_owned(), bytes };
+        let _either = RuleSet::load(&[file], &known());
+    }
+
+    #[test]
+    fn mutated_rule_files_never_panic(
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), ".{0,3}"), 1..4),
+        facts in any_facts(),
+    ) {
+        let mut text: Vec<char> = family().chars().collect();
+        for (from, to, new) in cuts {
+            let (from, to) = (from.index(text.len()), to.index(text.len()));
+            // Short cuts leave most of the file readable.
+            let to = from.max(to).min(from + 12);
+            text.splice(from..to, new.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(mistakes) = load(&text).map(|set| set.judge(&facts)) {
+            prop_assert!(!mistakes.is_empty());
+            for mistake in mistakes {
+                prop_assert!(mistake.line >= 1 && mistake.line <= text.lines().count() + 1);
+                prop_assert!(!mistake.message.contains('\n'), "{}", mistake.message);
+            }
+        }
+    }
+
+    #[test]
+    fn random_facts_are_judged_and_do_not_share_always_wins(facts in any_facts()) {
+        let set = load(&family()).expect("loads");
+        let judgement = set.judge(&facts);
+        prop_assert!(judgement.failures.is_empty(), "{:?}", judgement.failures);
+        let forbidden = facts.icons.iter().any(|icon| icon.name == "do-not-share");
+        prop_assert_eq!(words(&judgement) == ["forbid"], forbidden);
+        for verdict in &judgement.verdicts {
+            if let Wish::Order { product, .. } = &verdict.wish {
+                let sure = facts.icons.iter().any(|i| i.name == *product && i.tier == Tier::Order);
+                prop_assert!(sure || verdict.confirm == Confirm::Ask);
+            }
+        }
+    }
+}

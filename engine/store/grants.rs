@@ -1,0 +1,455 @@
+//! Grants, deliveries, accesses, refusals and the ledger: operations of [`State`].
+//!
+//! What counts as delivered: a response opens a row for its whole range before the first
+//! byte leaves. Before its last chunk leaves, the row is finished and compared with the
+//! others in one transaction, so of several parallel parts exactly the last one to finish
+//! finds the member whole. A response that breaks off is cut to what was sent, and one that
+//! a crash left open counts whole at the next start. So a provider is never charged twice
+//! and never gets a member uncharged; at worst it was charged for bytes that a crash
+//! swallowed, and fetches them again under the same grant at no cost.
+
+use rusqlite::{Row, Transaction, named_params, params};
+use serde::{Deserialize, Serialize};
+
+use super::db::StoreError;
+use super::orders::{OrderState, hash_of, move_order};
+use super::state::State;
+use crate::base::clock::Timestamp;
+use crate::base::ids::ContentHash;
+
+/// The right of one provider to fetch one exact version of one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GrantRow {
+    /// Derived from order and member.
+    pub grant_id: String,
+    /// The order that made it.
+    pub order_key: String,
+    /// Who may fetch.
+    pub provider: String,
+    /// `original` or `preview`.
+    pub member: String,
+    /// The photo version.
+    pub photo: ContentHash,
+    /// SHA-256 of the member's bytes.
+    pub digest: ContentHash,
+    /// Length of the member.
+    pub bytes_count: u64,
+    /// Such as `image/jpeg`.
+    pub media_type: String,
+    /// The signed grant.
+    #[serde(skip)]
+    pub token: String,
+    /// What the first complete delivery costs the provider.
+    pub fee_minor: i64,
+    /// Currency of the fee.
+    pub currency: String,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// The moment it stops to hold.
+    pub expires_at: Timestamp,
+    /// When it was taken back, if it was.
+    pub revoked_at: Option<Timestamp>,
+    /// Why it was taken back.
+    pub revoked_why: Option<String>,
+}
+
+/// One line of a posting; debits are positive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Such as `provider:lab`.
+    pub account: String,
+    /// Minor units.
+    pub minor: i64,
+}
+
+/// An access as reports see it, with what it paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessRow {
+    /// When the delivery was complete.
+    pub at: Timestamp,
+    /// Under which grant.
+    pub grant_id: String,
+    /// For which order.
+    pub order_key: String,
+    /// Who fetched.
+    pub provider: String,
+    /// `original` or `preview`.
+    pub member: String,
+    /// Of which photo version.
+    pub photo: ContentHash,
+    /// Where that photo lay when it was ordered.
+    pub path: String,
+    /// Product and copies of the order, or `share`.
+    pub product: Option<String>,
+    /// Copies ordered.
+    pub copies: u32,
+    /// Length of the member.
+    pub bytes_count: u64,
+    /// Currency of the entries.
+    pub currency: String,
+    /// What was posted.
+    pub entries: Vec<Entry>,
+}
+
+/// Tries that were refused, counted by the minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusalRow {
+    /// The minute they fell into.
+    pub at: Timestamp,
+    /// Address they came from.
+    pub remote: String,
+    /// The grant they named; empty when they named none.
+    pub grant_id: String,
+    /// Why they were refused.
+    pub reason: String,
+    /// How many.
+    pub tries_count: u32,
+}
+
+/// Rows of refusals kept for one minute; more are counted as one.
+const REFUSALS_PER_MINUTE_MAX: u32 = 1000;
+
+/// Separate ranges that one grant may be fetched in.
+const RANGES_PER_GRANT_MAX: u32 = 10_000;
+
+fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
+    Ok(GrantRow {
+        grant_id: row.get("grant_id")?,
+        order_key: row.get("order_key")?,
+        provider: row.get("provider")?,
+        member: row.get("member")?,
+        photo: hash_of(row, "photo")?,
+        digest: hash_of(row, "digest")?,
+        bytes_count: row.get::<_, i64>("bytes_count")?.unsigned_abs(),
+        media_type: row.get("media_type")?,
+        token: row.get("token")?,
+        fee_minor: row.get("fee_minor")?,
+        currency: row.get("currency")?,
+        issued_at: Timestamp(row.get("issued_ms")?),
+        expires_at: Timestamp(row.get("expires_ms")?),
+        revoked_at: row.get::<_, Option<i64>>("revoked_ms")?.map(Timestamp),
+        revoked_why: row.get("revoked_why")?,
+    })
+}
+
+/// SQLite counts in signed 64 bits; no file is that long.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl State {
+    /// Keeps a grant, unless the order already has one for that member; returns the one kept.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn put_grant(&self, grant: &GrantRow) -> Result<GrantRow, StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO grants VALUES (:grant_id, :order_key, :provider, :member, :photo,
+                 :digest, :bytes_count, :media_type, :token, :fee_minor, :currency, :issued_ms,
+                 :expires_ms, NULL, NULL) ON CONFLICT DO NOTHING",
+                named_params! {
+                    ":grant_id": grant.grant_id, ":order_key": grant.order_key,
+                    ":provider": grant.provider, ":member": grant.member,
+                    ":photo": grant.photo.as_bytes(), ":digest": grant.digest.as_bytes(),
+                    ":bytes_count": signed(grant.bytes_count), ":media_type": grant.media_type,
+                    ":token": grant.token, ":fee_minor": grant.fee_minor,
+                    ":currency": grant.currency, ":issued_ms": grant.issued_at.0,
+                    ":expires_ms": grant.expires_at.0,
+                },
+            )?;
+            tx.query_row(
+                "SELECT * FROM grants WHERE order_key = ?1 AND member = ?2",
+                params![grant.order_key, grant.member],
+                grant_of,
+            )
+        })
+    }
+
+    /// One grant by its id.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn grant(&self, grant_id: &str) -> Result<Option<GrantRow>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT * FROM grants WHERE grant_id = ?1")?
+                .query_map([grant_id], grant_of)?
+                .next()
+                .transpose()
+        })
+    }
+
+    /// All grants, oldest first; of one order when given.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn grants(&self, order_key: Option<&str>) -> Result<Vec<GrantRow>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT * FROM grants WHERE ?1 IS NULL OR order_key = ?1
+                 ORDER BY issued_ms, grant_id",
+            )?
+            .query_map([order_key], grant_of)?
+            .collect()
+        })
+    }
+
+    /// Takes grants back: all, or those whose id, order or provider is `which`.
+    /// Returns how many were still good.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn revoke(
+        &self,
+        which: Option<&str>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE grants SET revoked_ms = ?1, revoked_why = ?2 WHERE revoked_ms IS NULL
+                 AND (?3 IS NULL OR ?3 IN (grant_id, order_key, provider))",
+                params![now.0, why, which],
+            )
+        })
+    }
+
+    /// Notes that bytes `start..end` of a member are about to leave; `None` when it was
+    /// fetched in too many small ranges already.
+    ///
+    /// # Errors
+    /// As any write; then nothing may be sent.
+    pub fn delivery_opened(
+        &self,
+        grant_id: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<Option<i64>, StoreError> {
+        self.write(|tx| {
+            let ranges_count: u32 = tx.query_row(
+                "SELECT count(*) FROM deliveries WHERE grant_id = ?1",
+                [grant_id],
+                |row| row.get(0),
+            )?;
+            if ranges_count >= RANGES_PER_GRANT_MAX {
+                return Ok(None);
+            }
+            tx.execute(
+                "INSERT INTO deliveries (grant_id, start_byte, end_byte) VALUES (?1, ?2, ?3)",
+                params![grant_id, signed(start), signed(end)],
+            )?;
+            Ok(Some(tx.last_insert_rowid()))
+        })
+    }
+
+    /// Notes that a response broke off at `end`; changes nothing when it was finished.
+    ///
+    /// # Errors
+    /// As any write; then the whole range counts as sent at the next start.
+    pub fn delivery_broken(&self, delivery: i64, end: u64) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE deliveries SET end_byte = max(start_byte, ?2), under_way = 0
+                 WHERE delivery_id = ?1 AND under_way",
+                params![delivery, signed(end)],
+            )?;
+            tx.execute(
+                "DELETE FROM deliveries WHERE delivery_id = ?1 AND end_byte = start_byte",
+                [delivery],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Finishes a response, and tells whether with it the whole member has been sent.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn delivery_finished(&self, grant: &GrantRow, delivery: i64) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            tx.execute("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1", [delivery])?;
+            // What lies inside this range is counted with it.
+            tx.execute(
+                "DELETE FROM deliveries WHERE grant_id = ?2 AND delivery_id <> ?1
+                 AND NOT under_way
+                 AND start_byte >= (SELECT start_byte FROM deliveries WHERE delivery_id = ?1)
+                 AND end_byte <= (SELECT end_byte FROM deliveries WHERE delivery_id = ?1)",
+                params![delivery, grant.grant_id],
+            )?;
+            let mut statement = tx.prepare_cached(
+                "SELECT start_byte, end_byte FROM deliveries
+                 WHERE grant_id = ?1 AND NOT under_way ORDER BY start_byte",
+            )?;
+            let mut rows = statement.query([&grant.grant_id])?;
+            let mut covered = 0;
+            while let Some(row) = rows.next()? {
+                let (start, end): (i64, i64) = (row.get(0)?, row.get(1)?);
+                if start > covered {
+                    return Ok(false);
+                }
+                covered = covered.max(end);
+            }
+            Ok(covered >= signed(grant.bytes_count))
+        })
+    }
+
+    /// Counts what a crash left under way as sent. Only for the agent, at its start.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn settle_deliveries(&self) -> Result<(), StoreError> {
+        self.write(|tx| tx.execute("UPDATE deliveries SET under_way = 0 WHERE under_way", []))?;
+        Ok(())
+    }
+
+    /// Records the first complete delivery under a grant together with its posting; later
+    /// ones change nothing. Tells whether this was the first.
+    ///
+    /// # Errors
+    /// As any write, or when the entries do not add up to zero; then nothing was recorded.
+    pub fn post_access(
+        &self,
+        grant: &GrantRow,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let entries = serde_json::to_string(entries)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        self.write(|tx| {
+            let first = tx.execute(
+                "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                params![
+                    grant.grant_id,
+                    grant.order_key,
+                    grant.provider,
+                    grant.member,
+                    grant.photo.as_bytes(),
+                    signed(grant.bytes_count),
+                    now.0
+                ],
+            )? == 1;
+            if first {
+                tx.execute(
+                    "INSERT INTO postings VALUES (?1, ?1, ?2, ?3, ?4)",
+                    params![grant.grant_id, grant.currency, now.0, entries],
+                )?;
+            }
+            Ok(first)
+        })
+    }
+
+    /// Moves an accepted order to `done` once every member granted for it was accessed.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn complete_order(&self, order_key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let missing: i64 = tx.query_row(
+                "SELECT count(*) FROM grants LEFT JOIN accesses USING (grant_id)
+                 WHERE grants.order_key = ?1 AND accesses.grant_id IS NULL",
+                [order_key],
+                |row| row.get(0),
+            )?;
+            let from = [OrderState::Ready, OrderState::Accepted];
+            let note = "fetched, and its digest confirmed by the provider";
+            Ok(missing == 0 && move_order(tx, order_key, &from, OrderState::Done, note, now)?)
+        })
+    }
+
+    /// Counts a refused try.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn record_refusal(
+        &self,
+        remote: &str,
+        grant_id: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let minute = now.0.div_euclid(60_000);
+        self.write(|tx| {
+            let crowded = refusals_in_minute(tx, minute)? >= REFUSALS_PER_MINUTE_MAX;
+            let (remote, grant_id) = if crowded { ("many", "") } else { (remote, grant_id) };
+            tx.execute(
+                "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, 1)
+                 ON CONFLICT DO UPDATE SET tries_count = tries_count + 1",
+                params![minute, remote, grant_id, reason],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Accesses with what they paid, from `from` until before `to`, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn accesses(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AccessRow>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT accesses.*, postings.currency, postings.entries, orders.product,
+                 orders.copies, orders.collection || '/' || orders.relative AS path
+                 FROM accesses JOIN postings USING (grant_id) JOIN orders USING (order_key)
+                 WHERE accesses.at_ms >= ?1 AND accesses.at_ms < ?2
+                 ORDER BY accesses.at_ms, accesses.grant_id",
+            )?
+            .query_map(params![from.0, to.0], |row| {
+                let entries: String = row.get("entries")?;
+                Ok(AccessRow {
+                    at: Timestamp(row.get("at_ms")?),
+                    grant_id: row.get("grant_id")?,
+                    order_key: row.get("order_key")?,
+                    provider: row.get("provider")?,
+                    member: row.get("member")?,
+                    photo: hash_of(row, "photo")?,
+                    path: row.get("path")?,
+                    product: row.get("product")?,
+                    copies: row.get("copies")?,
+                    bytes_count: row.get::<_, i64>("bytes_count")?.unsigned_abs(),
+                    currency: row.get("currency")?,
+                    entries: serde_json::from_str(&entries)
+                        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Refused tries from `from` until before `to`, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn refusals(&self, from: Timestamp, to: Timestamp) -> Result<Vec<RefusalRow>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT * FROM refusals WHERE minute * 60000 >= ?1 AND minute * 60000 < ?2
+                 ORDER BY minute, remote, grant_id",
+            )?
+            .query_map(params![from.0.div_euclid(60_000) * 60_000, to.0], |row| {
+                Ok(RefusalRow {
+                    at: Timestamp(row.get::<_, i64>("minute")? * 60_000),
+                    remote: row.get("remote")?,
+                    grant_id: row.get("grant_id")?,
+                    reason: row.get("reason")?,
+                    tries_count: row.get("tries_count")?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Sum of all entries ever posted, over all currencies: zero, or something is wrong.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn ledger_sum(&self) -> Result<i64, StoreError> {
+        self.read(|db| {
+            db.query_row("SELECT coalesce(sum(minor), 0) FROM entries", [], |row| row.get(0))
+        })
+    }
+}
+
+fn refusals_in_minute(tx: &Transaction<'_>, minute: i64) -> rusqlite::Result<u32> {
+    tx.prepare_cached("SELECT count(*) FROM refusals WHERE minute = ?1")?
+        .query_row([minute], |row| row.get(0))
+}

@@ -1,0 +1,262 @@
+//! `state.sqlite`: what must survive anything. Orders, outbox, grants, access log, ledger.
+//!
+//! Opened with full durability. Several processes may use it at once (the agent and short
+//! commands); every operation is one transaction, so each finds the others' work whole.
+//!
+//! INVARIANT: an order that is `ready` has an outbox row, written in the same transaction.
+//! INVARIANT: an access and its posting are written in the same transaction, once a grant.
+//! INVARIANT: postings balance, and neither they nor accesses are ever changed or deleted;
+//! the database itself refuses (triggers below).
+//!
+//! The operations are methods of [`State`], spread over `orders`, `grants` and `ledger`.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::db::{self, Durability, StoreError};
+use crate::base::clock::Timestamp;
+
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE collections (
+    name TEXT PRIMARY KEY,
+    first_started_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE flags (name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT;
+
+CREATE TABLE orders (
+    order_key TEXT PRIMARY KEY,
+    rule TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    photo BLOB NOT NULL,
+    collection TEXT NOT NULL,
+    relative TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    product TEXT,
+    copies INTEGER NOT NULL CHECK (copies > 0),
+    price_minor INTEGER NOT NULL CHECK (price_minor >= 0),
+    currency TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX orders_by_provider ON orders (provider, created_ms);
+CREATE INDEX orders_by_photo ON orders (photo);
+
+CREATE TABLE order_events (
+    event_seq INTEGER PRIMARY KEY,
+    order_key TEXT NOT NULL REFERENCES orders,
+    at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE outbox (
+    order_key TEXT PRIMARY KEY REFERENCES orders,
+    attempts_count INTEGER NOT NULL DEFAULT 0,
+    next_attempt_ms INTEGER NOT NULL,
+    last_error TEXT
+) STRICT;
+CREATE INDEX outbox_by_time ON outbox (next_attempt_ms);
+
+CREATE TABLE grants (
+    grant_id TEXT PRIMARY KEY,
+    order_key TEXT NOT NULL REFERENCES orders,
+    provider TEXT NOT NULL,
+    member TEXT NOT NULL,
+    photo BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    bytes_count INTEGER NOT NULL CHECK (bytes_count > 0),
+    media_type TEXT NOT NULL,
+    token TEXT NOT NULL,
+    fee_minor INTEGER NOT NULL CHECK (fee_minor >= 0),
+    currency TEXT NOT NULL,
+    issued_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    revoked_ms INTEGER,
+    revoked_why TEXT,
+    UNIQUE (order_key, member)
+) STRICT;
+
+-- Bytes handed to a provider. While a response is under way its row is open; what a crash
+-- left open counts as sent whole (see `grants`).
+CREATE TABLE deliveries (
+    delivery_id INTEGER PRIMARY KEY,
+    grant_id TEXT NOT NULL REFERENCES grants,
+    start_byte INTEGER NOT NULL,
+    end_byte INTEGER NOT NULL CHECK (end_byte >= start_byte),
+    under_way INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE INDEX deliveries_by_grant ON deliveries (grant_id);
+
+CREATE TABLE accesses (
+    grant_id TEXT PRIMARY KEY REFERENCES grants,
+    order_key TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    member TEXT NOT NULL,
+    photo BLOB NOT NULL,
+    bytes_count INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE refusals (
+    minute INTEGER NOT NULL,
+    remote TEXT NOT NULL,
+    grant_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    tries_count INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (minute, remote, grant_id, reason)
+) STRICT;
+
+-- One balanced set of entries. `entries` is JSON: [{\"account\": text, \"minor\": integer}].
+CREATE TABLE postings (
+    posting_id TEXT PRIMARY KEY,
+    grant_id TEXT NOT NULL UNIQUE REFERENCES accesses,
+    currency TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    entries TEXT NOT NULL CHECK (json_valid(entries))
+) STRICT;
+CREATE VIEW entries AS
+    SELECT posting_id, grant_id, currency, at_ms,
+           json_extract(value, '$.account') AS account,
+           json_extract(value, '$.minor') AS minor
+    FROM postings, json_each(postings.entries);
+
+CREATE TRIGGER postings_balance BEFORE INSERT ON postings BEGIN
+    SELECT RAISE(ABORT, 'entries of a posting must add up to zero') WHERE 0 <>
+        (SELECT coalesce(sum(json_extract(value, '$.minor')), 1) FROM json_each(NEW.entries));
+    SELECT RAISE(ABORT, 'an entry needs an account and whole minor units') WHERE EXISTS
+        (SELECT 1 FROM json_each(NEW.entries)
+         WHERE json_type(value, '$.account') IS NOT 'text'
+            OR json_type(value, '$.minor') IS NOT 'integer');
+END;
+CREATE TRIGGER postings_never_change BEFORE UPDATE ON postings BEGIN
+    SELECT RAISE(ABORT, 'postings are never changed'); END;
+CREATE TRIGGER postings_never_go BEFORE DELETE ON postings BEGIN
+    SELECT RAISE(ABORT, 'postings are never deleted'); END;
+CREATE TRIGGER accesses_never_change BEFORE UPDATE ON accesses BEGIN
+    SELECT RAISE(ABORT, 'accesses are never changed'); END;
+CREATE TRIGGER accesses_never_go BEFORE DELETE ON accesses BEGIN
+    SELECT RAISE(ABORT, 'accesses are never deleted'); END;
+"];
+
+/// The database of everything that must not be lost.
+#[derive(Debug)]
+pub struct State {
+    connection: Mutex<Connection>,
+}
+
+impl State {
+    /// Opens it, makes it or brings it to this version.
+    ///
+    /// # Errors
+    /// A full or read-only disk, a damaged file, or one written by a newer Signet.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = db::open(path, Durability::Full, MIGRATIONS)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// One that lives in memory, for tests.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = db::open_in_memory(MIGRATIONS)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Remembers when a collection was first watched, and tells when that was.
+    ///
+    /// Photos that were there before that moment order nothing by themselves.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn collection_started(&self, name: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO collections VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                params![name, now.0],
+            )?;
+            let first = tx.query_row(
+                "SELECT first_started_ms FROM collections WHERE name = ?1",
+                [name],
+                |row| row.get(0),
+            )?;
+            Ok(Timestamp(first))
+        })
+    }
+
+    /// Throws the kill switch, or lifts it.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn set_stopped(&self, stopped: bool, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|tx| {
+            if stopped {
+                tx.execute(
+                    "INSERT INTO flags VALUES ('stopped', ?1) ON CONFLICT DO NOTHING",
+                    [now.0],
+                )?;
+            } else {
+                tx.execute("DELETE FROM flags WHERE name = 'stopped'", [])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Since when the kill switch is thrown, if it is.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn stopped_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| {
+            db.query_row("SELECT at_ms FROM flags WHERE name = 'stopped'", [], |row| {
+                row.get(0).map(Timestamp)
+            })
+            .optional()
+        })
+    }
+
+    /// Changes whenever another process wrote; cheap enough to ask every moment.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn foreign_changes(&self) -> Result<i64, StoreError> {
+        self.read(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    }
+
+    /// Runs SQLite's own check of the file.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn integrity(&self) -> Result<String, StoreError> {
+        self.read(|db| db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&self.guard()).map_err(StoreError::from)
+    }
+
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.guard();
+        let transaction = connection.transaction()?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// A panic elsewhere rolled its transaction back, so the connection is still good.
+    fn guard(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
