@@ -143,10 +143,7 @@ mod tests {
         assert_eq!(Consent::load(&home, &key.public()).expect("loads"), second);
 
         std::fs::copy(path_of(&home, 1), path_of(&home, 3)).expect("copied");
-        assert!(matches!(
-            Consent::load(&home, &key.public()),
-            Err(ConsentError::Signature { .. })
-        ));
+        assert!(matches!(Consent::load(&home, &key.public()), Err(ConsentError::Signature { .. })));
         std::fs::remove_file(path_of(&home, 3)).expect("removed");
         let stranger = Key::generate().expect("a key");
         assert!(Consent::load(&home, &stranger.public()).is_err());

@@ -89,8 +89,7 @@ pub fn parse<'a>(text: &'a str, typ: &str) -> Result<Unverified<'a>, JwsError> {
         return Err(JwsError::Kind);
     }
     let payload = decode(payload).ok_or(malformed)?;
-    let signature =
-        decode(signature).and_then(|bytes| bytes.try_into().ok()).ok_or(malformed)?;
+    let signature = decode(signature).and_then(|bytes| bytes.try_into().ok()).ok_or(malformed)?;
     Ok(Unverified { header, signed, payload, signature })
 }
 

@@ -171,8 +171,7 @@ mod tests {
     #[test]
     fn thumbprint_is_that_of_rfc_8037() {
         // RFC 8037, appendix A.3.
-        let key: PublicKey =
-            "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().expect("a key");
+        let key: PublicKey = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().expect("a key");
         assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 

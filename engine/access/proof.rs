@@ -136,9 +136,9 @@ fn fingerprint(grant: &str) -> String {
 
 /// The path of an address without query: `/a` of `https://host/a?b`.
 fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| {
-        rest.find('/').and_then(|start| rest.get(start..)).unwrap_or("/")
-    });
+    let rest = url
+        .split_once("://")
+        .map_or(url, |(_, rest)| rest.find('/').and_then(|start| rest.get(start..)).unwrap_or("/"));
     rest.split(['?', '#']).next().unwrap_or(rest)
 }
 

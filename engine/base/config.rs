@@ -209,9 +209,8 @@ pub fn template(new: &NewConfig<'_>) -> String {
         ));
     }
     if collections.is_empty() {
-        collections.push_str(
-            "# [[collection]]\n# name = \"photos\"\n# path = \"/home/me/Pictures\"\n\n",
-        );
+        collections
+            .push_str("# [[collection]]\n# name = \"photos\"\n# path = \"/home/me/Pictures\"\n\n");
     }
     format!(
         "# Signet's configuration. Rules are in rules/, what providers may do is in the\n\

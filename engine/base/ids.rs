@@ -96,7 +96,8 @@ pub fn derived(kind: &str, parts: &[&str]) -> String {
     let digest = hasher.finalize();
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let bit = |index: usize| usize::from(digest[index / 8] >> (7 - index % 8) & 1);
-    let digit = |char: usize| (char * 5..char * 5 + 5).fold(0, |value, index| value * 2 + bit(index));
+    let digit =
+        |char: usize| (char * 5..char * 5 + 5).fold(0, |value, index| value * 2 + bit(index));
     (0..ID_CHARS).map(|char| DIGITS[digit(char)] as char).collect()
 }
 

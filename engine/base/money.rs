@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn amounts_are_read_as_they_are_written() {
-        for (text, minor) in [("0", 0), ("12", 1200), ("12.5", 1250), ("12.50", 1250), ("0.01", 1)] {
+        for (text, minor) in [("0", 0), ("12", 1200), ("12.5", 1250), ("12.50", 1250), ("0.01", 1)]
+        {
             assert_eq!(parse_minor(text), Ok(minor), "{text}");
         }
         for text in ["", ".", "-1", "1.234", "1e3", "1,5", "99999999999999999999"] {

@@ -4,6 +4,7 @@
 //! without a terminal, prints results on stdout through [`output`], and logs to stderr.
 
 pub mod output;
+pub mod rules;
 
 use std::path::PathBuf;
 

@@ -185,7 +185,10 @@ impl Fetcher {
             file.write_all(&buffer[..count])?;
         }
         if have < member.bytes_count {
-            return Err(Trouble::Later(format!("only {have} of {} bytes came", member.bytes_count)));
+            return Err(Trouble::Later(format!(
+                "only {have} of {} bytes came",
+                member.bytes_count
+            )));
         }
         Ok(have)
     }
@@ -194,8 +197,8 @@ impl Fetcher {
     fn acknowledge(&self, order: &OrderMessage, member: &MemberMessage) -> Result<(), Trouble> {
         let grant_id = member.url.rsplit('/').nth(1).unwrap_or_default().to_owned();
         let receipt = Receipt { grant_id, sha256: member.sha256 };
-        let body = serde_json::to_string(&receipt)
-            .map_err(|error| Trouble::Never(error.to_string()))?;
+        let body =
+            serde_json::to_string(&receipt).map_err(|error| Trouble::Never(error.to_string()))?;
         let mut answer = self
             .client
             .post(&order.receipt_url)
@@ -251,7 +254,8 @@ fn digest_of(path: &Path) -> io::Result<ContentHash> {
 
 /// A name from outside made safe: no folders, nothing hidden, none of our own files.
 fn file_name(name: &str, index: usize) -> PathBuf {
-    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ') { c } else { '_' };
+    let safe =
+        |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ') { c } else { '_' };
     let name: String = name.chars().map(safe).take(100).collect();
     let name = name.trim_matches(['.', ' ']);
     if name.is_empty() || matches!(name, "order.json" | "done.json" | "failed.json") {

@@ -127,9 +127,12 @@ impl LabHome {
             make_private_dir(&folder).map_err(|source| LabError::File { path: folder, source })?;
         }
         if !path.is_file() {
-            let text = toml::to_string_pretty(new)
-                .map_err(|error| LabError::Syntax { path: path.clone(), message: error.to_string() })?;
-            let text = format!("# A lab that takes Signet orders. Money is in minor units.\n\n{text}");
+            let text = toml::to_string_pretty(new).map_err(|error| LabError::Syntax {
+                path: path.clone(),
+                message: error.to_string(),
+            })?;
+            let text =
+                format!("# A lab that takes Signet orders. Money is in minor units.\n\n{text}");
             write_atomic(&path, text.as_bytes(), Readers::OwnerOnly)
                 .map_err(|source| LabError::File { path: path.clone(), source })?;
         }
@@ -206,7 +209,10 @@ impl Card {
         let card: Self = serde_json::from_str(&text)
             .map_err(|error| syntax(format!("this is no provider card: {error}")))?;
         if card.signet != "provider/1" {
-            return Err(syntax(format!("card version `{}` is newer than this program", card.signet)));
+            return Err(syntax(format!(
+                "card version `{}` is newer than this program",
+                card.signet
+            )));
         }
         Ok(card)
     }
@@ -214,12 +220,8 @@ impl Card {
 
 /// A new lab's configuration: prices in euro cents, as an example to be edited.
 pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
-    let products = [
-        ("print-10x15", 29),
-        ("print-13x18", 49),
-        ("print-20x30", 299),
-        ("canvas", 3990),
-    ];
+    let products =
+        [("print-10x15", 29), ("print-13x18", 49), ("print-20x30", 299), ("canvas", 3990)];
     LabConfig {
         name: name.to_owned(),
         listen: listen.to_owned(),

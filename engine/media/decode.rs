@@ -40,10 +40,7 @@ pub struct DecodeSpec {
 impl Default for DecodeSpec {
     /// Enough for a preview of 1024 px.
     fn default() -> Self {
-        Self {
-            cover_px: 1024,
-            pixels_max: PIXELS_MAX,
-        }
+        Self { cover_px: 1024, pixels_max: PIXELS_MAX }
     }
 }
 
@@ -142,13 +139,7 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
         if metadata.orientation.swaps_sides() {
             std::mem::swap(&mut width_px, &mut height_px);
         }
-        Ok(Decoded {
-            frame: stored.frame,
-            width_px,
-            height_px,
-            media_type,
-            metadata,
-        })
+        Ok(Decoded { frame: stored.frame, width_px, height_px, media_type, metadata })
     }))
     .unwrap_or_else(|_panic| Err(DecodeError::damaged("the decoder failed on it")))
 }
@@ -164,11 +155,7 @@ pub(super) fn check_size(
         return Err(DecodeError::damaged("it has no pixels"));
     }
     if pixels > pixels_max || width_px > SIDE_PX_MAX || height_px > SIDE_PX_MAX {
-        return Err(DecodeError::TooLarge {
-            width_px,
-            height_px,
-            pixels_max,
-        });
+        return Err(DecodeError::TooLarge { width_px, height_px, pixels_max });
     }
     Ok(())
 }
@@ -195,10 +182,8 @@ pub(super) fn flatten(pixels: &mut Vec<u8>, channels: usize) {
             pixels.truncate(target);
         }
         2 => {
-            *pixels = pixels
-                .chunks_exact(2)
-                .flat_map(|pair| [over_white(pair[0], pair[1]); 3])
-                .collect();
+            *pixels =
+                pixels.chunks_exact(2).flat_map(|pair| [over_white(pair[0], pair[1]); 3]).collect();
         }
         1 => *pixels = pixels.iter().flat_map(|gray| [*gray; 3]).collect(),
         _ => {}

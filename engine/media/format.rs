@@ -49,24 +49,8 @@ pub fn detect(bytes: &[u8]) -> Result<MediaType, DecodeError> {
         [] => Err(DecodeError::Empty),
         [0xFF, 0xD8, 0xFF, ..] => Ok(MediaType::Jpeg),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Ok(MediaType::Png),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Ok(MediaType::WebP),
-        _ => Err(DecodeError::Unsupported {
-            found: describe(bytes),
-        }),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(MediaType::WebP),
+        _ => Err(DecodeError::Unsupported { found: describe(bytes) }),
     }
 }
 
@@ -95,21 +79,7 @@ fn describe(bytes: &[u8]) -> &'static str {
         [b'8', b'B', b'P', b'S', ..] => "a Photoshop file",
         [b'%', b'P', b'D', b'F', ..] => "PDF",
         [b'P', b'K', 3, 4, ..] => "a ZIP archive",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'A',
-            b'V',
-            b'E',
-            ..,
-        ] => "a WAV recording",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => "a WAV recording",
         _ if bytes.iter().all(|byte| *byte == 0) => "only zero bytes",
         _ if is_text(bytes) => "text",
         _ => "not a picture we know",
@@ -118,8 +88,7 @@ fn describe(bytes: &[u8]) -> &'static str {
 
 fn is_text(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
-    head.iter()
-        .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7E | 0x80..))
+    head.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7E | 0x80..))
         && (head.is_ascii() || std::str::from_utf8(bytes.get(..256).unwrap_or(bytes)).is_ok())
 }
 

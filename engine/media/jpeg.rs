@@ -33,27 +33,17 @@ const EIGHTHS: [usize; 4] = [1, 2, 4, 8];
 /// Decodes the whole picture, scaled.
 pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeError> {
     let mut decoder = Decompressor::new().map_err(DecodeError::damaged)?;
-    decoder
-        .set_scan_limit(SCANS_MAX)
-        .map_err(DecodeError::damaged)?;
-    let header = decoder
-        .read_header(bytes)
-        .map_err(|error| judge(bytes, error))?;
+    decoder.set_scan_limit(SCANS_MAX).map_err(DecodeError::damaged)?;
+    let header = decoder.read_header(bytes).map_err(|error| judge(bytes, error))?;
     let (width_px, height_px) = (side(header.width), side(header.height));
     check_size(width_px, height_px, spec.pixels_max)?;
     check_cost(bytes, &header)?;
 
     let factor = scale(&header, spec.cover_px);
-    decoder
-        .set_scaling_factor(factor)
-        .map_err(DecodeError::damaged)?;
+    decoder.set_scaling_factor(factor).map_err(DecodeError::damaged)?;
     let scaled = header.scaled(factor);
     let is_cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
-    let (format, channels) = if is_cmyk {
-        (PixelFormat::CMYK, 4)
-    } else {
-        (PixelFormat::RGB, 3)
-    };
+    let (format, channels) = if is_cmyk { (PixelFormat::CMYK, 4) } else { (PixelFormat::RGB, 3) };
     let pitch = scaled.width * channels;
     let mut pixels = vec![0; pitch * scaled.height];
     let image = Image {
@@ -69,18 +59,11 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
         Err(error) => return Err(judge(bytes, error)),
     }
     if is_cmyk {
-        cmyk_to_rgb(
-            &mut pixels,
-            segments(bytes).any(|segment| segment.is_adobe()),
-        );
+        cmyk_to_rgb(&mut pixels, segments(bytes).any(|segment| segment.is_adobe()));
     }
     let frame = Frame::new(side(scaled.width), side(scaled.height), pixels)
         .ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
-    Ok(Stored {
-        frame,
-        width_px,
-        height_px,
-    })
+    Ok(Stored { frame, width_px, height_px })
 }
 
 /// The EXIF block, when there is one.
@@ -154,11 +137,7 @@ fn is_harmless(error: &turbojpeg::Error) -> bool {
 /// CMYK file there is. No colour profile is applied.
 fn cmyk_to_rgb(pixels: &mut Vec<u8>, is_inverted: bool) {
     let light = |ink: u8| {
-        if is_inverted {
-            u16::from(ink)
-        } else {
-            255 - u16::from(ink)
-        }
+        if is_inverted { u16::from(ink) } else { 255 - u16::from(ink) }
     };
     let mut target = 0;
     for source in (0..pixels.len() / 4 * 4).step_by(4) {
@@ -218,20 +197,12 @@ fn segment_at(bytes: &[u8], mut at: usize) -> Option<Segment<'_>> {
             // Stuffed bytes, restart marks and the like stand alone.
             0x00 | 0x01 | 0xD0..=0xD8 => {}
             END => {
-                return Some(Segment {
-                    marker,
-                    payload: &[],
-                    end: bytes.len(),
-                });
+                return Some(Segment { marker, payload: &[], end: bytes.len() });
             }
             _ => {
                 let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
                 let payload = bytes.get(at + 2..at + length)?;
-                return Some(Segment {
-                    marker,
-                    payload,
-                    end: at + length,
-                });
+                return Some(Segment { marker, payload, end: at + length });
             }
         }
     }
@@ -248,25 +219,18 @@ struct Layout {
 impl Layout {
     fn read(bytes: &[u8]) -> Self {
         // When the header cannot be followed, the dearest layout is assumed.
-        let mut layout = Self {
-            units: (1, 1),
-            blocks_per_unit: 4,
-            one_scan_holds_all: false,
-        };
+        let mut layout = Self { units: (1, 1), blocks_per_unit: 4, one_scan_holds_all: false };
         let mut components_count = 0;
         for segment in segments(bytes) {
             if segment.is_frame() {
                 let factors = |entry: &[u8]| {
-                    entry
-                        .get(1)
-                        .map_or((4, 4), |f| (u64::from(f >> 4), u64::from(f & 15)))
+                    entry.get(1).map_or((4, 4), |f| (u64::from(f >> 4), u64::from(f & 15)))
                 };
                 let entries = segment.payload.get(6..).unwrap_or_default();
                 let entries: Vec<_> = entries.chunks_exact(3).map(factors).collect();
                 components_count = entries.len();
-                layout.units = entries
-                    .iter()
-                    .fold((1, 1), |most, f| (most.0.max(f.0), most.1.max(f.1)));
+                layout.units =
+                    entries.iter().fold((1, 1), |most, f| (most.0.max(f.0), most.1.max(f.1)));
                 layout.blocks_per_unit = entries.iter().map(|f| f.0 * f.1).sum();
             } else if segment.marker == SCAN {
                 let count = segment.payload.first().copied().map_or(0, usize::from);
@@ -281,9 +245,7 @@ impl Layout {
     fn coefficient_bytes(&self, width_px: u64, height_px: u64) -> u64 {
         let units_count =
             width_px.div_ceil(8 * self.units.0) * height_px.div_ceil(8 * self.units.1);
-        units_count
-            .saturating_mul(self.blocks_per_unit)
-            .saturating_mul(128)
+        units_count.saturating_mul(self.blocks_per_unit).saturating_mul(128)
     }
 }
 
@@ -294,10 +256,7 @@ struct Scans {
 }
 
 fn scans(bytes: &[u8]) -> Scans {
-    let mut scans = Scans {
-        count: 0,
-        has_end: false,
-    };
+    let mut scans = Scans { count: 0, has_end: false };
     let mut at = 2;
     while let Some(segment) = segment_at(bytes, at) {
         match segment.marker {
@@ -331,30 +290,19 @@ mod tests {
         compressor.set_quality(90).expect("a quality");
         compressor.set_subsamp(Subsamp::Sub2x2).expect("a sampling");
         compressor.set_progressive(progressive).expect("a mode");
-        compressor
-            .compress_to_vec(image.as_deref())
-            .expect("compresses")
+        compressor.compress_to_vec(image.as_deref()).expect("compresses")
     }
 
     fn spec(cover_px: u32) -> DecodeSpec {
-        DecodeSpec {
-            cover_px,
-            ..DecodeSpec::default()
-        }
+        DecodeSpec { cover_px, ..DecodeSpec::default() }
     }
 
     #[test]
     fn frame_covers_what_was_asked_and_not_much_more() {
         let bytes = picture(800, 600, false);
-        for (cover_px, width_px) in [
-            (1, 100),
-            (100, 100),
-            (101, 200),
-            (200, 200),
-            (300, 400),
-            (401, 800),
-            (5000, 800),
-        ] {
+        for (cover_px, width_px) in
+            [(1, 100), (100, 100), (101, 200), (200, 200), (300, 400), (401, 800), (5000, 800)]
+        {
             let stored = decode(&bytes, spec(cover_px)).expect("decodes");
             assert_eq!(stored.frame.width_px(), width_px, "to cover {cover_px}");
             assert_eq!((stored.width_px, stored.height_px), (800, 600));
@@ -365,10 +313,7 @@ mod tests {
     fn file_cut_anywhere_ends_early() {
         for progressive in [false, true] {
             let bytes = picture(320, 240, progressive);
-            for end in (3..bytes.len())
-                .step_by(37)
-                .chain([bytes.len() - 2, bytes.len() - 1])
-            {
+            for end in (3..bytes.len()).step_by(37).chain([bytes.len() - 2, bytes.len() - 1]) {
                 let error = decode(&bytes[..end], spec(100)).expect_err("cut");
                 assert!(
                     matches!(error, DecodeError::EndsEarly),
@@ -422,10 +367,7 @@ mod tests {
     #[test]
     fn huge_progressive_header_is_refused_before_memory_is_asked_for() {
         let mut bytes = picture(64, 64, true);
-        let frame = bytes
-            .windows(2)
-            .position(|pair| pair == [0xFF, 0xC2])
-            .expect("a frame header");
+        let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC2]).expect("a frame header");
         bytes[frame + 5..frame + 9].copy_from_slice(&[0x36, 0xB0, 0x36, 0xB0]); // 14,000 x 14,000
         for factors in [11, 14, 17] {
             bytes[frame + factors] = 0x11; // no subsampling: 1.2 GB of coefficients
@@ -440,11 +382,7 @@ mod tests {
         let mut plain: Vec<u8> = adobe.iter().map(|ink| 255 - ink).collect();
         cmyk_to_rgb(&mut adobe, true);
         cmyk_to_rgb(&mut plain, false);
-        assert_eq!(
-            adobe,
-            [255, 255, 255, 0, 255, 255, 0, 0, 0],
-            "white, cyan, black"
-        );
+        assert_eq!(adobe, [255, 255, 255, 0, 255, 255, 0, 0, 0], "white, cyan, black");
         assert_eq!(plain, adobe);
     }
 

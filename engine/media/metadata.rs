@@ -68,10 +68,7 @@ impl Orientation {
 
     /// Whether width and height change places.
     pub const fn swaps_sides(self) -> bool {
-        matches!(
-            self,
-            Self::Transpose | Self::Rotate90 | Self::Transverse | Self::Rotate270
-        )
+        matches!(self, Self::Transpose | Self::Rotate90 | Self::Transverse | Self::Rotate270)
     }
 }
 
@@ -136,19 +133,11 @@ impl CivilTime {
     pub fn weekday(self) -> u8 {
         // Sakamoto's method: days of the months before, leap days of the years before.
         const OFFSETS: [u16; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
-        let year = if self.month < 3 {
-            self.year - 1
-        } else {
-            self.year
-        };
+        let year = if self.month < 3 { self.year - 1 } else { self.year };
         let offset = OFFSETS[usize::from(self.month - 1) % 12];
         let sunday_zero =
             (year + year / 4 - year / 100 + year / 400 + offset + u16::from(self.day)) % 7;
-        if sunday_zero == 0 {
-            7
-        } else {
-            u8::try_from(sunday_zero).unwrap_or(7)
-        }
+        if sunday_zero == 0 { 7 } else { u8::try_from(sunday_zero).unwrap_or(7) }
     }
 
     fn is_real(self) -> bool {
@@ -172,18 +161,8 @@ impl CivilTime {
 /// `2026-07-01T10:00:00`
 impl fmt::Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = self;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )
+        let Self { year, month, day, hour, minute, second } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     }
 }
 
@@ -229,12 +208,8 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
 
 fn name(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
-    let text: String = text
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_CHARS_MAX)
-        .collect();
+    let text: String =
+        text.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
     (!text.is_empty()).then_some(text)
 }
 
@@ -264,11 +239,7 @@ mod tests {
             metadata.taken_at.map(|t| t.to_string()).as_deref(),
             Some("2026-07-01T10:00:05")
         );
-        assert_eq!(
-            metadata.taken_at.map(CivilTime::weekday),
-            Some(3),
-            "a Wednesday"
-        );
+        assert_eq!(metadata.taken_at.map(CivilTime::weekday), Some(3), "a Wednesday");
     }
 
     #[test]

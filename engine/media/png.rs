@@ -24,9 +24,7 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
     decoder.set_transformations(Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let info = decoder
-        .read_header_info()
-        .map_err(|error| judge(bytes, error))?;
+    let info = decoder.read_header_info().map_err(|error| judge(bytes, error))?;
     let (width_px, height_px) = (info.width, info.height);
     check_size(width_px, height_px, spec.pixels_max)?;
     if !chunks(bytes).any(|chunk| chunk.kind == b"IEND") {
@@ -52,9 +50,7 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
             });
         }
         let mut pixels = vec![0; row_bytes * height_px as usize];
-        reader
-            .next_frame(&mut pixels)
-            .map_err(|error| judge(bytes, error))?;
+        reader.next_frame(&mut pixels).map_err(|error| judge(bytes, error))?;
         for source in pixels.chunks_exact(row_bytes) {
             row.clear();
             row.extend_from_slice(source);
@@ -70,26 +66,20 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
         }
     }
     let frame = shrinker.finish().ok_or(DecodeError::EndsEarly)?;
-    Ok(Stored {
-        frame,
-        width_px,
-        height_px,
-    })
+    Ok(Stored { frame, width_px, height_px })
 }
 
 /// The EXIF block, when there is one.
 pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    chunks(bytes)
-        .find(|chunk| chunk.kind == b"eXIf")
-        .map(|chunk| chunk.payload)
+    chunks(bytes).find(|chunk| chunk.kind == b"eXIf").map(|chunk| chunk.payload)
 }
 
 fn judge(bytes: &[u8], error: DecodingError) -> DecodeError {
     match error {
         DecodingError::IoError(_) => DecodeError::EndsEarly,
-        DecodingError::LimitsExceeded => DecodeError::TooCostly {
-            needs: "too much memory".to_owned(),
-        },
+        DecodingError::LimitsExceeded => {
+            DecodeError::TooCostly { needs: "too much memory".to_owned() }
+        }
         _ if !chunks(bytes).any(|chunk| chunk.kind == b"IEND") => DecodeError::EndsEarly,
         other => DecodeError::damaged(other),
     }
@@ -149,10 +139,7 @@ impl Shrinker {
             self.rgb.extend_from_slice(row);
             return;
         }
-        for (sums, block) in self
-            .sums
-            .chunks_exact_mut(3)
-            .zip(row.chunks(self.factor as usize * 3))
+        for (sums, block) in self.sums.chunks_exact_mut(3).zip(row.chunks(self.factor as usize * 3))
         {
             for pixel in block.chunks_exact(3) {
                 for (sum, value) in sums.iter_mut().zip(pixel) {
@@ -173,14 +160,9 @@ impl Shrinker {
         };
         let last = self.sums.len() - 3;
         for (at, sum) in self.sums.iter_mut().enumerate() {
-            let block_width_px = if at < last {
-                self.factor
-            } else {
-                last_width_px
-            };
+            let block_width_px = if at < last { self.factor } else { last_width_px };
             let count = block_width_px * self.rows_in_sums;
-            self.rgb
-                .push(u8::try_from((*sum + count / 2) / count).unwrap_or(u8::MAX));
+            self.rgb.push(u8::try_from((*sum + count / 2) / count).unwrap_or(u8::MAX));
             *sum = 0;
         }
         self.rows_in_sums = 0;
@@ -203,7 +185,10 @@ impl Shrinker {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "test pictures hold the low byte of a coordinate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "test pictures hold the low byte of a coordinate"
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -220,11 +205,7 @@ mod tests {
         let mut encoder = png::Encoder::new(&mut bytes, width_px, height_px);
         encoder.set_color(color);
         encoder.set_depth(depth);
-        encoder
-            .write_header()
-            .expect("a header")
-            .write_image_data(data)
-            .expect("pixels");
+        encoder.write_header().expect("a header").write_image_data(data).expect("pixels");
         bytes
     }
 
@@ -232,20 +213,11 @@ mod tests {
         let data: Vec<u8> = (0..height_px)
             .flat_map(|y| (0..width_px).flat_map(move |x| [x as u8, y as u8, (x ^ y) as u8]))
             .collect();
-        picture(
-            width_px,
-            height_px,
-            ColorType::Rgb,
-            png::BitDepth::Eight,
-            &data,
-        )
+        picture(width_px, height_px, ColorType::Rgb, png::BitDepth::Eight, &data)
     }
 
     fn insert_chunk(bytes: &mut Vec<u8>, kind: &[u8; 4], payload: &[u8]) {
-        let mut chunk = u32::try_from(payload.len())
-            .expect("short")
-            .to_be_bytes()
-            .to_vec();
+        let mut chunk = u32::try_from(payload.len()).expect("short").to_be_bytes().to_vec();
         chunk.extend_from_slice(kind);
         chunk.extend_from_slice(payload);
         // CRC-32 as PNG counts it, over kind and payload.
@@ -253,11 +225,7 @@ mod tests {
         for byte in &chunk[4..] {
             crc ^= u32::from(*byte);
             for _ in 0..8 {
-                crc = if crc & 1 == 1 {
-                    (crc >> 1) ^ 0xEDB8_8320
-                } else {
-                    crc >> 1
-                };
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
             }
         }
         chunk.extend_from_slice(&(!crc).to_be_bytes());
@@ -275,25 +243,10 @@ mod tests {
         use png::BitDepth::{Eight, Sixteen};
         for (color, depth, data, wanted) in [
             (ColorType::Grayscale, Eight, vec![7], [7, 7, 7]),
-            (
-                ColorType::GrayscaleAlpha,
-                Eight,
-                vec![7, 0],
-                [255, 255, 255],
-            ),
+            (ColorType::GrayscaleAlpha, Eight, vec![7, 0], [255, 255, 255]),
             (ColorType::Rgba, Eight, vec![1, 2, 3, 255], [1, 2, 3]),
-            (
-                ColorType::Rgb,
-                Sixteen,
-                vec![1, 99, 2, 99, 3, 99],
-                [1, 2, 3],
-            ),
-            (
-                ColorType::Rgba,
-                Sixteen,
-                vec![1, 9, 2, 9, 3, 9, 0, 0],
-                [255, 255, 255],
-            ),
+            (ColorType::Rgb, Sixteen, vec![1, 99, 2, 99, 3, 99], [1, 2, 3]),
+            (ColorType::Rgba, Sixteen, vec![1, 9, 2, 9, 3, 9, 0, 0], [255, 255, 255]),
         ] {
             let bytes = picture(1, 1, color, depth, &data);
             let stored = decode(&bytes, DecodeSpec::default()).expect("decodes");
@@ -304,18 +257,9 @@ mod tests {
     #[test]
     fn large_picture_is_averaged_and_still_covers() {
         let bytes = rgb(1001, 403);
-        let stored = decode(
-            &bytes,
-            DecodeSpec {
-                cover_px: 100,
-                ..DecodeSpec::default()
-            },
-        )
-        .expect("decodes");
-        assert_eq!(
-            (stored.frame.width_px(), stored.frame.height_px()),
-            (201, 81)
-        );
+        let stored =
+            decode(&bytes, DecodeSpec { cover_px: 100, ..DecodeSpec::default() }).expect("decodes");
+        assert_eq!((stored.frame.width_px(), stored.frame.height_px()), (201, 81));
         assert_eq!((stored.width_px, stored.height_px), (1001, 403));
         // Block (1, 1) spans x and y from 5 to 9: their means are 7.
         let at = (201 + 1) * 3;
@@ -327,10 +271,7 @@ mod tests {
         let bytes = rgb(60, 40);
         for end in 8..bytes.len() {
             let error = decode(&bytes[..end], DecodeSpec::default()).expect_err("cut");
-            assert!(
-                matches!(error, DecodeError::EndsEarly),
-                "cut at {end}: {error:?}"
-            );
+            assert!(matches!(error, DecodeError::EndsEarly), "cut at {end}: {error:?}");
         }
     }
 

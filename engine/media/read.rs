@@ -92,28 +92,20 @@ pub fn read_original(path: &Path, bytes_max: u64) -> Result<Original, ReadError>
         Err(rustix::io::Errno::LOOP) => return Err(ReadError::NotAFile { found: "a link" }),
         // What a socket, or a FIFO or device that nobody serves, gives.
         Err(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV) => {
-            return Err(ReadError::NotAFile {
-                found: "a socket or device",
-            });
+            return Err(ReadError::NotAFile { found: "a socket or device" });
         }
         Err(error) => return Err(open_error(error.into())),
     };
     let before = state_of(&file)?;
     if before.bytes_count > bytes_max {
-        return Err(ReadError::TooLarge {
-            bytes_count: before.bytes_count,
-            bytes_max,
-        });
+        return Err(ReadError::TooLarge { bytes_count: before.bytes_count, bytes_max });
     }
     let bytes = read_to_end(&mut file, before.bytes_count)?;
     let after = state_of(&file)?;
     if after != before || bytes.len() as u64 != after.bytes_count {
         return Err(ReadError::Changed);
     }
-    Ok(Original {
-        bytes,
-        state: after,
-    })
+    Ok(Original { bytes, state: after })
 }
 
 fn open_error(error: io::Error) -> ReadError {
@@ -141,16 +133,10 @@ fn state_of(file: &File) -> Result<FileState, ReadError> {
 /// Reads what is there, but at most one byte more than expected: a file that grows for
 /// ever is noticed, not followed.
 fn read_to_end(file: &mut File, bytes_expected: u64) -> Result<Vec<u8>, ReadError> {
-    let capacity = usize::try_from(bytes_expected)
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
+    let capacity = usize::try_from(bytes_expected).unwrap_or(usize::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(capacity)
-        .map_err(|error| ReadError::Disk(io::Error::other(error)))?;
-    file.take(bytes_expected + 1)
-        .read_to_end(&mut bytes)
-        .map_err(ReadError::Disk)?;
+    bytes.try_reserve_exact(capacity).map_err(|error| ReadError::Disk(io::Error::other(error)))?;
+    file.take(bytes_expected + 1).read_to_end(&mut bytes).map_err(ReadError::Disk)?;
     Ok(bytes)
 }
 
@@ -170,10 +156,7 @@ mod tests {
         std::fs::write(&path, &bytes).expect("writes");
         let original = read_original(&path, BYTES_MAX).expect("reads");
         assert_eq!(original.bytes, bytes);
-        assert_eq!(
-            original.state,
-            FileState::of(&std::fs::metadata(&path).expect("is there"))
-        );
+        assert_eq!(original.state, FileState::of(&std::fs::metadata(&path).expect("is there")));
     }
 
     #[test]
@@ -205,16 +188,7 @@ mod tests {
         let path = folder.path().join("a.jpg");
         std::fs::write(&path, [0; 11]).expect("writes");
         let error = read_original(&path, 10).expect_err("too large");
-        assert!(
-            matches!(
-                error,
-                ReadError::TooLarge {
-                    bytes_count: 11,
-                    bytes_max: 10
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ReadError::TooLarge { bytes_count: 11, bytes_max: 10 }), "{error}");
         assert!(read_original(&path, 11).is_ok());
     }
 
@@ -236,10 +210,8 @@ mod tests {
             let writer = scope.spawn(|| {
                 use std::io::Write;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    let mut file = std::fs::OpenOptions::new()
-                        .append(true)
-                        .open(&path)
-                        .expect("opens");
+                    let mut file =
+                        std::fs::OpenOptions::new().append(true).open(&path).expect("opens");
                     file.write_all(b"more").expect("appends");
                 }
             });

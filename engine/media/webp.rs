@@ -27,9 +27,7 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
     }
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(judge)?;
     let (width_px, height_px) = decoder.dimensions();
-    let pixels_max = spec
-        .pixels_max
-        .min(WORKING_BYTES_MAX / WORKING_BYTES_PER_PIXEL);
+    let pixels_max = spec.pixels_max.min(WORKING_BYTES_MAX / WORKING_BYTES_PER_PIXEL);
     check_size(width_px, height_px, pixels_max)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut pixels = vec![0; width_px as usize * height_px as usize * channels];
@@ -37,11 +35,7 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
     flatten(&mut pixels, channels);
     let frame = Frame::new(width_px, height_px, pixels)
         .ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
-    Ok(Stored {
-        frame,
-        width_px,
-        height_px,
-    })
+    Ok(Stored { frame, width_px, height_px })
 }
 
 /// The EXIF block, when there is one.
@@ -76,7 +70,10 @@ fn judge(error: DecodingError) -> DecodeError {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "test pictures hold the low byte of a coordinate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "test pictures hold the low byte of a coordinate"
+)]
 mod tests {
     use image_webp::{ColorType, WebPEncoder};
     use proptest::prelude::*;
@@ -90,9 +87,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut encoder = WebPEncoder::new(&mut bytes);
         encoder.set_exif_metadata(b"MM\0*odd".to_vec());
-        encoder
-            .encode(&data, width_px, height_px, ColorType::Rgba8)
-            .expect("encodes");
+        encoder.encode(&data, width_px, height_px, ColorType::Rgba8).expect("encodes");
         bytes
     }
 
@@ -110,10 +105,7 @@ mod tests {
         let bytes = picture(32, 32);
         for end in 12..bytes.len() - 1 {
             let error = decode(&bytes[..end], DecodeSpec::default()).expect_err("cut");
-            assert!(
-                matches!(error, DecodeError::EndsEarly),
-                "cut at {end}: {error:?}"
-            );
+            assert!(matches!(error, DecodeError::EndsEarly), "cut at {end}: {error:?}");
         }
     }
 

@@ -252,11 +252,8 @@ mod tests {
         assert_eq!(states(&[wish("a", "print-10x15", 4)], |_| ()), [OrderState::Ask]);
         let two = [wish("a", "print-10x15", 2), wish("b", "print-10x15", 2)];
         assert_eq!(states(&two, |_| ()), [OrderState::Ready, OrderState::Ask], "58 + 58 > 100");
-        let three = [
-            wish("a", "print-10x15", 1),
-            wish("b", "print-10x15", 1),
-            wish("c", "print-10x15", 1),
-        ];
+        let three =
+            [wish("a", "print-10x15", 1), wish("b", "print-10x15", 1), wish("c", "print-10x15", 1)];
         let (ready, ask) = (OrderState::Ready, OrderState::Ask);
         assert_eq!(states(&three, |_| ()), [ready, ready, ask], "two a day");
     }

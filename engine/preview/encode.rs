@@ -87,9 +87,6 @@ mod tests {
         let frame = Frame::new(1, 1, vec![0; 3]).expect("a frame");
         assert!(jpeg(&frame, 80, &vec![b' '; PACKET_BYTES_MAX]).is_ok());
         let error = jpeg(&frame, 80, &vec![b' '; PACKET_BYTES_MAX + 1]).expect_err("too long");
-        assert!(
-            matches!(error, PreviewError::ImprintTooLong { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, PreviewError::ImprintTooLong { .. }), "{error}");
     }
 }

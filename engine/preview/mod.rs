@@ -27,10 +27,7 @@ pub struct PreviewSpec {
 
 impl Default for PreviewSpec {
     fn default() -> Self {
-        Self {
-            long_side_px: 1024,
-            quality: 80,
-        }
+        Self { long_side_px: 1024, quality: 80 }
     }
 }
 
@@ -85,9 +82,7 @@ impl Renderer {
     /// # Errors
     /// `Resize`, which a well-formed frame gives no reason for.
     pub fn upright(&mut self, photo: &Decoded, long_side_px: u32) -> Result<Frame, PreviewError> {
-        let small = self
-            .shrinker
-            .shrink(&photo.frame, long_side_px, Filter::CatmullRom)?;
+        let small = self.shrinker.shrink(&photo.frame, long_side_px, Filter::CatmullRom)?;
         Ok(orient::upright(small, photo.metadata.orientation))
     }
 

@@ -29,11 +29,8 @@ pub fn upright(frame: Frame, orientation: Orientation) -> Frame {
             rgb = turned(&rgb, width, height_px as usize, orientation);
         }
     }
-    let (width_px, height_px) = if orientation.swaps_sides() {
-        (height_px, width_px)
-    } else {
-        (width_px, height_px)
-    };
+    let (width_px, height_px) =
+        if orientation.swaps_sides() { (height_px, width_px) } else { (width_px, height_px) };
     // INVARIANT: every branch keeps the number of pixels, so the size always fits.
     Frame::new(width_px, height_px, rgb)
         .unwrap_or_else(|| unreachable!("turning keeps the number of pixels"))
@@ -51,18 +48,12 @@ fn turned(rgb: &[u8], width: usize, height: usize, orientation: Orientation) -> 
     // Source row y becomes target column y, or the one as far from the right.
     let rows_from_right = matches!(orientation, Orientation::Rotate90 | Orientation::Transverse);
     // Source column x becomes target row x, or the one as far from the bottom.
-    let columns_from_bottom = matches!(
-        orientation,
-        Orientation::Rotate270 | Orientation::Transverse
-    );
+    let columns_from_bottom =
+        matches!(orientation, Orientation::Rotate270 | Orientation::Transverse);
     for tile_y in (0..height).step_by(TILE_PX) {
         for tile_x in (0..width).step_by(TILE_PX) {
             for x in tile_x..(tile_x + TILE_PX).min(width) {
-                let target_y = if columns_from_bottom {
-                    width - 1 - x
-                } else {
-                    x
-                };
+                let target_y = if columns_from_bottom { width - 1 - x } else { x };
                 for y in tile_y..(tile_y + TILE_PX).min(height) {
                     let target_x = if rows_from_right { height - 1 - y } else { y };
                     target[target_y * height + target_x] = source[y * width + x];
@@ -74,18 +65,17 @@ fn turned(rgb: &[u8], width: usize, height: usize, orientation: Orientation) -> 
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "test pictures hold the low byte of a coordinate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "test pictures hold the low byte of a coordinate"
+)]
 mod tests {
     use super::*;
 
     /// A picture named by letters, one a pixel, rows apart by spaces.
     fn frame(letters: &str) -> Frame {
         let rows: Vec<&str> = letters.split(' ').collect();
-        let rgb = rows
-            .concat()
-            .bytes()
-            .flat_map(|letter| [letter; 3])
-            .collect();
+        let rgb = rows.concat().bytes().flat_map(|letter| [letter; 3]).collect();
         Frame::new(rows[0].len() as u32, rows.len() as u32, rgb).expect("a frame")
     }
 
@@ -117,11 +107,7 @@ mod tests {
         let shown = upright(stored.clone(), Orientation::Rotate90);
         for (x, y) in [(0, 0), (44, 0), (0, 70), (31, 32), (44, 70)] {
             let at = (y * 45 + x) * 3;
-            assert_eq!(
-                shown.rgb()[at..at + 2],
-                [y as u8, (44 - x) as u8],
-                "at ({x}, {y})"
-            );
+            assert_eq!(shown.rgb()[at..at + 2], [y as u8, (44 - x) as u8], "at ({x}, {y})");
         }
         let back = upright(shown, Orientation::Rotate270);
         assert_eq!(back, stored);

@@ -71,13 +71,9 @@ impl Shrinker {
         if (width_px, height_px) == (frame.width_px(), frame.height_px()) {
             return Ok(frame.clone());
         }
-        let source = ImageRef::new(
-            frame.width_px(),
-            frame.height_px(),
-            frame.rgb(),
-            PixelType::U8x3,
-        )
-        .map_err(|error| PreviewError::Resize(Box::new(error)))?;
+        let source =
+            ImageRef::new(frame.width_px(), frame.height_px(), frame.rgb(), PixelType::U8x3)
+                .map_err(|error| PreviewError::Resize(Box::new(error)))?;
         let mut target = Image::new(width_px, height_px, PixelType::U8x3);
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(filter.inner()))
@@ -112,21 +108,10 @@ mod tests {
     fn plain_picture_stays_plain_under_every_filter() {
         let frame = Frame::new(300, 200, [10, 128, 250].repeat(300 * 200)).expect("a frame");
         let mut shrinker = Shrinker::default();
-        for filter in [
-            Filter::Lanczos3,
-            Filter::CatmullRom,
-            Filter::Bilinear,
-            Filter::Hamming,
-        ] {
+        for filter in [Filter::Lanczos3, Filter::CatmullRom, Filter::Bilinear, Filter::Hamming] {
             let small = shrinker.shrink(&frame, 100, filter).expect("shrinks");
             assert_eq!((small.width_px(), small.height_px()), (100, 67));
-            assert!(
-                small
-                    .rgb()
-                    .chunks_exact(3)
-                    .all(|pixel| pixel == [10, 128, 250]),
-                "{filter:?}"
-            );
+            assert!(small.rgb().chunks_exact(3).all(|pixel| pixel == [10, 128, 250]), "{filter:?}");
         }
     }
 
@@ -137,15 +122,8 @@ mod tests {
             .flat_map(|_| (0..128).flat_map(|x| [if x < 64 { 0 } else { 255 }; 3]))
             .collect();
         let frame = Frame::new(128, 64, rgb).expect("a frame");
-        let small = Shrinker::default()
-            .shrink(&frame, 32, Filter::CatmullRom)
-            .expect("shrinks");
-        let row: Vec<u8> = small
-            .rgb()
-            .chunks_exact(3)
-            .take(32)
-            .map(|pixel| pixel[0])
-            .collect();
+        let small = Shrinker::default().shrink(&frame, 32, Filter::CatmullRom).expect("shrinks");
+        let row: Vec<u8> = small.rgb().chunks_exact(3).take(32).map(|pixel| pixel[0]).collect();
         assert!(
             row[..14].iter().all(|value| *value < 10) && row[18..].iter().all(|value| *value > 245),
             "{row:?}"

@@ -15,10 +15,9 @@ pub fn packet(imprint: &Imprint) -> Vec<u8> {
     let name = escape(&imprint.owner_name);
     let photo_id = escape(&imprint.photo_id);
     let contact = match imprint.owner_address.strip_prefix("mailto:") {
-        Some(mail) => format!(
-            "<Iptc4xmpCore:CiEmailWork>{}</Iptc4xmpCore:CiEmailWork>",
-            escape(mail)
-        ),
+        Some(mail) => {
+            format!("<Iptc4xmpCore:CiEmailWork>{}</Iptc4xmpCore:CiEmailWork>", escape(mail))
+        }
         None => format!("<Iptc4xmpCore:CiUrlWork>{address}</Iptc4xmpCore:CiUrlWork>"),
     };
     // Without a name the address stands for the owner.
@@ -79,28 +78,16 @@ mod tests {
     #[test]
     fn address_stands_in_the_field_of_its_kind() {
         let mail = text("mailto:anna@example.org", "Anna");
-        assert!(
-            mail.contains("<Iptc4xmpCore:CiEmailWork>anna@example.org<"),
-            "{mail}"
-        );
-        assert!(
-            mail.contains("<xmpRights:WebStatement>mailto:anna@example.org<"),
-            "{mail}"
-        );
+        assert!(mail.contains("<Iptc4xmpCore:CiEmailWork>anna@example.org<"), "{mail}");
+        assert!(mail.contains("<xmpRights:WebStatement>mailto:anna@example.org<"), "{mail}");
         let web = text("https://example.org/?a=1&b=2", "");
-        assert!(
-            web.contains("<Iptc4xmpCore:CiUrlWork>https://example.org/?a=1&amp;b=2<"),
-            "{web}"
-        );
+        assert!(web.contains("<Iptc4xmpCore:CiUrlWork>https://example.org/?a=1&amp;b=2<"), "{web}");
     }
 
     #[test]
     fn name_cannot_break_out_of_its_element() {
         let packet = text("mailto:a@b.c", "</rdf:li><evil/>\u{0}&\"");
-        assert!(
-            packet.contains("&lt;/rdf:li&gt;&lt;evil/&gt;&amp;&quot;"),
-            "{packet}"
-        );
+        assert!(packet.contains("&lt;/rdf:li&gt;&lt;evil/&gt;&amp;&quot;"), "{packet}");
         assert!(!packet.contains("<evil"), "{packet}");
     }
 

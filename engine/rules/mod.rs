@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod eval;
 pub mod facts;
+pub mod files;
 pub mod read;
 pub mod set;
 pub mod source;

@@ -49,6 +49,23 @@ pub struct Known {
     pub providers: Option<Vec<String>>,
 }
 
+impl Known {
+    /// The eight icons of the house set, any product, any provider.
+    pub fn house() -> Self {
+        let icons = [
+            "print-10x15",
+            "print-13x18",
+            "print-20x30",
+            "canvas",
+            "copies-2",
+            "copies-3",
+            "share",
+            "do-not-share",
+        ];
+        Self { icons: icons.map(str::to_owned).to_vec(), products: None, providers: None }
+    }
+}
+
 /// One rule, checked and ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
@@ -258,7 +275,7 @@ impl Reader<'_> {
                 }
                 text.split_whitespace().collect::<Vec<_>>().join(" ")
             }
-            None => format!("rule {} of {}", name.clone()?, self.source.file),
+            None => format!("the rule {} applies", name.clone()?),
         };
         let (name, when, plan) = (name?, when?, plan?);
         let (line, _) = self.source.place(table.get("name")?.span().start);

@@ -71,7 +71,7 @@ impl RuleSet {
         Ok(Self { rules, revision: revision_of(files) })
     }
 
-    /// 12 hexadecimal digits of the SHA-256 over names and contents of the files.
+    /// 12 hexadecimal digits of the SHA-256 over the contents of the files, in their order.
     pub fn revision(&self) -> &str {
         &self.revision
     }
@@ -151,12 +151,10 @@ impl RuleSet {
 /// The revision that these files would have, whether they are good or not.
 pub fn revision_of(files: &[RuleFile]) -> String {
     let mut bytes = Vec::new();
-    for file in files {
-        for part in [file.name.as_bytes(), &file.bytes] {
-            // The length goes first, so that no two lists of files look alike.
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
-        }
+    for RuleFile { bytes: content, .. } in files {
+        // The length goes first, so that no two lists of files look alike.
+        bytes.extend_from_slice(&(content.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(content);
     }
     let mut digits = ContentHash::of(&bytes).to_string();
     digits.truncate(12);

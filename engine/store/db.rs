@@ -110,10 +110,7 @@ pub fn open(path: &Path, durability: Durability, steps: &[&str]) -> Result<Conne
     }
     // SQLite tells a full disk, a folder that is not there and one that may not be
     // written apart only by number; the system says it in words.
-    options.open(path).map_err(|source| StoreError::Open {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    options.open(path).map_err(|source| StoreError::Open { path: path.to_path_buf(), source })?;
     // No URI flag: a folder whose name begins with `file:` is a folder.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
@@ -127,10 +124,7 @@ pub fn open(path: &Path, durability: Durability, steps: &[&str]) -> Result<Conne
 /// # Errors
 /// A step that SQLite refuses.
 pub fn open_in_memory(steps: &[&str]) -> Result<Connection, StoreError> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the home that the lint names"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the home that the lint names")]
     let mut connection = Connection::open_in_memory()?;
     configure(&mut connection, Durability::Rebuildable)?;
     migrate(&mut connection, steps)?;
@@ -143,10 +137,7 @@ fn configure(connection: &mut Connection, durability: Durability) -> Result<(), 
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if !matches!(mode.as_str(), "wal" | "memory") {
-        tracing::warn!(
-            mode,
-            "the database keeps no write-ahead log here; it is sound but slower"
-        );
+        tracing::warn!(mode, "the database keeps no write-ahead log here; it is sound but slower");
     }
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -170,10 +161,7 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError
         let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let seen = usize::try_from(seen).unwrap_or(0);
         if seen > steps.len() {
-            return Err(StoreError::Newer {
-                found: seen,
-                known: steps.len(),
-            });
+            return Err(StoreError::Newer { found: seen, known: steps.len() });
         }
         let Some(step) = steps.get(seen) else {
             return Ok(());
@@ -200,14 +188,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.sqlite");
         let old = open(&path, Durability::Full, &[FIRST]).expect("opens");
-        old.execute("INSERT INTO a (x) VALUES (7)", [])
-            .expect("inserts");
+        old.execute("INSERT INTO a (x) VALUES (7)", []).expect("inserts");
         drop(old);
         let new = open(&path, Durability::Full, &[FIRST, SECOND]).expect("opens again");
         let row: (i64, Option<String>) = new
-            .query_row("SELECT x, y FROM a", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .expect("a row");
         assert_eq!(row, (7, None));
     }
@@ -218,10 +203,7 @@ mod tests {
         let path = folder.path().join("a.sqlite");
         drop(open(&path, Durability::Full, &[FIRST, SECOND]).expect("opens"));
         let error = open(&path, Durability::Full, &[FIRST]).expect_err("too new");
-        assert!(
-            matches!(error, StoreError::Newer { found: 2, known: 1 }),
-            "{error}"
-        );
+        assert!(matches!(error, StoreError::Newer { found: 2, known: 1 }), "{error}");
     }
 
     #[test]
@@ -232,11 +214,7 @@ mod tests {
         open(&path, Durability::Full, &[FIRST, broken]).expect_err("nonsense is refused");
         let again = open(&path, Durability::Full, &[FIRST, SECOND]).expect("opens");
         let tables: i64 = again
-            .query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'b'",
-                [],
-                |row| row.get(0),
-            )
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'b'", [], |row| row.get(0))
             .expect("a count");
         assert_eq!(tables, 0, "half a step stayed behind");
     }
@@ -264,20 +242,12 @@ mod tests {
     #[test]
     fn full_database_is_told_from_other_failures() {
         let folder = tempfile::tempdir().expect("a folder");
-        let connection = open(
-            &folder.path().join("a.sqlite"),
-            Durability::Full,
-            &[FIRST, SECOND],
-        )
-        .expect("opens");
-        connection
-            .pragma_update(None, "max_page_count", 4)
-            .expect("a limit");
+        let connection = open(&folder.path().join("a.sqlite"), Durability::Full, &[FIRST, SECOND])
+            .expect("opens");
+        connection.pragma_update(None, "max_page_count", 4).expect("a limit");
         let error = (0..1000)
             .find_map(|_| {
-                connection
-                    .execute("INSERT INTO a VALUES (1, hex(zeroblob(500)))", [])
-                    .err()
+                connection.execute("INSERT INTO a VALUES (1, hex(zeroblob(500)))", []).err()
             })
             .expect("it fills up");
         assert!(matches!(StoreError::from(error), StoreError::Full(_)));
@@ -291,10 +261,8 @@ mod tests {
         let path = folder.path().join("a.sqlite");
         let _open = open(&path, Durability::Full, &[FIRST]).expect("opens");
         for name in ["a.sqlite", "a.sqlite-wal"] {
-            let mode = std::fs::metadata(folder.path().join(name))
-                .expect("is there")
-                .permissions()
-                .mode();
+            let mode =
+                std::fs::metadata(folder.path().join(name)).expect("is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
     }

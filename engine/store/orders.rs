@@ -371,6 +371,32 @@ impl State {
         self.write(|tx| move_order(tx, order_key, from, to, note, now))
     }
 
+    /// Lets an order go ahead that waited, was refused or failed, at the price agreed now;
+    /// tells whether it was in such a state.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn approve_order(
+        &self,
+        order_key: &str,
+        price_minor: i64,
+        currency: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let from = [OrderState::Ask, OrderState::Refused, OrderState::Failed];
+        self.write(|tx| {
+            let moved =
+                move_order(tx, order_key, &from, OrderState::Ready, "approved by the owner", now)?;
+            if moved {
+                tx.execute(
+                    "UPDATE orders SET price_minor = ?2, currency = ?3 WHERE order_key = ?1",
+                    params![order_key, price_minor, currency],
+                )?;
+            }
+            Ok(moved)
+        })
+    }
+
     /// The last thing that went wrong while sending an order that still waits.
     ///
     /// # Errors

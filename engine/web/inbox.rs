@@ -80,7 +80,8 @@ async fn order(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let handled = tokio::task::spawn_blocking(move || take(inbox.as_ref(), &owner, &headers, &body));
+    let handled =
+        tokio::task::spawn_blocking(move || take(inbox.as_ref(), &owner, &headers, &body));
     let (status, text) = handled.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an order broke off");
         (StatusCode::INTERNAL_SERVER_ERROR, "the lab has a problem".into())
@@ -88,12 +89,7 @@ async fn order(
     (status, Json(json!({ "status": status.as_u16(), "detail": text }))).into_response()
 }
 
-fn take(
-    inbox: &dyn Inbox,
-    owner: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> (StatusCode, String) {
+fn take(inbox: &dyn Inbox, owner: &str, headers: &HeaderMap, body: &[u8]) -> (StatusCode, String) {
     // An unknown owner and a wrong signature look alike from outside.
     let believed = inbox
         .secret(owner)

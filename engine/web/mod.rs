@@ -213,11 +213,7 @@ struct Shown<'a> {
 }
 
 /// Decides whether a request may have what a grant is about; counts it when not.
-fn authorise(
-    service: &Service,
-    shown: &Shown<'_>,
-    grant_id: &str,
-) -> Result<GrantRow, Failure> {
+fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<GrantRow, Failure> {
     let header = |name: &str| shown.headers.get(name).and_then(|value| value.to_str().ok());
     let request = Request {
         method: shown.method,
@@ -226,7 +222,8 @@ fn authorise(
         proof: header("dpop"),
     };
     let known_id = is_derived(grant_id);
-    let grant = if known_id { service.state.grant(grant_id).map_err(Failure::Store)? } else { None };
+    let grant =
+        if known_id { service.state.grant(grant_id).map_err(Failure::Store)? } else { None };
     let terms = grant.as_ref().and_then(|grant| service.shelf.terms(&grant.provider));
     let known = Known {
         agent_key: &service.agent_key,

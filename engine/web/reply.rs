@@ -43,9 +43,9 @@ impl Failure {
             }
             Self::Refused(Refusal::Expired | Refusal::Revoked | Refusal::NoConsent)
             | Self::NotThere(NotThere::Gone) => StatusCode::GONE,
-            Self::Refused(Refusal::Stopped)
-            | Self::NotThere(NotThere::Offline)
-            | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(Refusal::Stopped) | Self::NotThere(NotThere::Offline) | Self::Crowded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::OtherDigest => StatusCode::CONFLICT,
             Self::Body(_) => StatusCode::BAD_REQUEST,

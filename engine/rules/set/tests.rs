@@ -227,13 +227,15 @@ fn confirm_and_ask_when_decide_who_says_yes() {
 }
 
 #[test]
-fn revision_changes_with_names_and_contents_only() {
+fn revision_changes_with_contents_and_order_only() {
     let text = "# nothing\n";
     let one = load(text).expect("loads");
     assert_eq!(one.revision().len(), 12);
     assert_eq!(one.revision(), load(text).expect("loads").revision());
     assert_ne!(one.revision(), load("# nothing!\n").expect("loads").revision());
-    assert_ne!(one.revision(), revision_of(&[file("b.toml", text)]));
+    assert_eq!(one.revision(), revision_of(&[file("b.toml", text)]));
+    let (a, b) = (file("a.toml", "# a\n"), file("b.toml", "# b\n"));
+    assert_ne!(revision_of(&[a.clone(), b.clone()]), revision_of(&[b, a]));
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! `signet orders list|show|approve|cancel`.
+
+use crate::access::{Consent, Key};
+use crate::base::clock::Timestamp;
+use crate::base::home::Home;
+use crate::base::money::decimal;
+use crate::store::{Order, OrderState, State};
+
+use super::{CommandError, Context, Outcome, failed, output};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print orders, oldest first
+    List {
+        /// Only those in one state: ask, ready, accepted, done, refused, failed, cancelled
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Print one order with its grants
+    Show {
+        /// Its key, or the beginning of it
+        order: String,
+    },
+    /// Let orders go ahead that wait for you
+    Approve {
+        /// Their keys, or the beginnings of them
+        #[arg(required = true)]
+        orders: Vec<String>,
+    },
+    /// Take orders back and revoke their grants
+    Cancel {
+        /// Their keys, or the beginnings of them
+        #[arg(required = true)]
+        orders: Vec<String>,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the message says.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = Home::open(&context.home).map_err(failed)?;
+    let state = State::open(&home.state_path()).map_err(failed)?;
+    match &args.command {
+        Command::List { state: wanted } => {
+            let wanted = wanted.as_deref().map(str::parse).transpose();
+            let wanted: Option<OrderState> = wanted.map_err(CommandError::Usage)?;
+            let orders = state.orders(wanted).map_err(failed)?;
+            if context.json {
+                orders.iter().for_each(output::json);
+            } else if orders.is_empty() {
+                output::line("no orders");
+            } else {
+                orders.iter().for_each(|order| output::line(line_of(order)));
+            }
+            Ok(Outcome::Done)
+        }
+        Command::Show { order } => {
+            show(&state, &find(&state, order)?, context)?;
+            Ok(Outcome::Done)
+        }
+        Command::Approve { orders } => {
+            let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+            let consent = Consent::load(&home, &key.public()).map_err(failed)?;
+            each(&state, orders, context, |order| approve(&state, &consent, order))
+        }
+        Command::Cancel { orders } => each(&state, orders, context, |order| cancel(&state, order)),
+    }
+}
+
+/// Does something with each order named; one that does not work does not stop the others.
+fn each(
+    state: &State,
+    names: &[String],
+    context: &Context,
+    work: impl Fn(&Order) -> Result<String, CommandError>,
+) -> Result<Outcome, CommandError> {
+    let mut outcome = Outcome::Done;
+    for name in names {
+        match find(state, name).and_then(|order| Ok((work(&order)?, order))) {
+            Ok((text, order)) if context.json => {
+                output::json(&serde_json::json!({ "order_key": order.order_key, "done": text }));
+            }
+            Ok((text, order)) => output::line(format_args!("{}: {text}", order.order_key)),
+            Err(error) => {
+                tracing::error!("{error}");
+                outcome = Outcome::SomeFailed;
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn approve(state: &State, consent: &Consent, order: &Order) -> Result<String, CommandError> {
+    let provider = &order.provider;
+    let terms = consent.providers.get(provider).ok_or_else(|| {
+        CommandError::failed(format!(
+            "`{}`: there is no consent for provider `{provider}`: run `signet consent allow` first",
+            order.order_key
+        ))
+    })?;
+    let each_minor = match &order.product {
+        None => 0,
+        Some(product) => *terms.products.get(product).ok_or_else(|| {
+            CommandError::failed(format!("provider `{provider}` does not offer `{product}`"))
+        })?,
+    };
+    let price_minor = each_minor.saturating_mul(i64::from(order.copies));
+    let currency = terms.currency.as_str();
+    let moved = state
+        .approve_order(&order.order_key, price_minor, currency, Timestamp::now())
+        .map_err(failed)?;
+    if moved {
+        Ok("approved".into())
+    } else {
+        Err(CommandError::failed(format!(
+            "`{}` is {}: only an order that waits, was refused or failed can be approved",
+            order.order_key, order.state
+        )))
+    }
+}
+
+fn cancel(state: &State, order: &Order) -> Result<String, CommandError> {
+    let now = Timestamp::now();
+    let revoked_count = state
+        .revoke(Some(&order.order_key), "the order was cancelled", now)
+        .map_err(failed)?;
+    let before = [OrderState::Ask, OrderState::Ready, OrderState::Refused, OrderState::Failed];
+    let after = [OrderState::Accepted];
+    let note = "cancelled by the owner";
+    let cancelled = OrderState::Cancelled;
+    let key = &order.order_key;
+    if state.move_order(key, &before, cancelled, note, now).map_err(failed)? {
+        Ok("cancelled before the provider had it".into())
+    } else if state.move_order(key, &after, cancelled, note, now).map_err(failed)? {
+        Ok(format!(
+            "cancelled, {revoked_count} grants revoked; `{}` already has the order itself: call them",
+            order.provider
+        ))
+    } else {
+        Err(CommandError::failed(format!(
+            "`{key}` is {}: too late to cancel it",
+            order.state
+        )))
+    }
+}
+
+fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandError> {
+    let grants = state.grants(Some(&order.order_key)).map_err(failed)?;
+    let trouble = state.outbox_trouble(&order.order_key).map_err(failed)?;
+    if context.json {
+        output::json(&serde_json::json!({ "order": order, "grants": grants, "trouble": trouble }));
+        return Ok(());
+    }
+    output::line(line_of(order));
+    output::line(format_args!("  rule      {} of revision {}", order.rule, order.revision));
+    output::line(format_args!("  because   {}", order.reason));
+    output::line(format_args!("  planned   {}", order.created_at));
+    output::line(format_args!("  changed   {}", order.updated_at));
+    if let Some(trouble) = trouble {
+        output::line(format_args!("  trouble   {trouble}"));
+    }
+    for grant in grants {
+        let end = grant
+            .revoked_at
+            .map_or_else(|| format!("until {}", grant.expires_at), |at| format!("revoked {at}"));
+        output::line(format_args!("  grant     {} {} {end}", grant.grant_id, grant.member));
+    }
+    Ok(())
+}
+
+fn line_of(order: &Order) -> String {
+    format!(
+        "{}  {:<9}  {:<16} x {:<3} {:>9} {}  {:<10} {}/{}",
+        order.order_key,
+        order.state,
+        order.product.as_deref().unwrap_or("share"),
+        order.copies,
+        decimal(order.price_minor),
+        order.currency,
+        order.provider,
+        order.collection,
+        order.relative,
+    )
+}
+
+fn find(state: &State, name: &str) -> Result<Order, CommandError> {
+    let mut found: Vec<Order> = state.orders(None).map_err(failed)?;
+    found.retain(|order| order.order_key.starts_with(name));
+    match (found.len(), found.pop()) {
+        (1, Some(order)) => Ok(order),
+        (0, _) => Err(CommandError::Usage(format!("there is no order `{name}`"))),
+        (count, _) => {
+            Err(CommandError::Usage(format!("`{name}` is the beginning of {count} orders")))
+        }
+    }
+}

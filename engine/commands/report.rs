@@ -1,0 +1,121 @@
+//! `signet report`: who fetched what for which order, and what it paid.
+
+use std::collections::BTreeMap;
+
+use crate::base::clock::Timestamp;
+use crate::base::home::Home;
+use crate::base::money::decimal;
+use crate::ledger::statement::{balances, journal};
+use crate::store::{AccessRow, State};
+
+use super::{CommandError, Context, Outcome, failed, output};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// First day, such as 2026-11-01 (UTC)
+    #[arg(long)]
+    from: Option<String>,
+    /// Last day, such as 2026-11-30 (UTC)
+    #[arg(long)]
+    to: Option<String>,
+    /// Print a journal for the `ledger` program
+    #[arg(long)]
+    ledger: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the message says.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = Home::open(&context.home).map_err(failed)?;
+    let state = State::open(&home.state_path()).map_err(failed)?;
+    let from = args.from.as_deref().map_or(Ok(Timestamp(0)), day)?;
+    let to = match args.to.as_deref() {
+        Some(text) => day(text)?.plus_millis(86_400_000),
+        None => Timestamp(i64::MAX),
+    };
+    let accesses = state.accesses(from, to).map_err(failed)?;
+    if args.ledger {
+        output::line(journal(&accesses).trim_end());
+        return Ok(Outcome::Done);
+    }
+    let refusals = state.refusals(from, to).map_err(failed)?;
+    if context.json {
+        for access in &accesses {
+            output::json(&tagged("access", access)?);
+        }
+        for refusal in &refusals {
+            output::json(&tagged("refusal", refusal)?);
+        }
+        for ((account, currency), minor) in balances(&accesses) {
+            output::json(&serde_json::json!({
+                "kind": "balance", "account": account, "currency": currency, "minor": minor,
+            }));
+        }
+        return Ok(Outcome::Done);
+    }
+    if accesses.is_empty() {
+        output::line("nobody fetched anything");
+    }
+    for access in &accesses {
+        output::line(line_of(access));
+    }
+    for refusal in &refusals {
+        let grant = if refusal.grant_id.is_empty() { "no grant of yours" } else { &refusal.grant_id };
+        output::line(format_args!(
+            "{}  REFUSED    {} x {}: {} ({grant})",
+            refusal.at, refusal.remote, refusal.tries_count, refusal.reason
+        ));
+    }
+    let balances = balances(&accesses);
+    if !balances.is_empty() {
+        output::line("");
+    }
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    for ((account, currency), minor) in &balances {
+        // People read what they get as a plus.
+        output::line(format_args!("  {account:<24} {:>10} {currency}", decimal(-minor)));
+        *sums.entry(currency).or_insert(0) += minor;
+    }
+    for (currency, sum) in sums {
+        output::line(format_args!("  {:<24} {:>10} {currency}", "sum", decimal(sum)));
+    }
+    Ok(Outcome::Done)
+}
+
+fn line_of(access: &AccessRow) -> String {
+    let minor_of = |prefix: &str| -> i64 {
+        let matching = access.entries.iter().filter(|entry| entry.account.starts_with(prefix));
+        matching.map(|entry| entry.minor).sum()
+    };
+    format!(
+        "{}  {:<10} {:<9} {:<32} {:<16} x {:<3} paid {} {}, you got {}",
+        access.at,
+        access.provider,
+        access.member,
+        access.path,
+        access.product.as_deref().unwrap_or("share"),
+        access.copies,
+        decimal(minor_of("provider:")),
+        access.currency,
+        decimal(-minor_of("owner")),
+    )
+}
+
+fn tagged(kind: &str, value: &impl serde::Serialize) -> Result<serde_json::Value, CommandError> {
+    let mut value = serde_json::to_value(value).map_err(failed)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("kind".into(), kind.into());
+    }
+    Ok(value)
+}
+
+fn day(text: &str) -> Result<Timestamp, CommandError> {
+    let date: jiff::civil::Date = text.parse().map_err(|_not_a_date| {
+        CommandError::Usage(format!("`{text}` is no day such as 2026-11-20"))
+    })?;
+    let start = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(failed)?;
+    Ok(Timestamp(start.timestamp().as_millisecond()))
+}

@@ -1,0 +1,213 @@
+//! `signet rules check` and `signet rules test`.
+//!
+//! `check` reads rule files and tells every mistake with file, line and column. `test` also
+//! runs the cases beside each file. Without files they take those of the home. Mistakes and
+//! failed cases are named on stderr, with the line and a caret; results go to stdout.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{CommandError, Context, Outcome, failed, output};
+use crate::rules::files::{self, is_rule_file};
+use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases};
+
+/// What the user typed after `signet rules`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Say what is wrong in rule files, all of it at once
+    Check {
+        /// Rule files; those of the home when none is named
+        files: Vec<PathBuf>,
+    },
+    /// Run the cases beside rule files (`family.cases.toml` for `family.toml`)
+    Test {
+        /// Rule files; those of the home when none is named
+        files: Vec<PathBuf>,
+    },
+}
+
+/// One line of `signet rules check --json`.
+#[derive(Serialize)]
+struct CheckLine<'a> {
+    files_count: usize,
+    rules_count: usize,
+    /// Absent when there are mistakes.
+    revision: Option<&'a str>,
+    mistakes: &'a [RuleMistake],
+}
+
+/// One line of `signet rules test --json`: a case.
+#[derive(Serialize)]
+struct TestLine<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    case: &'a CaseReport,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// `Usage` when a named file is no rule file, `Failed` when one cannot be read.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    match &args.action {
+        Action::Check { files } => check(&rule_files(files, context)?, context),
+        Action::Test { files } => test(&rule_files(files, context)?, context),
+    }
+}
+
+/// The paths to work on: those named, else those of the home.
+fn rule_files(named: &[PathBuf], context: &Context) -> Result<Vec<PathBuf>, CommandError> {
+    if named.is_empty() {
+        let folder = context.home.join("rules");
+        let paths = files::list(&folder).map_err(failed)?;
+        if paths.is_empty() {
+            let message = format!("there is no rule file in `{}`", folder.display());
+            return Err(CommandError::failed(message));
+        }
+        return Ok(paths);
+    }
+    let is_cases = |path: &&PathBuf| path.to_string_lossy().ends_with(".cases.toml");
+    let (cases, rules): (Vec<&PathBuf>, Vec<&PathBuf>) = named.iter().partition(is_cases);
+    if let Some(odd) = rules.iter().find(|path| !is_rule_file(path.file_name().unwrap_or_default()))
+    {
+        let message = format!("`{}` is no rule file: its name has to end in .toml", odd.display());
+        return Err(CommandError::Usage(message));
+    }
+    // `signet rules test rules/*.toml` names cases too; they are read beside their rules.
+    if let (true, Some(cases)) = (rules.is_empty(), cases.first()) {
+        let message = format!("`{}` holds cases: name the rule file beside it", cases.display());
+        return Err(CommandError::Usage(message));
+    }
+    Ok(rules.into_iter().cloned().collect())
+}
+
+fn read(path: &Path) -> Result<RuleFile, CommandError> {
+    files::read(path, path.display().to_string()).map_err(failed)
+}
+
+fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
+    let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let loaded = RuleSet::load(&files, &Known::house());
+    let files_count = files.len();
+    match &loaded {
+        Ok(set) => {
+            let (revision, rules_count) = (set.revision(), set.rules_count());
+            if context.json {
+                let revision = Some(revision);
+                output::json(&CheckLine { files_count, rules_count, revision, mistakes: &[] });
+            } else {
+                let files = counted(files_count, "file");
+                let rules = counted(rules_count, "rule");
+                output::line(format_args!("{files}, {rules}, no mistake; revision {revision}"));
+            }
+            Ok(Outcome::Done)
+        }
+        Err(mistakes) => {
+            if context.json {
+                let (revision, rules_count) = (None, 0);
+                output::json(&CheckLine { files_count, rules_count, revision, mistakes });
+            }
+            tell_mistakes(mistakes);
+            Ok(Outcome::SomeFailed)
+        }
+    }
+}
+
+fn test(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
+    let mut outcome = Outcome::Done;
+    for path in paths {
+        if !test_file(path, context)? {
+            outcome = Outcome::SomeFailed;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Whether all cases of one rule file passed; there have to be some.
+fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
+    let known = Known::house();
+    let set = match RuleSet::load(&[read(path)?], &known) {
+        Ok(set) => set,
+        Err(mistakes) => {
+            tell_mistakes(&mistakes);
+            return Ok(false);
+        }
+    };
+    let cases_path = files::cases_path(path);
+    if !cases_path.exists() {
+        let (rules, cases) = (path.display(), cases_path.display());
+        complain(format_args!("{rules}: there are no cases; write some in `{cases}`"));
+        return Ok(false);
+    }
+    let report = match cases::run(&read(&cases_path)?, &set, &known) {
+        Ok(report) => report,
+        Err(mistakes) => {
+            tell_mistakes(&mistakes);
+            return Ok(false);
+        }
+    };
+    let file = cases_path.display().to_string();
+    for case in &report.cases {
+        if context.json {
+            output::json(&TestLine { file: &file, case });
+        }
+        if !case.passed {
+            tell_case(&file, case);
+        }
+    }
+    if !context.json {
+        let passed_count = report.cases.iter().filter(|case| case.passed).count();
+        let all = counted(report.cases.len(), "case");
+        output::line(format_args!("{}: {passed_count} of {all} passed", path.display()));
+    }
+    for rule in &report.untested {
+        complain(format_args!("{file}: no case makes the rule `{rule}` say anything"));
+    }
+    Ok(report.passed())
+}
+
+fn tell_mistakes(mistakes: &[RuleMistake]) {
+    for mistake in mistakes {
+        complain(mistake);
+        let caret = mistake.caret();
+        if !caret.is_empty() {
+            complain(caret);
+        }
+    }
+    complain(counted(mistakes.len(), "mistake"));
+}
+
+fn tell_case(file: &str, case: &CaseReport) {
+    let CaseReport { name, line, expected, given, failures, .. } = case;
+    complain(format_args!("{file}:{line}: `{name}` went otherwise"));
+    if expected != given {
+        complain(format_args!("  expected: {}", listed(expected)));
+        complain(format_args!("  given:    {}", listed(given)));
+    }
+    for failure in failures {
+        complain(format_args!("  {failure}"));
+    }
+}
+
+fn listed(verdicts: &[String]) -> String {
+    if verdicts.is_empty() { "nothing".to_owned() } else { verdicts.join("; ") }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Names on stderr what went wrong. Nobody can be told when stderr itself is closed; the
+/// exit code says it then.
+fn complain(text: impl Display) {
+    let _closed = writeln!(io::stderr().lock(), "{text}");
+}

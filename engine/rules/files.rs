@@ -1,0 +1,145 @@
+//! Finds and reads rule files: the one place of this folder that touches the disk.
+//!
+//! In:  a folder, or paths. Out: [`RuleFile`]s, sorted by name.
+//!
+//! What editors leave behind (`.family.toml.swp`, `family.toml~`, `.#family.toml`) is no
+//! rule file, and neither is `family.cases.toml`. A file that cannot be read is an error
+//! and never a missing rule: the rule that forbids could be in it.
+//!
+//! Knows nothing of what is in the files.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::source::{FILE_BYTES_MAX, RuleFile};
+
+/// Most rule files in one folder.
+pub const FILES_MAX: usize = 200;
+
+/// Why rule files could not be read; what was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The disk refused.
+    #[error("`{}` cannot be read", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// More files than [`FILES_MAX`].
+    #[error("`{}` holds more than {FILES_MAX} rule files", folder.display())]
+    TooMany {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// Whether a name is one of a rule file.
+pub fn is_rule_file(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        name.ends_with(".toml") && !name.ends_with(".cases.toml") && !name.starts_with(['.', '#'])
+    })
+}
+
+/// The path of the cases beside a rule file: `family.cases.toml` for `family.toml`.
+pub fn cases_path(rules: &Path) -> PathBuf {
+    rules.with_extension("cases.toml")
+}
+
+/// Paths of the rule files right inside a folder, sorted by name.
+///
+/// # Errors
+/// The folder is not there or cannot be listed, or holds too many.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let unreadable = |source| FilesError::Unreadable { path: folder.to_path_buf(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if is_rule_file(&entry.file_name()) {
+            paths.push(entry.path());
+        }
+    }
+    if paths.len() > FILES_MAX {
+        return Err(FilesError::TooMany { folder: folder.to_path_buf() });
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads one file; `name` is what messages call it. A file that is too large is cut one
+/// byte behind the limit, so that reading its rules says so.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn read(path: &Path, name: impl Into<String>) -> Result<RuleFile, FilesError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| FilesError::Unreadable { path: path.to_path_buf(), source })?;
+    Ok(RuleFile { name: name.into(), bytes })
+}
+
+/// Reads the rule files of a folder, named by their file names.
+///
+/// # Errors
+/// As [`list`] and [`read`].
+pub fn read_folder(folder: &Path) -> Result<Vec<RuleFile>, FilesError> {
+    list(folder)?
+        .iter()
+        .map(|path| read(path, path.file_name().unwrap_or_default().to_string_lossy()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_full_of_editor_files_gives_only_rules_in_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = [
+            "b.toml",
+            "a.toml",
+            "a.cases.toml",
+            ".a.toml.swp",
+            "a.toml~",
+            ".#a.toml",
+            "#a.toml#",
+            ".hidden.toml",
+            "notes.txt",
+        ];
+        for name in names {
+            fs::write(folder.path().join(name), name).expect("a file");
+        }
+        let files = read_folder(folder.path()).expect("readable");
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.toml", "b.toml"]);
+        assert_eq!(files[1].bytes, b"b.toml");
+    }
+
+    #[test]
+    fn rule_file_that_cannot_be_read_is_an_error_not_a_missing_rule() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("a.toml")).expect("a folder named like a file");
+        assert!(read_folder(folder.path()).is_err());
+        assert!(read_folder(&folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn large_file_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.toml");
+        let file = File::create(&path).expect("a file");
+        file.set_len(1 << 30).expect("a sparse file");
+        let file = read(&path, "a.toml").expect("readable");
+        assert_eq!(file.bytes.len(), FILE_BYTES_MAX + 1);
+    }
+
+    #[test]
+    fn cases_lie_beside_their_rules() {
+        assert_eq!(cases_path(Path::new("x/family.toml")), Path::new("x/family.cases.toml"));
+    }
+}
