@@ -3,6 +3,9 @@
 //! Every command has `Args` (what the user typed) and `run(&Args, &Context)`. It works
 //! without a terminal, prints results on stdout through [`output`], and logs to stderr.
 
+pub mod icons;
+mod icons_sheet;
+mod icons_stamp;
 pub mod output;
 pub mod rules;
 

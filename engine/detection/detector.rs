@@ -33,6 +33,8 @@ use crate::media::Frame;
 const FORBIDDING: &str = "do-not-share";
 /// The size that the localiser was made for.
 const LOCALISER_SIDE_PX: u32 = 1024;
+/// Smaller icons than this (in px at the localiser's size) are not taken from the quarter-size copy.
+const QUARTER_SIDE_MIN_PX: f32 = 80.0;
 /// Candidates that are looked at closely, per photo.
 const CANDIDATES_MAX: usize = 12;
 
@@ -284,11 +286,11 @@ impl IconDetector {
         kept_quads.clear();
         kept_quads.extend(kept.iter().map(|&i| quads[i]));
         self.models.embedder.run(&mut pyramid, &kept_quads, &mut self.embeddings)?;
+        let matches: Vec<Option<Match>> =
+            self.embeddings.iter().map(|embedding| self.gallery.nearest(embedding)).collect();
         let mut findings = Vec::with_capacity(kept.len());
-        for (at, &index) in kept.iter().enumerate() {
-            let Some(matched) = self.gallery.nearest(&self.embeddings[at]) else {
-                continue;
-            };
+        for (&index, matched) in kept.iter().zip(matches) {
+            let Some(matched) = matched else { continue };
             let mut finding = Finding {
                 quad: quads[index],
                 heat: heats[index],
@@ -317,7 +319,14 @@ impl IconDetector {
         let mut copies = Pyramid::new(whole);
         let (quarter, level) = if smaller.is_some() { copies.level(2) } else { pyramid.level(2) };
         if level == 2 {
+            // What is small even here was seen four times larger before, and better.
+            let seen_before = self.candidates.len();
             self.models.localiser.run(quarter, scale * 4.0, heat_min, &mut self.candidates)?;
+            let mut index = 0;
+            self.candidates.retain(|candidate| {
+                index += 1;
+                index <= seen_before || candidate.quad.side_px() >= QUARTER_SIDE_MIN_PX * scale
+            });
         }
         Ok(())
     }
