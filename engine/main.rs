@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use signet::base::causes::one_line;
 use signet::base::config::default_home;
 use signet::commands::{
-    CommandError, Context, Outcome, consent, doctor, grants, init, lab, look, models,
+    CommandError, Context, Outcome, consent, doctor, grants, icons, init, lab, look, models,
     orders, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
@@ -41,6 +41,8 @@ enum Command {
 
     /// The networks inside this program
     Models(models::Args),
+    /// The icon set: list, export, print as a sheet, stamp on a photo
+    Icons(icons::Args),
     /// Check and test rule files
     Rules(rules::Args),
     /// What you agreed to with providers
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Look(args) => look::run(args, &context),
+        Command::Icons(args) => icons::run(args, &context),
         Command::Models(args) => models::run(args, &context),
         Command::Rules(args) => rules::run(args, &context),
         Command::Consent(args) => consent::run(args, &context),

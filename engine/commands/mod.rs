@@ -6,7 +6,9 @@
 pub mod consent;
 pub mod doctor;
 pub mod grants;
-
+pub mod icons;
+mod icons_sheet;
+mod icons_stamp;
 pub mod init;
 pub mod lab;
 pub mod look;
