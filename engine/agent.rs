@@ -37,7 +37,7 @@ use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::base::ids::ContentHash;
-use crate::collection::{self, Collector, Event};
+use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
 use crate::orders::plan::{Photo, plan};
 use crate::rules::{Known, RuleFailure, RuleMistake};
@@ -217,12 +217,9 @@ pub enum AgentError {
     /// Detection.
     #[error(transparent)]
     Eyes(#[from] AnalystError),
-    /// Watching.
-    #[error("the collections cannot be watched")]
-    Collection(#[from] collection::CollectionError),
-    /// The listener.
-    #[error("serving failed")]
-    Serve(#[from] std::io::Error),
+    /// The system gives no threads or connections.
+    #[error("the agent could not go on")]
+    System(#[from] std::io::Error),
     /// Something that was to be kept could not be, so the agent stopped rather than go on
     /// without a record.
     #[error("stopped: {what} could not be kept")]
@@ -359,7 +356,7 @@ impl Agent {
         // The loop ends on shutdown, or because it could not keep something.
         let result = match looked {
             Ok(result) => result,
-            Err(error) => Err(AgentError::Serve(std::io::Error::other(error))),
+            Err(error) => Err(AgentError::System(std::io::Error::other(error))),
         };
         if result.is_ok() {
             let _ = dispatching.await;
@@ -442,7 +439,14 @@ impl PhotoLoop {
         let (messages, inbox) = mpsc::channel();
         let (jobs, workers) = self.start_workers(&messages);
         let (events, found) = mpsc::sync_channel(1024);
-        let collector = Collector::start(&self.config, events)?;
+        let roots = self.config.collections.iter();
+        let roots = roots.map(|c| Root { collection: c.name.clone(), path: c.path.clone() });
+        let watch = &self.config.watch;
+        let settings =
+            Settings { quiet_ms: watch.quiet_ms, rescan_minutes: watch.rescan_minutes.max(1) };
+        let outlets = Outlets { live: events.clone(), scan: events };
+        let collector = Collector::start(roots.collect(), settings, &outlets)?;
+        drop(outlets);
         let intake = self.start_intake(found, jobs.clone(), messages);
 
         let mut retries: Vec<(Instant, Job)> = Vec::new();
@@ -525,7 +529,7 @@ impl PhotoLoop {
                 // In the order in which things were seen: a scan ends after what it found.
                 let noted = match &event {
                     Event::ScanStarted { collection } => lock(&index).begin_scan(collection),
-                    Event::ScanDone { collection, .. } => {
+                    Event::ScanDone { collection, is_complete: true, .. } => {
                         lock(&index).end_scan(collection, Timestamp::now()).map(|_swept| ())
                     }
                     Event::Vanished { collection, relative } => {
@@ -536,7 +540,7 @@ impl PhotoLoop {
                 if let Err(error) = noted {
                     tracing::error!(%error, "the index cannot be kept, the next scan mends it");
                 }
-                let Event::Found { collection, relative, state } = event else {
+                let Event::Found { collection, relative, state, .. } = event else {
                     if messages.send(Message::Collection(event)).is_err() {
                         return;
                     }
@@ -682,12 +686,12 @@ impl PhotoLoop {
             Event::ScanProgress { collection, files_count } => {
                 AgentEvent::Scanning { collection, files_count, done: false }
             }
-            Event::ScanDone { collection, files_count } => {
+            Event::ScanDone { collection, files_count, .. } => {
                 AgentEvent::Scanning { collection, files_count, done: true }
             }
             Event::Offline { collection } => AgentEvent::Reachable { collection, online: false },
             Event::Online { collection } => AgentEvent::Reachable { collection, online: true },
-            Event::Warning { text } => AgentEvent::Warning { text },
+            Event::Warning { text, .. } => AgentEvent::Warning { text },
             Event::Vanished { .. } | Event::ScanStarted { .. } | Event::Found { .. } => return,
         });
     }

@@ -70,11 +70,8 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
-    let context = Context {
-        home: cli.home.unwrap_or_else(default_home),
-        json: cli.json,
-        yes: cli.yes,
-    };
+    let context =
+        Context { home: cli.home.unwrap_or_else(default_home), json: cli.json, yes: cli.yes };
     let result = match &cli.command {
         Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),

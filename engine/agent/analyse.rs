@@ -116,7 +116,7 @@ impl Analyst {
     /// # Errors
     /// A network that cannot be used.
     pub fn new(eyes: &Eyes) -> Result<Self, AnalystError> {
-        let models = IconModels::embedded(&eyes.runtime)?;
+        let models = IconModels::built_in(&eyes.runtime)?;
         let detector = IconDetector::new(models, &eyes.icons)?;
         Ok(Self { renderer: Renderer::default(), detector })
     }

@@ -23,9 +23,9 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::media::read::BYTES_MAX;
 use crate::media::{DecodeSpec, decode, read_original};
+use crate::orders::Terms;
 use crate::orders::dispatch::{Hindrance, Outgoing, Outlet};
 use crate::orders::webhook::{MemberMessage, OrderMessage, event, sign};
-use crate::orders::Terms;
 use crate::preview::{Imprint, PreviewSpec, Renderer};
 use crate::store::index::Index;
 use crate::store::{GrantRow, Order, State};
@@ -68,16 +68,9 @@ impl Outlet for Counter {
         let holder: PublicKey =
             terms.key.parse().map_err(|error: crate::access::key::KeyError| later(&error))?;
         let content = self.content(order)?;
-        let grant = issue(
-            order,
-            &content,
-            terms,
-            &holder.thumbprint(),
-            consent.number,
-            &self.key,
-            now,
-        )
-        .map_err(|error| later(&error))?;
+        let grant =
+            issue(order, &content, terms, &holder.thumbprint(), consent.number, &self.key, now)
+                .map_err(|error| later(&error))?;
         let grant = self.state.put_grant(&grant).map_err(|error| later(&error))?;
         if grant.revoked_at.is_some() {
             return Err(Hindrance::Never("its grant was revoked".into()));
@@ -247,7 +240,8 @@ fn open_below(root: &Path, relative: &Path) -> Option<File> {
         use rustix::fs::ResolveFlags;
         let folder = File::open(root).ok()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
         let opened = rustix::fs::openat2(&folder, relative, flags, Mode::empty(), resolve);
         match opened {
             Ok(file) => {
@@ -296,4 +290,3 @@ pub(super) fn imprint(owner: &Owner, photo: &ContentHash) -> Imprint {
         photo_id: photo.to_string(),
     }
 }
-

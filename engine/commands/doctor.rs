@@ -1,8 +1,8 @@
 //! `signet doctor`: what works here, what does not, and the command that mends it.
 
+use crate::access::{Consent, Key};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::agent::books::RuleBook;
-use crate::access::{Consent, Key};
 use crate::base::causes::one_line;
 use crate::base::config::Config;
 use crate::base::home::Home;

@@ -59,7 +59,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let (paths, mut some_failed) = photos_below(&args.paths)?;
     let eyes = Eyes::open(library.as_deref()).map_err(failed)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers_count = if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));
+    let workers_count =
+        if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));
     let progress = progress_bar(paths.len());
 
     let todo = Mutex::new(paths.iter().enumerate());

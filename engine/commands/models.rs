@@ -2,7 +2,7 @@
 
 use super::{CommandError, Context, Outcome, output};
 use crate::base::ids::ContentHash;
-use crate::detection::models::SHIPPED;
+use crate::detection::detector::{ALIGNER, EMBEDDER, LOCALISER};
 
 /// What the user typed.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,9 @@ enum Command {
     /// Compare them with the digests of model.toml
     Verify,
 }
+
+const SHIPPED: [(&str, &[u8]); 3] =
+    [("localiser.onnx", LOCALISER), ("aligner.onnx", ALIGNER), ("embedder.onnx", EMBEDDER)];
 
 const MANIFEST: &str = include_str!("../../models/icons/model.toml");
 

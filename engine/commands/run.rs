@@ -126,7 +126,9 @@ fn words(event: &AgentEvent) -> Option<String> {
                 _ => format!("  order {key}: {what} x {copies} from {provider}, {price}"),
             }
         }
-        AgentEvent::Accepted { order_key, provider } => format!("  {provider} has order {order_key}"),
+        AgentEvent::Accepted { order_key, provider } => {
+            format!("  {provider} has order {order_key}")
+        }
         AgentEvent::Postponed { order_key, reason, next_attempt } => {
             format!("  order {order_key} waits until {next_attempt}: {reason}")
         }

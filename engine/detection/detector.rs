@@ -29,6 +29,12 @@ use super::verify::{Evidence, Templates, Verifier};
 use super::warp::{Pyramid, bilinear, shrunk};
 use crate::media::Frame;
 
+/// The localiser that ships with the program: its ONNX file.
+pub const LOCALISER: &[u8] = include_bytes!("../../models/icons/localiser.onnx");
+/// The aligner that ships with the program.
+pub const ALIGNER: &[u8] = include_bytes!("../../models/icons/aligner.onnx");
+/// The embedder that ships with the program.
+pub const EMBEDDER: &[u8] = include_bytes!("../../models/icons/embedder.onnx");
 /// The icon that forbids: it is reported on weaker evidence than the others.
 const FORBIDDING: &str = "do-not-share";
 /// The size that the localiser was made for.
@@ -144,6 +150,18 @@ pub struct IconModels {
 }
 
 impl IconModels {
+    /// Loads the networks that ship with the program.
+    ///
+    /// # Errors
+    /// `Network` when the library cannot run them.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, DetectionError> {
+        Ok(Self {
+            localiser: Localiser::new(runtime, LOCALISER)?,
+            aligner: Aligner::new(runtime, ALIGNER)?,
+            embedder: Embedder::new(runtime, EMBEDDER)?,
+        })
+    }
+
     /// Loads `localiser.onnx`, `aligner.onnx` and `embedder.onnx` from a folder.
     ///
     /// # Errors

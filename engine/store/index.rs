@@ -397,6 +397,20 @@ impl Index {
             .optional()?)
     }
 
+    /// Photos that order nothing because they were there before the first start.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn held_photos(&self) -> Result<Vec<PhotoRow>, StoreError> {
+        let sql = "SELECT hash, width_px, height_px, bytes_count, media_type, facts, sightings,
+                       first_seen, may_order, has_preview FROM photos WHERE may_order = 0";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_map([], photo_of)?
+            .collect::<Result<_, _>>()?)
+    }
+
     /// Notes what was found in a photo. When it is known already, what was found is
     /// replaced; when it was first seen stays.
     ///

@@ -191,7 +191,9 @@ fn strangers_get_nothing_and_are_reported() {
         assert!(!got.body.windows(16).any(|bytes| photo.windows(16).next() == Some(bytes)));
     }
     let reasons = refusals(&world).join("; ");
-    for reason in ["no grant", "no proof", "another provider", "not one of this owner", "used before"] {
+    for reason in
+        ["no grant", "no proof", "another provider", "not one of this owner", "used before"]
+    {
         assert!(reasons.contains(reason), "`{reason}` is missing: {reasons}");
     }
 }

@@ -240,6 +240,6 @@ pub(crate) fn program(name: &str) -> bool {
 }
 
 #[expect(clippy::print_stdout, reason = "a test that could not run says so")]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     println!("skipped: {why}");
 }

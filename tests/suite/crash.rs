@@ -59,10 +59,8 @@ fn killed_fifty_times_every_wish_is_one_order() {
         let done = orders.iter().filter(|order| order["state"] == "done").count();
         (done >= count).then_some(orders)
     });
-    let photos: BTreeSet<String> = orders
-        .iter()
-        .map(|order| order["photo"].as_str().expect("a hash").to_owned())
-        .collect();
+    let photos: BTreeSet<String> =
+        orders.iter().map(|order| order["photo"].as_str().expect("a hash").to_owned()).collect();
     assert_eq!(orders.len(), count, "an order was doubled");
     assert_eq!(photos, wanted, "an order was lost");
 

@@ -98,7 +98,8 @@ fn full_disk_stops_the_agent_with_a_clear_message() {
     let mut number = 0;
     let mut size = filler.len();
     while size > 1024 {
-        let written = std::fs::write(folder.path().join(format!("filler-{number}")), &filler[..size]);
+        let written =
+            std::fs::write(folder.path().join(format!("filler-{number}")), &filler[..size]);
         number += 1;
         if written.is_err() {
             size /= 2;
@@ -150,9 +151,7 @@ fn every_hostile_file_gets_a_line_and_nothing_dies() {
 
 fn count_files(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry"));
-    entries
-        .map(|entry| if entry.path().is_dir() { count_files(&entry.path()) } else { 1 })
-        .sum()
+    entries.map(|entry| if entry.path().is_dir() { count_files(&entry.path()) } else { 1 }).sum()
 }
 
 #[test]

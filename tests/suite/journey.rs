@@ -83,7 +83,10 @@ fn shared_photo_leaves_only_as_a_preview_without_private_data() {
     assert_ne!(preview, photo);
     let text = String::from_utf8_lossy(&preview).into_owned();
     assert!(text.contains("ada@example.org"), "the owner's address is missing");
-    assert!(text.contains(orders[0]["photo"].as_str().expect("a hash")), "the photo's id is missing");
+    assert!(
+        text.contains(orders[0]["photo"].as_str().expect("a hash")),
+        "the photo's id is missing"
+    );
     assert!(!text.contains("Exif\0"), "EXIF left the computer");
 }
 

@@ -13,10 +13,8 @@ use signet::preview::{Imprint, PreviewSpec, Renderer};
 /// A folder of the shared photo set, or `None` with a word on stdout.
 fn shared(folder: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "tests have no config")]
-    let root = std::env::var_os("SIGNET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("SIGNET_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = root.join(folder);
     if path.is_dir() {
         return Some(path);
@@ -31,11 +29,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path)
-            } else {
-                files.push(path)
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
     files.sort();
@@ -59,12 +53,7 @@ fn imprint() -> Imprint {
 /// Mean difference of two frames of one size, in steps of 255.
 fn difference(a: &Frame, b: &Frame) -> f64 {
     assert_eq!((a.width_px(), a.height_px()), (b.width_px(), b.height_px()));
-    let sum: u64 = a
-        .rgb()
-        .iter()
-        .zip(b.rgb())
-        .map(|(a, b)| u64::from(a.abs_diff(*b)))
-        .sum();
+    let sum: u64 = a.rgb().iter().zip(b.rgb()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / a.rgb().len() as f64
 }
 
@@ -77,21 +66,14 @@ fn every_orientation_gives_the_same_upright_picture() {
     for (series, is_wide) in [("Landscape", true), ("Portrait", false)] {
         let mut upright = |number: u32| {
             let photo = open(&folder.join(format!("{series}_{number}.jpg"))).expect("decodes");
-            assert_eq!(
-                photo.width_px > photo.height_px,
-                is_wide,
-                "{series} {number}"
-            );
+            assert_eq!(photo.width_px > photo.height_px, is_wide, "{series} {number}");
             renderer.upright(&photo, 256).expect("renders")
         };
         let wanted = upright(1);
         for number in [0, 2, 3, 4, 5, 6, 7, 8] {
             // The pictures differ in a number drawn into them, and in compression.
             let difference = difference(&wanted, &upright(number));
-            assert!(
-                difference < 12.0,
-                "{series} {number} differs by {difference}"
-            );
+            assert!(difference < 12.0, "{series} {number} differs by {difference}");
         }
     }
 }
@@ -104,9 +86,7 @@ fn camera_files_decode() {
     let mut failures = Vec::new();
     for part in ["exif", "12mp", "motion", "orientation"] {
         for path in files(&folder.join(part)) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("jpg"))
+            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jpg"))
                 && let Err(error) = open(&path)
             {
                 failures.push(format!("{}: {error:?}", path.display()));
@@ -127,20 +107,15 @@ fn hostile_files_end_in_an_answer_soon() {
         let began = Instant::now();
         match open(&path) {
             Ok(photo) => {
-                let preview = renderer
-                    .render(&photo, PreviewSpec::default(), &imprint())
-                    .expect("renders");
+                let preview =
+                    renderer.render(&photo, PreviewSpec::default(), &imprint()).expect("renders");
                 assert!(preview.frame.long_side_px() <= 1024, "{}", path.display());
                 decoded_count += 1;
             }
             Err(_error) => refused_count += 1,
         }
         let took = began.elapsed();
-        assert!(
-            took < Duration::from_secs(20),
-            "{} took {took:?}",
-            path.display()
-        );
+        assert!(took < Duration::from_secs(20), "{} took {took:?}", path.display());
     }
     println!("{decoded_count} decoded, {refused_count} refused");
     assert!(
@@ -156,17 +131,10 @@ fn valid_pictures_of_the_png_suite_decode() {
     };
     for path in files(&folder) {
         // Names that begin with x are the broken ones.
-        let is_broken = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"x"));
+        let is_broken =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"x"));
         let answer = open(&path);
-        assert_eq!(
-            answer.is_err(),
-            is_broken,
-            "{}: {:?}",
-            path.display(),
-            answer.err()
-        );
+        assert_eq!(answer.is_err(), is_broken, "{}: {:?}", path.display(), answer.err());
     }
 }
 
@@ -184,13 +152,10 @@ fn preview_tells_the_owner_and_nothing_of_the_camera() {
     for part in ["exif", "12mp", "motion"] {
         for path in files(&folder.join(part)) {
             let Ok(photo) = open(&path) else { continue };
-            let preview = renderer
-                .render(&photo, PreviewSpec::default(), &imprint())
-                .expect("renders");
-            let name = format!(
-                "{part}-{}.jpg",
-                path.file_stem().unwrap_or_default().to_string_lossy()
-            );
+            let preview =
+                renderer.render(&photo, PreviewSpec::default(), &imprint()).expect("renders");
+            let name =
+                format!("{part}-{}.jpg", path.file_stem().unwrap_or_default().to_string_lossy());
             std::fs::write(out.path().join(name), preview.jpeg).expect("writes");
         }
     }
@@ -228,20 +193,11 @@ fn preview_tells_the_owner_and_nothing_of_the_camera() {
                 "Composite:ImageSize",
                 "Composite:Megapixels",
             ];
-            assert!(
-                groups.iter().any(|group| tag.starts_with(group)),
-                "{name} has {tag}"
-            );
+            assert!(groups.iter().any(|group| tag.starts_with(group)), "{name} has {tag}");
             let lower = tag.to_lowercase();
-            for private in [
-                "gps",
-                "serial",
-                "thumbnail",
-                "makernote",
-                "previewimage",
-                "createdate",
-                "model",
-            ] {
+            for private in
+                ["gps", "serial", "thumbnail", "makernote", "previewimage", "createdate", "model"]
+            {
                 assert!(!lower.contains(private), "{name} has {tag}");
             }
         }

@@ -42,7 +42,8 @@ impl World {
         }
         let listen = format!("127.0.0.1:{}", free_port());
         let photos = watched.path().to_str().expect("a plain path");
-        let mut args = vec!["--yes", "init", "--owner", "Ada", "--address", "mailto:ada@example.org"];
+        let mut args =
+            vec!["--yes", "init", "--owner", "Ada", "--address", "mailto:ada@example.org"];
         args.extend(["--photos", photos, "--provider", card_text, "--purpose", "print,share"]);
         args.extend(["--listen", &listen]);
         args.extend(twist.init);

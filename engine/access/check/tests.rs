@@ -76,8 +76,7 @@ fn check_case(change: impl FnOnce(&mut Case)) -> Result<Claims, Refusal> {
     let grant = grant(&agent, &lab);
     let shown = Some(grant.token.clone());
     let terms = Some(terms(&lab));
-    let mut case =
-        Case { agent, lab, grant, shown, proof: None, terms, stopped: false, now: NOW };
+    let mut case = Case { agent, lab, grant, shown, proof: None, terms, stopped: false, now: NOW };
     change(&mut case);
     if case.proof.is_none() {
         let token = case.shown.as_deref().unwrap_or_default();
