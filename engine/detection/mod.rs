@@ -1,7 +1,29 @@
 //! Finds icons in a frame: localise, align, embed, match the gallery, verify.
 //!
-//! Knows nothing of rules, orders or files on disk.
+//! Coordinates: pixel `(i, j)` covers `i..i+1` by `j..j+1`, its centre is at `+0.5`. Quads
+//! run clockwise from the icon's own top left.
+//!
+//! Knows nothing of rules, orders or photos on disk.
 
+pub mod align;
+pub mod detector;
+pub mod draw;
+pub mod embed;
+pub mod error;
+pub mod gallery;
+pub mod icon_set;
+pub mod localise;
+pub mod quads;
+pub mod runtime;
+pub mod session;
 pub mod sighting;
+pub mod tensor;
+pub mod verify;
+pub mod warp;
 
+pub use detector::{IconDetector, IconModels};
+pub use error::DetectionError;
+pub use icon_set::{IconSet, IconSetError};
+pub use runtime::LibrarySearch;
+pub use session::Runtime;
 pub use sighting::{IconSighting, Tier};

@@ -1,0 +1,559 @@
+//! One photo in, the icons in it out: carries candidates through all stages.
+//!
+//! In:  a frame, usually the 1024-px preview.
+//! Out: sightings, best first, corners in px of that frame.
+//!
+//! ```text
+//! localise (whole, quarter size) > align twice > embed, match > verify > second look > tier
+//! ```
+//!
+//! A sighting may order only when every stage agrees and a second look, at another scale
+//! and from a shifted start, comes to the same answer. What just misses is asked about. A
+//! wish to keep a photo private is asked about already where little speaks for it: to
+//! overlook it is the worse mistake.
+//!
+//! Knows nothing of what the icons mean, but for that one.
+
+use std::path::Path;
+
+use super::align::Aligner;
+use super::embed::{Embedder, Embedding};
+use super::error::DetectionError;
+use super::gallery::{Gallery, Match};
+use super::icon_set::IconSet;
+use super::localise::{Candidate, Localiser};
+use super::quads::{Quad, suppress};
+use super::session::Runtime;
+use super::sighting::{IconSighting, Tier};
+use super::verify::{Evidence, Templates, Verifier};
+use super::warp::{Pyramid, bilinear, shrunk};
+use crate::media::Frame;
+
+/// The localiser that ships with the program: its ONNX file.
+pub const LOCALISER: &[u8] = include_bytes!("../../models/icons/localiser.onnx");
+/// The aligner that ships with the program.
+pub const ALIGNER: &[u8] = include_bytes!("../../models/icons/aligner.onnx");
+/// The embedder that ships with the program.
+pub const EMBEDDER: &[u8] = include_bytes!("../../models/icons/embedder.onnx");
+/// The icon that forbids: it is reported on weaker evidence than the others.
+const FORBIDDING: &str = "do-not-share";
+/// The size that the localiser was made for.
+const LOCALISER_SIDE_PX: u32 = 1024;
+/// Smaller icons than this (in px at the localiser's size) are not taken from the quarter-size copy.
+const QUARTER_SIDE_MIN_PX: f32 = 80.0;
+/// Candidates that are looked at closely, per photo.
+const CANDIDATES_MAX: usize = 12;
+
+/// Where each decision falls. All likenesses are correlations or cosines, `-1.0..=1.0`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gates {
+    /// Frame at least so likely.
+    pub framed_min: f32,
+    /// Embedding at least so near to the icon's own.
+    pub cosine_min: f32,
+    /// And so much nearer than to any other.
+    pub cosine_lead_min: f32,
+    /// Drawing explains the tile.
+    pub likeness_min: f32,
+    /// Drawing explains the sign inside.
+    pub sign_likeness_min: f32,
+    /// Share of cells that agree (reference/detection.md §6.3 asks for 0.7).
+    pub cells_share_min: f32,
+    /// The frame's gap is there, not closed (0.5 would be half closed).
+    pub gap_min: f32,
+    /// Pixels speak for this icon and not for the nearest other (0.5 would be undecided).
+    pub rival_min: f32,
+    /// By so many standard errors.
+    pub rival_errors_min: f32,
+    /// Paper is so much brighter than ink.
+    pub contrast_min: f32,
+}
+
+/// All numbers that decide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// Candidates below are not looked at.
+    pub heat_min: f32,
+    /// Candidates below after the first alignment are dropped: most of an empty photo's.
+    pub framed_first_min: f32,
+    /// To order.
+    pub order: Gates,
+    /// To order, at the second look, which sees a softer picture.
+    pub second: Gates,
+    /// To ask.
+    pub ask: Gates,
+    /// To ask about [`FORBIDDING`].
+    pub ask_forbidding: Gates,
+    /// Corners that both looks found lie at most this share of the side apart.
+    pub drift_max: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let order = Gates {
+            framed_min: 0.5,
+            cosine_min: 0.5,
+            cosine_lead_min: 0.1,
+            likeness_min: 0.85,
+            sign_likeness_min: 0.75,
+            cells_share_min: 0.7,
+            gap_min: 0.6,
+            rival_min: 0.65,
+            rival_errors_min: 3.0,
+            contrast_min: 0.12,
+        };
+        Self {
+            heat_min: 0.15,
+            framed_first_min: 0.02,
+            order,
+            second: Gates {
+                likeness_min: 0.80,
+                sign_likeness_min: 0.65,
+                rival_errors_min: 2.0,
+                ..order
+            },
+            ask: Gates {
+                framed_min: 0.3,
+                cosine_min: 0.35,
+                cosine_lead_min: 0.0,
+                likeness_min: 0.75,
+                sign_likeness_min: 0.55,
+                cells_share_min: 0.55,
+                gap_min: 0.4,
+                rival_min: 0.5,
+                rival_errors_min: 1.0,
+                contrast_min: 0.08,
+            },
+            ask_forbidding: Gates {
+                framed_min: 0.2,
+                cosine_min: 0.2,
+                cosine_lead_min: -0.1,
+                likeness_min: 0.65,
+                sign_likeness_min: 0.5,
+                cells_share_min: 0.5,
+                gap_min: 0.3,
+                rival_min: 0.5,
+                rival_errors_min: 1.0,
+                contrast_min: 0.06,
+            },
+            drift_max: 0.06,
+        }
+    }
+}
+
+/// The three networks, loaded.
+#[derive(Debug)]
+pub struct IconModels {
+    localiser: Localiser,
+    aligner: Aligner,
+    embedder: Embedder,
+}
+
+impl IconModels {
+    /// Loads the networks that ship with the program.
+    ///
+    /// # Errors
+    /// `Network` when the library cannot run them.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, DetectionError> {
+        Ok(Self {
+            localiser: Localiser::new(runtime, LOCALISER)?,
+            aligner: Aligner::new(runtime, ALIGNER)?,
+            embedder: Embedder::new(runtime, EMBEDDER)?,
+        })
+    }
+
+    /// Loads `localiser.onnx`, `aligner.onnx` and `embedder.onnx` from a folder.
+    ///
+    /// # Errors
+    /// `NetworkFile` when one cannot be read, `Network` when it cannot be used.
+    pub fn from_folder(runtime: &Runtime, folder: &Path) -> Result<Self, DetectionError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|source| DetectionError::NetworkFile { path, source })
+        };
+        Ok(Self {
+            localiser: Localiser::new(runtime, &read("localiser.onnx")?)?,
+            aligner: Aligner::new(runtime, &read("aligner.onnx")?)?,
+            embedder: Embedder::new(runtime, &read("embedder.onnx")?)?,
+        })
+    }
+}
+
+/// Everything that is known about one place that was looked at closely.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finding {
+    /// Where, in px of the frame.
+    pub quad: Quad,
+    /// What the localiser said, `0.0..=1.0`.
+    pub heat: f32,
+    /// What the aligner said at its second pass, `0.0..=1.0`.
+    pub framed: f32,
+    /// What the gallery said.
+    pub matched: Match,
+    /// What the drawing says; absent when the place was not worth drawing for.
+    pub evidence: Option<Evidence>,
+    /// What the second look says; absent when there was no cause for one.
+    pub second: Option<Second>,
+    /// How sure all that makes us, `0.0..=1.0`.
+    pub score: f32,
+    /// Absent when it is nothing to speak of.
+    pub tier: Option<Tier>,
+}
+
+/// What the second look says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Second {
+    /// What the aligner said.
+    pub framed: f32,
+    /// What the gallery said.
+    pub matched: Match,
+    /// What the drawing says.
+    pub evidence: Evidence,
+    /// Largest distance of a corner from where the first look saw it, as a share of the side.
+    pub drift: f32,
+}
+
+/// Finds icons. One per thread: it keeps its buffers.
+#[derive(Debug)]
+pub struct IconDetector {
+    models: IconModels,
+    gallery: Gallery,
+    verifier: Verifier,
+    names: Vec<String>,
+    thresholds: Thresholds,
+    candidates: Vec<Candidate>,
+    embeddings: Vec<Embedding>,
+    framed: Vec<f32>,
+}
+
+impl IconDetector {
+    /// Enrols the set; takes about a third of a second.
+    ///
+    /// # Errors
+    /// When an icon cannot be drawn or a network fails.
+    pub fn new(mut models: IconModels, set: &IconSet) -> Result<Self, DetectionError> {
+        let gallery = Gallery::enrol(set, &mut models.embedder)?;
+        let verifier = Verifier::new(Templates::new(set)?);
+        let names = set.icons().iter().map(|icon| icon.name().to_owned()).collect();
+        Ok(Self {
+            models,
+            gallery,
+            verifier,
+            names,
+            thresholds: Thresholds::default(),
+            candidates: Vec::new(),
+            embeddings: Vec::new(),
+            framed: Vec::new(),
+        })
+    }
+
+    /// What the set looks like to the embedder.
+    pub const fn gallery(&self) -> &Gallery {
+        &self.gallery
+    }
+
+    /// Name of an icon by its index in a [`Finding`].
+    pub fn name(&self, icon: usize) -> &str {
+        self.names.get(icon).map_or("", String::as_str)
+    }
+
+    /// The numbers that decide.
+    pub const fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
+    }
+
+    /// Finds the icons of one frame, best first, corners in px of the frame.
+    ///
+    /// # Errors
+    /// When a network fails: never because of what the frame shows.
+    pub fn look(&mut self, frame: &Frame) -> Result<Vec<IconSighting>, DetectionError> {
+        let findings = self.examine(frame)?;
+        let sightings = findings.iter().filter_map(|finding| {
+            finding.tier.map(|tier| IconSighting {
+                name: self.name(finding.matched.icon).to_owned(),
+                tier,
+                score: finding.score,
+                corners: finding.quad.0,
+            })
+        });
+        Ok(sightings.collect())
+    }
+
+    /// The same with everything that is known about each place looked at, best score first.
+    ///
+    /// # Errors
+    /// As [`IconDetector::look`].
+    pub fn examine(&mut self, frame: &Frame) -> Result<Vec<Finding>, DetectionError> {
+        let mut pyramid = Pyramid::new(frame);
+        self.localise(&mut pyramid)?;
+        let (mut quads, heats) = self.best_candidates();
+        self.align(&mut pyramid, &mut quads)?;
+        let mut framed = self.framed.clone();
+        // Most candidates of an empty photo end here.
+        let keep = |framed: f32| framed >= self.thresholds.framed_first_min;
+        let mut kept: Vec<usize> = (0..quads.len()).filter(|&i| keep(framed[i])).collect();
+        let mut kept_quads: Vec<Quad> = kept.iter().map(|&i| quads[i]).collect();
+        self.align(&mut pyramid, &mut kept_quads)?;
+        for (at, &index) in kept.iter().enumerate() {
+            quads[index] = kept_quads[at];
+            framed[index] = self.framed[at];
+        }
+        kept.retain(|&i| quads[i].is_plausible(4.0) && quads[i].side_px() >= 8.0);
+        kept.sort_by(|&a, &b| framed[b].total_cmp(&framed[a]));
+        suppress(&quads, &mut kept, 0.3);
+        kept_quads.clear();
+        kept_quads.extend(kept.iter().map(|&i| quads[i]));
+        self.models.embedder.run(&mut pyramid, &kept_quads, &mut self.embeddings)?;
+        let matches: Vec<Option<Match>> =
+            self.embeddings.iter().map(|embedding| self.gallery.nearest(embedding)).collect();
+        let mut findings = Vec::with_capacity(kept.len());
+        for (&index, matched) in kept.iter().zip(matches) {
+            let Some(matched) = matched else { continue };
+            let mut finding = Finding {
+                quad: quads[index],
+                heat: heats[index],
+                framed: framed[index],
+                matched,
+                evidence: None,
+                second: None,
+                score: 0.0,
+                tier: None,
+            };
+            self.weigh(&mut pyramid, &mut finding)?;
+            findings.push(finding);
+        }
+        findings.sort_by(|a, b| b.tier.cmp(&a.tier).then(b.score.total_cmp(&a.score)));
+        Ok(findings)
+    }
+
+    fn localise(&mut self, pyramid: &mut Pyramid<'_>) -> Result<(), DetectionError> {
+        self.candidates.clear();
+        let heat_min = self.thresholds.heat_min;
+        let frame = pyramid.base();
+        let smaller = shrunk(frame, LOCALISER_SIDE_PX);
+        let whole = smaller.as_ref().unwrap_or(frame);
+        let scale = frame.width_px() as f32 / whole.width_px() as f32;
+        self.models.localiser.run(whole, scale, heat_min, &mut self.candidates)?;
+        let mut copies = Pyramid::new(whole);
+        let (quarter, level) = if smaller.is_some() { copies.level(2) } else { pyramid.level(2) };
+        if level == 2 {
+            // What is small even here was seen four times larger before, and better.
+            let seen_before = self.candidates.len();
+            self.models.localiser.run(quarter, scale * 4.0, heat_min, &mut self.candidates)?;
+            let mut index = 0;
+            self.candidates.retain(|candidate| {
+                index += 1;
+                index <= seen_before || candidate.quad.side_px() >= QUARTER_SIDE_MIN_PX * scale
+            });
+        }
+        Ok(())
+    }
+
+    /// The hottest candidates that can be icons, without twins.
+    fn best_candidates(&self) -> (Vec<Quad>, Vec<f32>) {
+        let quads: Vec<Quad> = self.candidates.iter().map(|candidate| candidate.quad).collect();
+        let mut order: Vec<usize> = (0..quads.len())
+            .filter(|&i| quads[i].is_plausible(5.0) && quads[i].side_px() >= 8.0)
+            .collect();
+        order.sort_by(|&a, &b| self.candidates[b].heat.total_cmp(&self.candidates[a].heat));
+        // Comparing each with each would grow with the square of what a strange photo gives.
+        order.truncate(8 * CANDIDATES_MAX);
+        suppress(&quads, &mut order, 0.4);
+        order.truncate(CANDIDATES_MAX);
+        let heats = order.iter().map(|&i| self.candidates[i].heat).collect();
+        (order.iter().map(|&i| quads[i]).collect(), heats)
+    }
+
+    fn align(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        quads: &mut [Quad],
+    ) -> Result<(), DetectionError> {
+        self.models.aligner.run(pyramid, quads, &mut self.framed)
+    }
+
+    /// Draws, compares, looks again, and decides.
+    fn weigh(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        finding: &mut Finding,
+    ) -> Result<(), DetectionError> {
+        let thresholds = self.thresholds;
+        let weakest = thresholds.ask_forbidding.framed_min.min(thresholds.ask.framed_min);
+        if finding.framed < weakest {
+            return Ok(());
+        }
+        let Some((matched, evidence)) = self.compare(pyramid, &finding.quad, finding.matched)
+        else {
+            return Ok(());
+        };
+        finding.matched = matched;
+        finding.quad = evidence.quad;
+        finding.evidence = Some(evidence);
+        finding.score = score(finding.framed, &matched, &evidence);
+        if thresholds.order.pass(finding.framed, &matched, &evidence) {
+            finding.second = self.look_again(pyramid, &finding.quad, matched.icon)?;
+        }
+        let agrees = finding.second.is_some_and(|second| {
+            second.matched.icon == matched.icon
+                && second.drift <= thresholds.drift_max
+                && thresholds.second.pass(second.framed, &second.matched, &second.evidence)
+        });
+        let forbidding = self.name(matched.icon) == FORBIDDING;
+        let ask = if forbidding { &thresholds.ask_forbidding } else { &thresholds.ask };
+        if let Some(second) = &finding.second {
+            let again = score(second.framed, &second.matched, &second.evidence);
+            finding.score = 0.5 * (finding.score + again);
+        }
+        finding.tier = if agrees {
+            Some(Tier::Order)
+        } else if ask.pass(finding.framed, &matched, &evidence) {
+            Some(Tier::Ask)
+        } else {
+            None
+        };
+        Ok(())
+    }
+
+    /// Draws the nearest icon and, when it is close behind, the runner-up; the better one counts.
+    fn compare(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        quad: &Quad,
+        matched: Match,
+    ) -> Option<(Match, Evidence)> {
+        let first = self.verifier.verify(pyramid, quad, matched.icon);
+        if matched.cosine - matched.runner_up_cosine > 0.25 || matched.runner_up == matched.icon {
+            return first.map(|evidence| (matched, evidence));
+        }
+        let swapped = Match {
+            icon: matched.runner_up,
+            cosine: matched.runner_up_cosine,
+            runner_up: matched.icon,
+            runner_up_cosine: matched.cosine,
+        };
+        let second = self.verifier.verify(pyramid, quad, matched.runner_up);
+        match (first, second) {
+            (Some(first), Some(second)) if second.sign_likeness > first.sign_likeness + 0.05 => {
+                Some((swapped, second))
+            }
+            (Some(first), _) => Some((matched, first)),
+            (None, second) => second.map(|evidence| (swapped, evidence)),
+        }
+    }
+
+    /// Looks at the place again in a copy of 0.8 times the size, from a shifted start.
+    fn look_again(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        quad: &Quad,
+        icon: usize,
+    ) -> Result<Option<Second>, DetectionError> {
+        const SCALE: f32 = 0.8;
+        const SHIFT: f32 = 0.03;
+        let side_px = quad.side_px();
+        let Some((copy, origin, scale)) = reduced(pyramid, quad, SCALE) else {
+            return Ok(None);
+        };
+        let mut start = quad.map(|[x, y]| [(x - origin[0]) * scale, (y - origin[1]) * scale]);
+        for (corner, [dx, dy]) in
+            start.0.iter_mut().zip([[1.0, 0.4], [-0.3, 1.0], [0.6, -0.8], [-1.0, -0.2]])
+        {
+            corner[0] += dx * SHIFT * side_px * scale;
+            corner[1] += dy * SHIFT * side_px * scale;
+        }
+        let mut copies = Pyramid::new(&copy);
+        let mut quads = [start];
+        self.models.aligner.run(&mut copies, &mut quads, &mut self.framed)?;
+        let framed = self.framed.first().copied().unwrap_or(0.0);
+        self.models.embedder.run(&mut copies, &quads, &mut self.embeddings)?;
+        let matched = self.embeddings.first().and_then(|embedding| self.gallery.nearest(embedding));
+        let evidence = self.verifier.verify(&mut copies, &quads[0], icon);
+        let (Some(matched), Some(mut evidence)) = (matched, evidence) else {
+            return Ok(None);
+        };
+        evidence.quad = evidence.quad.map(|[x, y]| [x / scale + origin[0], y / scale + origin[1]]);
+        let drift = evidence
+            .quad
+            .0
+            .iter()
+            .zip(&quad.0)
+            .map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]))
+            .fold(0.0, f32::max);
+        Ok(Some(Second { framed, matched, evidence, drift: drift / side_px.max(1.0) }))
+    }
+}
+
+impl Gates {
+    /// Whether everything is at least as it must be.
+    pub fn pass(&self, framed: f32, matched: &Match, evidence: &Evidence) -> bool {
+        framed >= self.framed_min
+            && matched.cosine >= self.cosine_min
+            && matched.cosine - matched.runner_up_cosine >= self.cosine_lead_min
+            && evidence.likeness >= self.likeness_min
+            && evidence.sign_likeness >= self.sign_likeness_min
+            && evidence.cells_share >= self.cells_share_min
+            && evidence.gap >= self.gap_min
+            && evidence.rival >= self.rival_min
+            && evidence.rival_errors >= self.rival_errors_min
+            && evidence.contrast >= self.contrast_min
+    }
+}
+
+/// One number for how much speaks for an icon, `0.0..=1.0`; for people and reports. What
+/// decides are the [`Gates`].
+fn score(framed: f32, matched: &Match, evidence: &Evidence) -> f32 {
+    let likeness = 0.5 * (evidence.likeness.max(0.0) + evidence.sign_likeness.max(0.0));
+    let parts = [
+        framed,
+        matched.cosine.max(0.0),
+        likeness,
+        evidence.cells_share,
+        evidence.gap.clamp(0.0, 1.0),
+        evidence.rival.clamp(0.0, 1.0),
+    ];
+    parts.iter().product::<f32>().powf(1.0 / parts.len() as f32)
+}
+
+/// A copy of what lies around a quad, `scale` times the size (less for icons over 150 px,
+/// of which a halved copy shows enough): the copy, its top left in the frame, its scale.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bounds are clamped to the frame"
+)]
+fn reduced(pyramid: &mut Pyramid<'_>, quad: &Quad, scale: f32) -> Option<(Frame, [f32; 2], f32)> {
+    let (mut wanted, mut side_px) = (0, quad.side_px());
+    while side_px > 150.0 {
+        side_px /= 2.0;
+        wanted += 1;
+    }
+    let (frame, level) = pyramid.level(wanted);
+    let shrink = 1.0 / (1_u32 << level) as f32;
+    let around = quad.side_px() * shrink * 0.5;
+    let bounds = quad.bounds().map(|value| value * shrink);
+    let limit = |value: f32, side: u32| value.clamp(0.0, side as f32);
+    let left = limit(bounds[0] - around, frame.width_px()).floor();
+    let top = limit(bounds[1] - around, frame.height_px()).floor();
+    let right = limit(bounds[2] + around, frame.width_px());
+    let bottom = limit(bounds[3] + around, frame.height_px());
+    let (width, height) = (((right - left) * scale) as u32, ((bottom - top) * scale) as u32);
+    let mut rgb = Vec::with_capacity((width * height * 3) as usize);
+    // Four taps a quarter step apart are a box of the target's pixel: no aliasing at 0.8.
+    let step = 1.0 / scale;
+    for row in 0..height {
+        for column in 0..width {
+            let mut sum = [0.0_f32; 3];
+            for (dx, dy) in [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)] {
+                let tap = bilinear(
+                    frame,
+                    left + (column as f32 + dx) * step,
+                    top + (row as f32 + dy) * step,
+                );
+                (0..3).for_each(|channel| sum[channel] += tap[channel]);
+            }
+            rgb.extend(sum.map(|value| (value / 4.0 + 0.5) as u8));
+        }
+    }
+    Some((Frame::new(width, height, rgb)?, [left / shrink, top / shrink], scale * shrink))
+}
