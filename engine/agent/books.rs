@@ -69,6 +69,8 @@ pub struct RuleBook {
     known: Known,
     in_force: RulesInForce,
     stamp: Stamp,
+    /// Whether the newest files are not the ones in force.
+    refused: bool,
 }
 
 /// Names, sizes and times of the rule files: enough to see that one was saved.
@@ -116,7 +118,8 @@ impl RuleBook {
                 }
             }
         };
-        let mut book = Self { folder, good, known, in_force: RulesInForce::new(set), stamp };
+        let (in_force, refused) = (RulesInForce::new(set), change.is_some());
+        let mut book = Self { folder, good, known, in_force, stamp, refused };
         if change.is_none() {
             book.keep();
         }
@@ -143,12 +146,18 @@ impl RuleBook {
             }
         };
         match self.in_force.offer(&files, &self.known) {
-            Offer::Same => None,
+            // Back to what was in force all the time: worth telling after a refusal.
+            Offer::Same => std::mem::take(&mut self.refused)
+                .then(|| RuleChange::Taken(self.in_force.set().revision().to_owned())),
             Offer::Taken(revision) => {
+                self.refused = false;
                 self.keep();
                 Some(RuleChange::Taken(revision))
             }
-            Offer::Refused(mistakes) => Some(RuleChange::Refused(mistakes)),
+            Offer::Refused(mistakes) => {
+                self.refused = true;
+                Some(RuleChange::Refused(mistakes))
+            }
         }
     }
 

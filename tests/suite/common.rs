@@ -193,6 +193,10 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.said.extend(self.lines.try_iter());
+            note(&format!("a service said: {:#?}", self.said));
+        }
         self.kill();
     }
 }
@@ -242,4 +246,10 @@ pub(crate) fn program(name: &str) -> bool {
 #[expect(clippy::print_stdout, reason = "a test that could not run says so")]
 pub(crate) fn skipped(why: &str) {
     println!("skipped: {why}");
+}
+
+/// Says something that helps to understand a failure.
+#[expect(clippy::print_stderr, reason = "a test that failed says why")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
 }

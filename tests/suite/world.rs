@@ -88,10 +88,11 @@ impl World {
     /// Waits until there are so many orders and all are in one state.
     #[track_caller]
     pub(crate) fn wait_orders(&self, count: usize, state: &str) -> Vec<Value> {
+        let mut seen = Seen(Vec::new());
         wait_for(&format!("{count} orders in state {state}"), || {
-            let orders = self.orders();
-            let all = orders.iter().all(|order| order["state"] == state);
-            (orders.len() == count && all).then_some(orders)
+            seen.0 = self.orders();
+            let all = seen.0.iter().all(|order| order["state"] == state);
+            (seen.0.len() == count && all).then(|| std::mem::take(&mut seen.0))
         })
     }
 
@@ -118,6 +119,17 @@ impl World {
     pub(crate) fn report(&self, kind: &str) -> Vec<Value> {
         let lines = self.owner.run(&["--json", "report"]).done().json();
         lines.into_iter().filter(|line| line["kind"] == kind).collect()
+    }
+}
+
+/// Orders seen last, shown when waiting for others was in vain.
+struct Seen(Vec<Value>);
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            crate::common::note(&format!("orders seen last: {:#?}", self.0));
+        }
     }
 }
 
