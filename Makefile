@@ -20,7 +20,7 @@ build: setup
 	cargo build --release --locked
 
 demo: build
-	@scripts/demo.sh "$(PHOTOS)"
+	@python3 scripts/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: setup
 	cargo test --release --locked
