@@ -55,7 +55,9 @@ fn main() {
     );
     let cores_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if let Some(load) = load().filter(|load| *load > 0.3 * cores_count as f64) {
-        println!("note: others keep this computer busy (load {load:.1}); only CPU ms can be trusted");
+        println!(
+            "note: others keep this computer busy (load {load:.1}); only CPU ms can be trusted"
+        );
     }
     println!(
         "{:<24} {:>9} {:>12} {:>10} {:>9} {:>9} {:>9}",

@@ -41,8 +41,13 @@ const FORBIDDING: &str = "do-not-share";
 const LOCALISER_SIDE_PX: u32 = 1024;
 /// Smaller icons than this (in px at the localiser's size) are not taken from the quarter-size copy.
 const QUARTER_SIDE_MIN_PX: f32 = 80.0;
+/// Of the hottest candidates, how many are aligned twice whatever the first pass said.
+const SECOND_CHANCES: usize = 3;
 /// Candidates that are looked at closely, per photo.
 const CANDIDATES_MAX: usize = 12;
+
+/// Paper less ink, over what the drawing has; sharpened pictures overshoot, nonsense goes beyond.
+const CONTRAST_MAX: f32 = 1.3;
 
 /// Where each decision falls. All likenesses are correlations or cosines, `-1.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,13 +64,14 @@ pub struct Gates {
     pub sign_likeness_min: f32,
     /// Share of cells that agree (reference/detection.md §6.3 asks for 0.7).
     pub cells_share_min: f32,
-    /// The frame's gap is there, not closed (0.5 would be half closed).
+    /// The frame's gap is there: 1 is as drawn, 0.5 half closed; above 1 by as much is no
+    /// better, something else is there.
     pub gap_min: f32,
-    /// Pixels speak for this icon and not for the nearest other (0.5 would be undecided).
+    /// Pixels speak for this icon and not for the nearest other; counted as `gap_min`.
     pub rival_min: f32,
     /// By so many standard errors.
     pub rival_errors_min: f32,
-    /// Paper is so much brighter than ink.
+    /// Paper is so much brighter than ink (and never by more than a picture can hold).
     pub contrast_min: f32,
 }
 
@@ -289,9 +295,11 @@ impl IconDetector {
         let (mut quads, heats) = self.best_candidates();
         self.align(&mut pyramid, &mut quads)?;
         let mut framed = self.framed.clone();
-        // Most candidates of an empty photo end here.
-        let keep = |framed: f32| framed >= self.thresholds.framed_first_min;
-        let mut kept: Vec<usize> = (0..quads.len()).filter(|&i| keep(framed[i])).collect();
+        // Most candidates of an empty photo end here; the hottest have a second chance, as
+        // small icons are sometimes found turned by a quarter and come round at the second pass.
+        let first_min = self.thresholds.framed_first_min;
+        let mut kept: Vec<usize> =
+            (0..quads.len()).filter(|&i| i < SECOND_CHANCES || framed[i] >= first_min).collect();
         let mut kept_quads: Vec<Quad> = kept.iter().map(|&i| quads[i]).collect();
         self.align(&mut pyramid, &mut kept_quads)?;
         for (at, &index) in kept.iter().enumerate() {
@@ -493,10 +501,10 @@ impl Gates {
             && evidence.likeness >= self.likeness_min
             && evidence.sign_likeness >= self.sign_likeness_min
             && evidence.cells_share >= self.cells_share_min
-            && evidence.gap >= self.gap_min
-            && evidence.rival >= self.rival_min
+            && (self.gap_min..=2.0 - self.gap_min).contains(&evidence.gap)
+            && (self.rival_min..=2.0 - self.rival_min).contains(&evidence.rival)
             && evidence.rival_errors >= self.rival_errors_min
-            && evidence.contrast >= self.contrast_min
+            && (self.contrast_min..=CONTRAST_MAX).contains(&evidence.contrast)
     }
 }
 

@@ -19,14 +19,14 @@ use signet::preview::{Renderer, encode};
 
 /// Random numbers from a seed (SplitMix64, Steele, Lea and Flood 2014).
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -35,43 +35,43 @@ impl Dice {
     }
 
     /// `0.0..1.0`
-    pub fn unit(&mut self) -> f32 {
+    pub(crate) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+    pub(crate) fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
-    pub fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         (self.next() % count as u64) as usize
     }
 
     /// Mean 0, deviation 1 (twelve uniform numbers; tails end at 6).
-    pub fn normal(&mut self) -> f32 {
+    pub(crate) fn normal(&mut self) -> f32 {
         (0..12).map(|_| self.unit()).sum::<f32>() - 6.0
     }
 }
 
 /// What may happen to an icon. Ranges are low and high.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene {
+pub(crate) struct Scene {
     /// Side of the tile if it faced the camera, in px of the photo.
-    pub side_px: f32,
+    pub(crate) side_px: f32,
     /// Tilt out of the picture plane; it may be turned by any angle.
-    pub tilt_degrees_max: f32,
+    pub(crate) tilt_degrees_max: f32,
     /// Deviation of the blur.
-    pub blur_px: [f32; 2],
+    pub(crate) blur_px: [f32; 2],
     /// Deviation of the noise at the 8-bit scale, at most.
-    pub noise_max: f32,
+    pub(crate) noise_max: f32,
     /// Light on the card against the light of the place.
-    pub gain: [f32; 2],
+    pub(crate) gain: [f32; 2],
     /// JPEG quality.
-    pub quality: [f32; 2],
+    pub(crate) quality: [f32; 2],
 }
 
 /// Tilt to 35°, JPEG 75: what the first version has to read.
-pub fn easy(side_px: f32) -> Scene {
+pub(crate) fn easy(side_px: f32) -> Scene {
     Scene {
         side_px,
         tilt_degrees_max: 35.0,
@@ -83,7 +83,7 @@ pub fn easy(side_px: f32) -> Scene {
 }
 
 /// The HARD rows of reference/detection.md §3.4.
-pub fn hard(side_px: f32) -> Scene {
+pub(crate) fn hard(side_px: f32) -> Scene {
     Scene {
         side_px,
         tilt_degrees_max: 60.0,
@@ -96,14 +96,19 @@ pub fn hard(side_px: f32) -> Scene {
 
 /// A photo with one icon in it.
 #[derive(Debug)]
-pub struct Composite {
-    pub jpeg: Vec<u8>,
-    pub frame: Frame,
-    pub quad: Quad,
+pub(crate) struct Composite {
+    pub(crate) jpeg: Vec<u8>,
+    pub(crate) frame: Frame,
+    pub(crate) quad: Quad,
 }
 
 /// Lays one icon on a background.
-pub fn compose(background: &Frame, brush: &Brush, scene: Scene, dice: &mut Dice) -> Composite {
+pub(crate) fn compose(
+    background: &Frame,
+    brush: &Brush,
+    scene: Scene,
+    dice: &mut Dice,
+) -> Composite {
     let (width, height) = (background.width_px() as f32, background.height_px() as f32);
     let quad = place(width, height, scene, dice);
     let is_stamp = dice.unit() < 0.35;
@@ -300,7 +305,7 @@ fn grown(bounds: [f32; 4], by: f32, width: f32, height: f32) -> [usize; 4] {
 }
 
 /// A background of 1024 px for when there are no photos: sky, ground, boxes, stripes, leaves.
-pub fn invented(dice: &mut Dice) -> Frame {
+pub(crate) fn invented(dice: &mut Dice) -> Frame {
     let (width, height) = (1024_u32, 768_u32);
     let mut rgb = Vec::with_capacity((width * height * 3) as usize);
     let colour = |dice: &mut Dice| {
@@ -354,7 +359,7 @@ pub fn invented(dice: &mut Dice) -> Frame {
 }
 
 /// The photo set beside the project, when there is one.
-pub fn photos() -> Option<Vec<PathBuf>> {
+pub(crate) fn photos() -> Option<Vec<PathBuf>> {
     let shared = std::env::var_os("SIGNET_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let mut paths = Vec::new();
@@ -368,21 +373,21 @@ pub fn photos() -> Option<Vec<PathBuf>> {
 }
 
 /// Whether a photo was kept out of training: SHA-1 of its file name is divisible by 5.
-pub fn is_held_out(path: &Path) -> bool {
+pub(crate) fn is_held_out(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // 256 leaves 1 when divided by 5, so the digest leaves what its bytes add up to.
     sha1(name.as_bytes()).iter().map(|&byte| u32::from(byte)).sum::<u32>().is_multiple_of(5)
 }
 
 /// A photo as the detector sees it: upright, 1024 px. `enlarge` resizes small ones, too.
-pub fn open(path: &Path, enlarge: bool) -> Option<Frame> {
+pub(crate) fn open(path: &Path, enlarge: bool) -> Option<Frame> {
     let decoded = decode(&std::fs::read(path).ok()?, DecodeSpec::default()).ok()?;
     let frame = Renderer::default().upright(&decoded, 1024).ok()?;
     Some(if enlarge && frame.long_side_px() < 1024 { enlarged(&frame, 1024) } else { frame })
 }
 
 /// Bilinear enlargement to a long side.
-pub fn enlarged(frame: &Frame, long_side_px: u32) -> Frame {
+pub(crate) fn enlarged(frame: &Frame, long_side_px: u32) -> Frame {
     let scale = long_side_px as f32 / frame.long_side_px() as f32;
     let side = |px: u32| ((px as f32 * scale).round() as u32).max(1);
     let (width, height) = (side(frame.width_px()), side(frame.height_px()));

@@ -94,7 +94,7 @@ fn shared_photo_leaves_only_as_a_preview_without_private_data() {
 fn do_not_share_wins_over_a_print_icon() {
     let world = World::new();
     let mut agent = world.start_agent();
-    world.drop_photo("private.jpg", &sample("private"));
+    world.drop_photo("private.jpg", &sample("picnic"));
     let line = agent.line_with("private.jpg");
     assert!(line.contains("do-not-share") && line.contains("print-"), "{line}");
     world.drop_photo("marker.jpg", &sample("lake"));

@@ -4,8 +4,10 @@
 
 mod access;
 mod common;
+mod composite;
 mod crash;
 mod home;
+mod icons;
 mod journey;
 mod media;
 mod orders;
