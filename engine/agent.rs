@@ -12,7 +12,9 @@
 //! orders have the same keys.
 //!
 //! A photo that was there before its collection was first watched is looked at like any
-//! other, but orders nothing unless the owner asks for it.
+//! other, but orders nothing unless the owner asks for it. It was there if a scan found it
+//! and its change time is not after the first start; what was seen arriving is new whatever
+//! its time says, as file systems tell the time a few milliseconds late.
 
 pub mod analyse;
 pub mod books;
@@ -37,7 +39,7 @@ use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::base::ids::ContentHash;
-use crate::collection::{Collector, Event, Outlets, Root, Settings};
+use crate::collection::{Collector, Event, Origin, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
 use crate::orders::plan::{Photo, plan};
 use crate::rules::{Known, RuleFailure, RuleMistake};
@@ -540,7 +542,7 @@ impl PhotoLoop {
                 if let Err(error) = noted {
                     tracing::error!(%error, "the index cannot be kept, the next scan mends it");
                 }
-                let Event::Found { collection, relative, state, .. } = event else {
+                let Event::Found { collection, relative, state, origin } = event else {
                     if messages.send(Message::Collection(event)).is_err() {
                         return;
                     }
@@ -553,7 +555,7 @@ impl PhotoLoop {
                 }
                 let Some(root) = roots.get(&collection) else { continue };
                 let path = root.join(&relative);
-                let job = Job { collection, relative, path, attempts_count: 0 };
+                let job = Job { collection, relative, path, origin, attempts_count: 0 };
                 if jobs.send(job).is_err() {
                     return;
                 }
@@ -594,12 +596,12 @@ impl PhotoLoop {
             }
             Seen::New { state, photo, analysis } => {
                 let first = first_started.get(&job.collection).copied();
-                let existing = first.is_some_and(|first| arrived_at(&state) <= first)
+                let existing = job.origin == Origin::Scan
+                    && first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;
                 self.tell_photo(&job, photo, &analysis, existing);
-                if !existing {
-                    self.order(&job.collection, &job.relative, photo, &analysis)?;
-                }
+                let ready =
+                    !existing && self.order(&job.collection, &job.relative, photo, &analysis)?;
                 let row = PhotoRow {
                     hash: photo,
                     width_px: analysis.width_px,
@@ -617,19 +619,24 @@ impl PhotoLoop {
                 index
                     .record_file(&job.collection, &job.relative, &state, &photo)
                     .map_err(keep_error)?;
+                drop(index);
+                // Not before: the provider may come for the photo at once.
+                if ready {
+                    self.wake.notify_one();
+                }
             }
         }
         Ok(None)
     }
 
-    /// Judges a photo version and keeps the orders that follow.
+    /// Judges a photo version and keeps the orders that follow; tells whether any may go out.
     fn order(
         &self,
         collection: &str,
         relative: &Path,
         photo: ContentHash,
         analysis: &Analysis,
-    ) -> Result<(), AgentError> {
+    ) -> Result<bool, AgentError> {
         let facts = analysis.facts(path_fact(collection, relative));
         let judgement = self.rules.set().judge(&facts);
         for failure in judgement.failures {
@@ -637,7 +644,7 @@ impl PhotoLoop {
             (self.tell)(AgentEvent::RuleFailed { path, failure });
         }
         if judgement.verdicts.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let now = Timestamp::now();
         let photo = Photo {
@@ -658,10 +665,7 @@ impl PhotoLoop {
         for order in new {
             (self.tell)(AgentEvent::Planned(Box::new(order)));
         }
-        if ready {
-            self.wake.notify_one();
-        }
-        Ok(())
+        Ok(ready)
     }
 
     /// Orders from photos that were looked at in earlier runs without ordering.
