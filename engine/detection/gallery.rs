@@ -21,9 +21,9 @@ use super::quads::Quad;
 use super::warp::{Pyramid, rectify};
 use crate::media::Frame;
 
-/// Sides at which icons are enrolled; the first three make the small mean, the rest the large.
-const SIDES_PX: [f32; 6] = [16.0, 21.0, 28.0, 40.0, 60.0, 90.0];
-const SMALL_COUNT: usize = 3;
+/// Sides at which icons are enrolled; the first two make the small mean, the rest the large.
+const SIDES_PX: [f32; 4] = [16.0, 24.0, 40.0, 80.0];
+const SMALL_COUNT: usize = 2;
 /// Pictures per side.
 const VARIANTS: usize = 8;
 

@@ -188,6 +188,12 @@ impl IconSet {
         Ok(self)
     }
 
+    /// The same set but for one icon.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        Self { icons: self.icons.iter().filter(|icon| icon.name != name).cloned().collect() }
+    }
+
     fn push(&mut self, icon: Icon) -> Result<(), IconSetError> {
         if self.get(&icon.name).is_some() {
             return Err(IconSetError::Twice { name: icon.name });

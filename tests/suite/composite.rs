@@ -8,6 +8,14 @@
 //! light, blurred as a layer, given sensor noise, and the whole picture goes through JPEG.
 //!
 //! Knows nothing of detection.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::needless_range_loop,
+    clippy::expect_used,
+    reason = "test data: values are clamped before they are cast, and what fails fails the test"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -360,7 +368,7 @@ pub(crate) fn invented(dice: &mut Dice) -> Frame {
 
 /// The photo set beside the project, when there is one.
 pub(crate) fn photos() -> Option<Vec<PathBuf>> {
-    let shared = std::env::var_os("SIGNET_SHARED")
+    let shared = signet::base::config::environment("SIGNET_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let mut paths = Vec::new();
     for folder in ["everyday", "grocery", "nature", "rooms"] {

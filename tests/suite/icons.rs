@@ -7,6 +7,14 @@
 //! cargo test --release --test suite icons -- --ignored --nocapture
 //! ```
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test: what fails fails it, and it prints its figures"
+)]
+
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,8 +26,13 @@ use signet::media::Frame;
 
 use super::composite::{Dice, Scene, compose, easy, hard, invented, is_held_out, open, photos};
 
-/// A detector; set-up has fetched the library, so its absence is a failure.
+/// A detector of the house set.
 fn detector() -> IconDetector {
+    detector_of(&IconSet::house().expect("the built-in icons"))
+}
+
+/// A detector; set-up has fetched the library, so its absence is a failure.
+fn detector_of(set: &IconSet) -> IconDetector {
     let search = LibrarySearch {
         config: None,
         environment: signet::base::config::environment("ORT_DYLIB_PATH").map(PathBuf::from),
@@ -28,7 +41,7 @@ fn detector() -> IconDetector {
     let library = search.find().unwrap_or_else(|error| panic!("{error}"));
     let runtime = Runtime::load(&library).unwrap_or_else(|error| panic!("{error}"));
     let models = IconModels::built_in(&runtime).expect("networks that load");
-    IconDetector::new(models, &IconSet::house().expect("the built-in icons")).expect("a detector")
+    IconDetector::new(models, set).expect("a detector")
 }
 
 /// Does `work` for `0..count` on all cores, a detector each.
@@ -110,8 +123,11 @@ fn tally(scene: Scene, count: usize) -> Tally {
     total.into_inner().expect("no panic elsewhere")
 }
 
+/// A photo, the name of the icon nearest to what was found in it, and the finding.
+type Seen = (PathBuf, String, Finding);
+
 /// Findings of every `step`-th photo, and how many photos that is; `None` without the set.
-fn on_photos(step: usize) -> Option<(Vec<(PathBuf, String, Finding)>, usize)> {
+fn on_photos(step: usize) -> Option<(Vec<Seen>, usize)> {
     let paths: Vec<PathBuf> = photos()?.into_iter().step_by(step).collect();
     let all = Mutex::new(Vec::new());
     on_all_cores(paths.len(), |detector, index| {
@@ -170,7 +186,7 @@ fn ordinary_photos_order_nothing() {
 }
 
 #[test]
-#[ignore = "the whole photo set takes a minute; `make bench` runs it"]
+#[ignore = "the whole photo set takes minutes"]
 fn no_photo_of_the_whole_set_orders_anything() {
     expect_no_orders(1);
 }
@@ -209,6 +225,29 @@ fn icon_turned_by_each_quarter_keeps_its_own_top_left() {
         for (found, expected) in sighting.corners.iter().zip(&quad.0) {
             let off = (found[0] - expected[0]).hypot(found[1] - expected[1]);
             assert!(off < 1.5, "turn {turn}: {:?} is not {:?}", sighting.corners, quad.0);
+        }
+    }
+}
+
+#[test]
+fn sign_that_is_not_enrolled_is_not_taken_for_one_that_is() {
+    // Each icon in turn is left out of the set and shown: nothing may be ordered for it.
+    let set = IconSet::house().expect("the built-in icons");
+    let background = invented(&mut Dice::new(6));
+    for left_out in set.icons() {
+        let brush = Brush::new(&left_out.picture(512).expect("a picture"));
+        let mut detector = detector_of(&set.without(left_out.name()));
+        for (index, side_px) in [20.0, 28.0, 40.0, 64.0, 110.0].into_iter().enumerate() {
+            let mut dice = Dice::new(77 + index as u64);
+            let composite = compose(&background, &brush, easy(side_px), &mut dice);
+            for sighting in detector.look(&composite.frame).expect("a look") {
+                assert_eq!(
+                    sighting.tier,
+                    Tier::Ask,
+                    "{} of {side_px} px: {sighting:?}",
+                    left_out.name()
+                );
+            }
         }
     }
 }
