@@ -177,15 +177,9 @@ fn one_photo(
     assert!(judgement.failures.is_empty(), "a rule failed");
     let row = PhotoRow {
         hash,
-        width_px: analysis.width_px,
-        height_px: analysis.height_px,
-        bytes_count: analysis.bytes_count,
-        media_type: analysis.media_type.clone(),
-        facts_json: serde_json::to_string(&analysis).expect("plain values"),
-        sightings_json: String::from("[]"),
+        analysis_json: serde_json::to_string(&analysis).expect("plain values"),
         first_seen: Timestamp::now(),
         may_order: true,
-        has_preview: true,
     };
     let mut index = index.lock().expect("no panic");
     index.record_photo(&row).expect("the index keeps it");

@@ -604,15 +604,9 @@ impl PhotoLoop {
                     !existing && self.order(&job.collection, &job.relative, photo, &analysis)?;
                 let row = PhotoRow {
                     hash: photo,
-                    width_px: analysis.width_px,
-                    height_px: analysis.height_px,
-                    bytes_count: analysis.bytes_count,
-                    media_type: analysis.media_type.clone(),
-                    facts_json: serde_json::to_string(&analysis).unwrap_or_default(),
-                    sightings_json: String::from("[]"),
+                    analysis_json: serde_json::to_string(&analysis).unwrap_or_default(),
                     first_seen: Timestamp::now(),
                     may_order: !existing,
-                    has_preview: true,
                 };
                 let mut index = lock(&self.index);
                 index.record_photo(&row).map_err(keep_error)?;
@@ -673,7 +667,9 @@ impl PhotoLoop {
         let keep_error = |source| AgentError::Keep { what: "an order", source };
         let held = lock(&self.index).held_photos().map_err(keep_error)?;
         for row in held {
-            let Ok(analysis) = serde_json::from_str::<Analysis>(&row.facts_json) else { continue };
+            let Ok(analysis) = serde_json::from_str::<Analysis>(&row.analysis_json) else {
+                continue;
+            };
             let places = lock(&self.index).locations(&row.hash).map_err(keep_error)?;
             if let Some(place) = places.first() {
                 self.order(&place.collection, &place.path, row.hash, &analysis)?;

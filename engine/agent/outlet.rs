@@ -136,7 +136,7 @@ impl Counter {
             let photo = photo.ok_or_else(|| {
                 Hindrance::Later("the photo is being looked at again, its index was lost".into())
             })?;
-            serde_json::from_str(&photo.facts_json)
+            serde_json::from_str(&photo.analysis_json)
                 .map_err(|error| Hindrance::Later(error.to_string()))?
         };
         match member {

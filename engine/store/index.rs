@@ -12,7 +12,7 @@
 //! read. A scan in which far too many files are missing removes nothing until a second
 //! one agrees, because an unplugged disk looks just like that.
 //!
-//! Knows facts and sightings only as JSON texts; their shape belongs to other stages.
+//! Knows an analysis only as a JSON text; its shape belongs to other stages.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -57,15 +57,9 @@ const STEPS: &[&str] = &["
     CREATE INDEX files_by_inode ON files (inode);
     CREATE TABLE photos (
         hash BLOB PRIMARY KEY,
-        width_px INTEGER NOT NULL,
-        height_px INTEGER NOT NULL,
-        bytes_count INTEGER NOT NULL,
-        media_type TEXT NOT NULL,
-        facts TEXT NOT NULL,
-        sightings TEXT NOT NULL,
+        analysis TEXT NOT NULL,
         first_seen INTEGER NOT NULL,
-        may_order INTEGER NOT NULL,
-        has_preview INTEGER NOT NULL
+        may_order INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 "];
 
@@ -94,24 +88,12 @@ pub struct Location {
 pub struct PhotoRow {
     /// SHA-256 of the original.
     pub hash: ContentHash,
-    /// Width of the upright original.
-    pub width_px: u32,
-    /// Height of the upright original.
-    pub height_px: u32,
-    /// Size of the original.
-    pub bytes_count: u64,
-    /// Such as `image/jpeg`.
-    pub media_type: String,
-    /// Facts for rules, as JSON.
-    pub facts_json: String,
-    /// Icons found, as JSON.
-    pub sightings_json: String,
+    /// What was seen in it, as JSON.
+    pub analysis_json: String,
     /// When this content was first analysed.
     pub first_seen: Timestamp,
     /// `false` for photos that were there before the first start: they order nothing.
     pub may_order: bool,
-    /// Whether its preview was written.
-    pub has_preview: bool,
 }
 
 /// What a finished scan removed.
@@ -388,8 +370,7 @@ impl Index {
     /// # Errors
     /// See [`StoreError`].
     pub fn photo(&self, hash: &ContentHash) -> Result<Option<PhotoRow>, StoreError> {
-        let sql = "SELECT hash, width_px, height_px, bytes_count, media_type, facts, sightings, first_seen,
-                       may_order, has_preview FROM photos WHERE hash = ?1";
+        let sql = "SELECT hash, analysis, first_seen, may_order FROM photos WHERE hash = ?1";
         Ok(self
             .connection
             .prepare_cached(sql)?
@@ -402,8 +383,7 @@ impl Index {
     /// # Errors
     /// See [`StoreError`].
     pub fn held_photos(&self) -> Result<Vec<PhotoRow>, StoreError> {
-        let sql = "SELECT hash, width_px, height_px, bytes_count, media_type, facts, sightings,
-                       first_seen, may_order, has_preview FROM photos WHERE may_order = 0";
+        let sql = "SELECT hash, analysis, first_seen, may_order FROM photos WHERE may_order = 0";
         Ok(self
             .connection
             .prepare_cached(sql)?
@@ -417,22 +397,14 @@ impl Index {
     /// # Errors
     /// See [`StoreError`].
     pub fn record_photo(&mut self, photo: &PhotoRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO photos (hash, width_px, height_px, bytes_count, media_type, facts, sightings,
-                       first_seen, may_order, has_preview)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                   ON CONFLICT (hash) DO UPDATE SET facts = excluded.facts, sightings = excluded.sightings,
-                       may_order = excluded.may_order, has_preview = excluded.has_preview";
+        let sql = "INSERT INTO photos (hash, analysis, first_seen, may_order)
+                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hash) DO UPDATE
+                   SET analysis = excluded.analysis, may_order = excluded.may_order";
         self.connection.prepare_cached(sql)?.execute(params![
             photo.hash.as_bytes(),
-            photo.width_px,
-            photo.height_px,
-            photo.bytes_count.cast_signed(),
-            photo.media_type,
-            photo.facts_json,
-            photo.sightings_json,
+            photo.analysis_json,
             photo.first_seen.0,
             photo.may_order,
-            photo.has_preview,
         ])?;
         Ok(())
     }
@@ -486,15 +458,9 @@ fn known_of(row: &Row<'_>) -> rusqlite::Result<Known> {
 fn photo_of(row: &Row<'_>) -> rusqlite::Result<PhotoRow> {
     Ok(PhotoRow {
         hash: ContentHash::from_bytes(row.get(0)?),
-        width_px: row.get(1)?,
-        height_px: row.get(2)?,
-        bytes_count: row.get::<_, i64>(3)?.cast_unsigned(),
-        media_type: row.get(4)?,
-        facts_json: row.get(5)?,
-        sightings_json: row.get(6)?,
-        first_seen: Timestamp(row.get(7)?),
-        may_order: row.get(8)?,
-        has_preview: row.get(9)?,
+        analysis_json: row.get(1)?,
+        first_seen: Timestamp(row.get(2)?),
+        may_order: row.get(3)?,
     })
 }
 
@@ -645,20 +611,14 @@ mod tests {
         let mut index = index();
         let mut photo = PhotoRow {
             hash: hash(1),
-            width_px: 4000,
-            height_px: 3000,
-            bytes_count: 5,
-            media_type: "image/jpeg".to_owned(),
-            facts_json: "{}".to_owned(),
-            sightings_json: "[]".to_owned(),
+            analysis_json: "{}".to_owned(),
             first_seen: NOW,
-            may_order: true,
-            has_preview: false,
+            may_order: false,
         };
         index.record_photo(&photo).expect("records");
         assert_eq!(index.photo(&hash(1)).expect("asks"), Some(photo.clone()));
         photo.first_seen = NOW.plus_millis(1);
-        photo.has_preview = true;
+        photo.may_order = true;
         index.record_photo(&photo).expect("records again");
         photo.first_seen = NOW;
         assert_eq!(index.photo(&hash(1)).expect("asks"), Some(photo));
