@@ -1,1 +1,740 @@
-//! agent
+//! The agent: carries values from stage to stage. Watch, analyse, judge, plan, dispatch,
+//! serve.
+//!
+//! ```text
+//! collector ──Found──► intake ──Job──► workers ──Report──► loop ──orders──► dispatcher
+//!  (watch, scan)       known?          read, hash, decode,  judge, plan,     (async, with
+//!                                      preview, detect      keep             the server)
+//! ```
+//!
+//! Only the loop writes what was seen and ordered. Orders are kept before the index says
+//! that their photo is done: after a crash in between the photo is looked at again and its
+//! orders have the same keys.
+//!
+//! A photo that was there before its collection was first watched is looked at like any
+//! other, but orders nothing unless the owner asks for it. It was there if a scan found it
+//! and its change time is not after the first start; what was seen arriving is new whatever
+//! its time says, as file systems tell the time a few milliseconds late.
+
+pub mod analyse;
+pub mod books;
+pub mod outlet;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+use crate::access::key::KeyError;
+use crate::access::{Key, consent::ConsentError};
+use crate::base::clock::Timestamp;
+use crate::base::config::{Config, ConfigError};
+use crate::base::file_state::FileState;
+use crate::base::home::{Home, HomeError, HomeLock};
+use crate::base::ids::ContentHash;
+use crate::collection::{Collector, Event, Origin, Outlets, Root, Settings};
+use crate::orders::dispatch::{self, Sent};
+use crate::orders::plan::{Photo, plan};
+use crate::rules::{Known, RuleFailure, RuleMistake};
+use crate::store::index::{Index, PhotoRow};
+use crate::store::{Order, OrderState, State, StoreError};
+use crate::web::{self, Served};
+use analyse::{Analysis, AnalystError, Eyes, path_fact};
+use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use outlet::Counter;
+use worker::{Job, Report, Seen};
+
+/// Jobs handed to workers ahead of time, for each worker.
+const JOBS_AHEAD: usize = 4;
+
+/// How often rule files and retries are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Pauses before a photo that could not be read for outside reasons is tried again.
+const RETRY_WAITS: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+];
+
+/// What happens, for whoever shows it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum AgentEvent {
+    /// Providers can fetch at this address.
+    Listening {
+        /// Address and port.
+        address: std::net::SocketAddr,
+    },
+    /// A scan is under way.
+    Scanning {
+        /// Collection.
+        collection: String,
+        /// Photos found so far.
+        files_count: u64,
+        /// Whether it is over.
+        done: bool,
+    },
+    /// A collection cannot be reached, or can be again.
+    Reachable {
+        /// Collection.
+        collection: String,
+        /// Whether it can.
+        online: bool,
+    },
+    /// A photo version was looked at.
+    Photo {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// Its content.
+        photo: ContentHash,
+        /// `name` or `name?` (tier `ask`).
+        icons: Vec<String>,
+        /// It was there before the first start, so it orders nothing.
+        existing: bool,
+    },
+    /// A photo could not be read.
+    Unreadable {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// An order was planned.
+    Planned(Box<Order>),
+    /// A provider took an order.
+    Accepted {
+        /// The order.
+        order_key: String,
+        /// Who has it.
+        provider: String,
+    },
+    /// An order will be sent again later.
+    Postponed {
+        /// The order.
+        order_key: String,
+        /// Why.
+        reason: String,
+        /// When.
+        next_attempt: Timestamp,
+    },
+    /// An order is over without being fulfilled.
+    Ended {
+        /// The order.
+        order_key: String,
+        /// How.
+        state: OrderState,
+        /// Why.
+        reason: String,
+    },
+    /// A provider fetched a member for the first time; it was posted.
+    Accessed {
+        /// The order.
+        order_key: String,
+        /// Who fetched.
+        provider: String,
+        /// `original` or `preview`.
+        member: String,
+        /// How much.
+        bytes_count: u64,
+        /// What the provider pays, minor units.
+        fee_minor: i64,
+        /// Currency of the fee.
+        currency: String,
+    },
+    /// The provider confirmed everything of an order.
+    Done {
+        /// The order.
+        order_key: String,
+    },
+    /// A try to fetch was refused.
+    Refused {
+        /// Address it came from.
+        remote: String,
+        /// The grant it named, if it is one of ours.
+        grant_id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Saved rule files are in force, or have mistakes and are not.
+    Rules {
+        /// Revision in force.
+        revision: String,
+        /// What is wrong with the newest files.
+        mistakes: Vec<RuleMistake>,
+    },
+    /// A rule could not judge a photo and was skipped.
+    RuleFailed {
+        /// Path of the photo inside its collection.
+        path: PathBuf,
+        /// Which rule, and why.
+        #[serde(flatten)]
+        failure: RuleFailure,
+    },
+    /// Something the owner should know.
+    Warning {
+        /// What, and what to do.
+        text: String,
+    },
+}
+
+/// Why an agent does not run, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// `signet.toml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A database.
+    #[error("`{path}`")]
+    Store {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The consent.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// The rules.
+    #[error("the rules have mistakes")]
+    Rules(#[from] RuleBookError),
+    /// Detection.
+    #[error(transparent)]
+    Eyes(#[from] AnalystError),
+    /// The system gives no threads or connections.
+    #[error("the agent could not go on")]
+    System(#[from] std::io::Error),
+    /// Something that was to be kept could not be, so the agent stopped rather than go on
+    /// without a record.
+    #[error("stopped: {what} could not be kept")]
+    Keep {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// What the owner asked of this run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// Photos that were there before the first start may order too.
+    pub include_existing: bool,
+}
+
+/// Shows events to people or programs.
+pub type Tell = Arc<dyn Fn(AgentEvent) + Send + Sync>;
+
+/// An agent that holds its home and is ready to run.
+pub struct Agent {
+    home: Home,
+    config: Config,
+    _lock: HomeLock,
+    state: Arc<State>,
+    index: Arc<Mutex<Index>>,
+    key: Key,
+    consent: Arc<ConsentBook>,
+    rules: RuleBook,
+    refused_rules: Option<RuleChange>,
+    eyes: Arc<Eyes>,
+}
+
+impl Agent {
+    /// Opens everything; fails before anything starts if something is not in order.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn open(home: Home) -> Result<Self, AgentError> {
+        let config = Config::load(&home)?;
+        let lock = home.lock()?;
+        let key = Key::load_or_create(&home.keys_dir().join("agent.key"))?;
+        let consent = Arc::new(ConsentBook::new(home.clone(), key.public()));
+        consent.current()?;
+        let store_error = |path: PathBuf| move |source| AgentError::Store { path, source };
+        let state = State::open(&home.state_path()).map_err(store_error(home.state_path()))?;
+        state.settle_deliveries().map_err(store_error(home.state_path()))?;
+        let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
+        let eyes = Eyes::of(&config)?;
+        let known = Known { icons: eyes.icon_names(), products: None, providers: None };
+        let (rules, refused_rules) = RuleBook::open(&home, known)?;
+        Ok(Self {
+            home,
+            config,
+            _lock: lock,
+            state: Arc::new(state),
+            index: Arc::new(Mutex::new(index)),
+            key,
+            consent,
+            rules,
+            refused_rules,
+            eyes: Arc::new(eyes),
+        })
+    }
+
+    /// The configuration that holds.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Runs on a listener that the caller opened, until `shutdown` becomes true.
+    ///
+    /// # Errors
+    /// When something could not be kept, or the listener failed.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        wishes: Wishes,
+        shutdown: watch::Receiver<bool>,
+        tell: Tell,
+    ) -> Result<(), AgentError> {
+        let address = listener.local_addr()?;
+        let public_url =
+            self.config.serve.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let roots: BTreeMap<_, _> =
+            self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
+        let agent_key = self.key.public();
+        let counter = Arc::new(Counter {
+            home: self.home.clone(),
+            owner: self.config.owner.clone(),
+            key: self.key,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            roots,
+            state: self.state.clone(),
+            index: self.index.clone(),
+            consent: self.consent.clone(),
+        });
+        let wake = Arc::new(Notify::new());
+        let served = tell.clone();
+        let service = web::Service::new(
+            self.state.clone(),
+            agent_key,
+            counter.clone(),
+            Box::new(move |event| served(of_served(event))),
+        );
+        tell(AgentEvent::Listening { address });
+        let serving = tokio::spawn(web::serve(listener, Arc::new(service), shutdown.clone()));
+        let sent = tell.clone();
+        let dispatching = tokio::spawn(dispatch::run(
+            self.state.clone(),
+            counter,
+            wake.clone(),
+            shutdown.clone(),
+            move |event| sent(of_sent(event)),
+        ));
+        let photos = PhotoLoop {
+            home: self.home,
+            config: self.config,
+            state: self.state,
+            index: self.index,
+            consent: self.consent,
+            rules: self.rules,
+            refused_rules: self.refused_rules,
+            eyes: self.eyes,
+            wishes,
+            wake,
+            tell,
+        };
+        let stop = shutdown.clone();
+        let photos = tokio::task::spawn_blocking(move || photos.run(&stop));
+        let looked = photos.await;
+        // The loop ends on shutdown, or because it could not keep something.
+        let result = match looked {
+            Ok(result) => result,
+            Err(error) => Err(AgentError::System(std::io::Error::other(error))),
+        };
+        if result.is_ok() {
+            let _ = dispatching.await;
+            if let Ok(served) = serving.await {
+                served?;
+            }
+        }
+        result
+    }
+}
+
+fn of_served(event: Served) -> AgentEvent {
+    match event {
+        Served::Accessed(grant) => AgentEvent::Accessed {
+            order_key: grant.order_key,
+            provider: grant.provider,
+            member: grant.member,
+            bytes_count: grant.bytes_count,
+            fee_minor: grant.fee_minor,
+            currency: grant.currency,
+        },
+        Served::Completed(order_key) => AgentEvent::Done { order_key },
+        Served::Refused { remote, grant_id, reason } => {
+            AgentEvent::Refused { remote, grant_id, reason }
+        }
+    }
+}
+
+fn of_sent(event: Sent) -> AgentEvent {
+    match event {
+        Sent::Accepted(order) => {
+            AgentEvent::Accepted { order_key: order.order_key, provider: order.provider }
+        }
+        Sent::Postponed(order, next_attempt, reason) => {
+            AgentEvent::Postponed { order_key: order.order_key, reason, next_attempt }
+        }
+        Sent::Ended(order, state, reason) => {
+            AgentEvent::Ended { order_key: order.order_key, state, reason }
+        }
+    }
+}
+
+/// The blocking half: from files to orders.
+struct PhotoLoop {
+    home: Home,
+    config: Config,
+    state: Arc<State>,
+    index: Arc<Mutex<Index>>,
+    consent: Arc<ConsentBook>,
+    rules: RuleBook,
+    refused_rules: Option<RuleChange>,
+    eyes: Arc<Eyes>,
+    wishes: Wishes,
+    wake: Arc<Notify>,
+    tell: Tell,
+}
+
+/// What the loop is told by its threads.
+enum Message {
+    Collection(Event),
+    Looked(Report),
+}
+
+impl PhotoLoop {
+    fn run(mut self, shutdown: &watch::Receiver<bool>) -> Result<(), AgentError> {
+        if let Some(change) = self.refused_rules.take() {
+            self.tell_rules(&change);
+        }
+        let mut first_started = BTreeMap::new();
+        for collection in &self.config.collections {
+            let first = self
+                .state
+                .collection_started(&collection.name, Timestamp::now())
+                .map_err(|source| AgentError::Keep { what: "the first start", source })?;
+            first_started.insert(collection.name.clone(), first);
+        }
+        if self.wishes.include_existing {
+            self.order_existing()?;
+        }
+        let (messages, inbox) = mpsc::channel();
+        let (jobs, workers) = self.start_workers(&messages);
+        let (events, found) = mpsc::sync_channel(1024);
+        let roots = self.config.collections.iter();
+        let roots = roots.map(|c| Root { collection: c.name.clone(), path: c.path.clone() });
+        let watch = &self.config.watch;
+        let settings =
+            Settings { quiet_ms: watch.quiet_ms, rescan_minutes: watch.rescan_minutes.max(1) };
+        let outlets = Outlets { live: events.clone(), scan: events };
+        let collector = Collector::start(roots.collect(), settings, &outlets)?;
+        drop(outlets);
+        let intake = self.start_intake(found, jobs.clone(), messages);
+
+        let mut retries: Vec<(Instant, Job)> = Vec::new();
+        let result = loop {
+            if *shutdown.borrow() {
+                break Ok(());
+            }
+            let handled = match inbox.recv_timeout(TICK) {
+                Ok(Message::Collection(event)) => {
+                    self.tell_collection(event);
+                    Ok(None)
+                }
+                Ok(Message::Looked(report)) => self.keep(report, &first_started),
+                Err(RecvTimeoutError::Timeout) => Ok(None),
+                Err(RecvTimeoutError::Disconnected) => break Ok(()),
+            };
+            match handled {
+                Ok(None) => {}
+                Ok(Some(again)) => retries.push(again),
+                Err(error) => break Err(error),
+            }
+            if let Some(change) = self.rules.refresh() {
+                self.tell_rules(&change);
+            }
+            let now = Instant::now();
+            for (_, job) in retries.extract_if(.., |(at, _)| *at <= now) {
+                // Full means busy: the next tick comes soon.
+                if let Err(mpsc::TrySendError::Full(job)) = jobs.try_send(job) {
+                    (self.tell)(AgentEvent::Warning {
+                        text: format!("`{}` waits for the next scan", job.relative.display()),
+                    });
+                }
+            }
+        };
+        collector.shutdown();
+        drop(jobs);
+        drop(inbox);
+        for thread in workers.into_iter().chain([intake]) {
+            let _ = thread.join();
+        }
+        result
+    }
+
+    fn start_workers(&self, messages: &Sender<Message>) -> (SyncSender<Job>, Vec<JoinHandle<()>>) {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers_count = match self.config.detection.workers {
+            0 => cores,
+            count => count,
+        };
+        let (jobs, todo) = mpsc::sync_channel::<Job>(workers_count * JOBS_AHEAD);
+        let todo = Arc::new(Mutex::new(todo));
+        let threads = (0..workers_count).map(|_| {
+            let worker = worker::Worker {
+                eyes: self.eyes.clone(),
+                index: self.index.clone(),
+                home: self.home.clone(),
+                owner: self.config.owner.clone(),
+            };
+            let (todo, messages) = (todo.clone(), messages.clone());
+            std::thread::spawn(move || {
+                worker.run(&todo, &|report| messages.send(Message::Looked(report)).is_ok());
+            })
+        });
+        let threads = threads.collect();
+        (jobs, threads)
+    }
+
+    /// Passes files on that are not known yet, and everything else that the collector says.
+    fn start_intake(
+        &self,
+        found: Receiver<Event>,
+        jobs: SyncSender<Job>,
+        messages: Sender<Message>,
+    ) -> JoinHandle<()> {
+        let index = self.index.clone();
+        let roots: BTreeMap<String, PathBuf> =
+            self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
+        std::thread::spawn(move || {
+            for event in found {
+                // In the order in which things were seen: a scan ends after what it found.
+                let noted = match &event {
+                    Event::ScanStarted { collection } => lock(&index).begin_scan(collection),
+                    Event::ScanDone { collection, is_complete: true, .. } => {
+                        lock(&index).end_scan(collection, Timestamp::now()).map(|_swept| ())
+                    }
+                    Event::Vanished { collection, relative } => {
+                        lock(&index).forget(collection, relative)
+                    }
+                    _ => Ok(()),
+                };
+                if let Err(error) = noted {
+                    tracing::error!(%error, "the index cannot be kept, the next scan mends it");
+                }
+                let Event::Found { collection, relative, state, origin } = event else {
+                    if messages.send(Message::Collection(event)).is_err() {
+                        return;
+                    }
+                    continue;
+                };
+                match lock(&index).known(&collection, &relative, &state) {
+                    Ok(Some(_)) => continue,
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, "the index cannot be read"),
+                }
+                let Some(root) = roots.get(&collection) else { continue };
+                let path = root.join(&relative);
+                let job = Job { collection, relative, path, origin, attempts_count: 0 };
+                if jobs.send(job).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// Keeps what a worker found; gives the job back when it is to be tried again.
+    fn keep(
+        &mut self,
+        report: Report,
+        first_started: &BTreeMap<String, Timestamp>,
+    ) -> Result<Option<(Instant, Job)>, AgentError> {
+        let Report { mut job, seen } = report;
+        let keep_error = |source| AgentError::Keep { what: "what was seen", source };
+        match seen {
+            Seen::Gone => {}
+            Seen::Busy(reason) => {
+                if let Some(wait) = RETRY_WAITS.get(job.attempts_count) {
+                    job.attempts_count += 1;
+                    return Ok(Some((Instant::now() + *wait, job)));
+                }
+                // The next scan finds it again.
+                self.tell_unreadable(&job, reason);
+            }
+            Seen::Unreadable { state, error } => {
+                if let Some(state) = state {
+                    lock(&self.index)
+                        .record_failure(&job.collection, &job.relative, &state, &error)
+                        .map_err(keep_error)?;
+                }
+                self.tell_unreadable(&job, error);
+            }
+            Seen::Known { state, photo } => {
+                lock(&self.index)
+                    .record_file(&job.collection, &job.relative, &state, &photo)
+                    .map_err(keep_error)?;
+            }
+            Seen::New { state, photo, analysis } => {
+                let first = first_started.get(&job.collection).copied();
+                let existing = job.origin == Origin::Scan
+                    && first.is_some_and(|first| arrived_at(&state) <= first)
+                    && !self.wishes.include_existing;
+                self.tell_photo(&job, photo, &analysis, existing);
+                let ready =
+                    !existing && self.order(&job.collection, &job.relative, photo, &analysis)?;
+                let row = PhotoRow {
+                    hash: photo,
+                    width_px: analysis.width_px,
+                    height_px: analysis.height_px,
+                    bytes_count: analysis.bytes_count,
+                    media_type: analysis.media_type.clone(),
+                    facts_json: serde_json::to_string(&analysis).unwrap_or_default(),
+                    sightings_json: String::from("[]"),
+                    first_seen: Timestamp::now(),
+                    may_order: !existing,
+                    has_preview: true,
+                };
+                let mut index = lock(&self.index);
+                index.record_photo(&row).map_err(keep_error)?;
+                index
+                    .record_file(&job.collection, &job.relative, &state, &photo)
+                    .map_err(keep_error)?;
+                drop(index);
+                // Not before: the provider may come for the photo at once.
+                if ready {
+                    self.wake.notify_one();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Judges a photo version and keeps the orders that follow; tells whether any may go out.
+    fn order(
+        &self,
+        collection: &str,
+        relative: &Path,
+        photo: ContentHash,
+        analysis: &Analysis,
+    ) -> Result<bool, AgentError> {
+        let facts = analysis.facts(path_fact(collection, relative));
+        let judgement = self.rules.set().judge(&facts);
+        for failure in judgement.failures {
+            let path = relative.to_path_buf();
+            (self.tell)(AgentEvent::RuleFailed { path, failure });
+        }
+        if judgement.verdicts.is_empty() {
+            return Ok(false);
+        }
+        let now = Timestamp::now();
+        let photo = Photo {
+            hash: photo,
+            collection: collection.to_owned(),
+            relative: relative.to_string_lossy().into_owned(),
+        };
+        let providers = self.consent.providers();
+        let keep_error = |source| AgentError::Keep { what: "an order", source };
+        let mut usages = BTreeMap::new();
+        for provider in providers.keys() {
+            usages.insert(provider.clone(), self.state.usage(provider, now).map_err(keep_error)?);
+        }
+        let usage = |provider: &str| usages.get(provider).copied().unwrap_or_default();
+        let orders = plan(&photo, &judgement.verdicts, &providers, &usage, now);
+        let new = self.state.put_orders(orders).map_err(keep_error)?;
+        let ready = new.iter().any(|order| order.state == OrderState::Ready);
+        for order in new {
+            (self.tell)(AgentEvent::Planned(Box::new(order)));
+        }
+        Ok(ready)
+    }
+
+    /// Orders from photos that were looked at in earlier runs without ordering.
+    fn order_existing(&self) -> Result<(), AgentError> {
+        let keep_error = |source| AgentError::Keep { what: "an order", source };
+        let held = lock(&self.index).held_photos().map_err(keep_error)?;
+        for row in held {
+            let Ok(analysis) = serde_json::from_str::<Analysis>(&row.facts_json) else { continue };
+            let places = lock(&self.index).locations(&row.hash).map_err(keep_error)?;
+            if let Some(place) = places.first() {
+                self.order(&place.collection, &place.path, row.hash, &analysis)?;
+                lock(&self.index)
+                    .record_photo(&PhotoRow { may_order: true, ..row })
+                    .map_err(keep_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_collection(&self, event: Event) {
+        (self.tell)(match event {
+            Event::ScanProgress { collection, files_count } => {
+                AgentEvent::Scanning { collection, files_count, done: false }
+            }
+            Event::ScanDone { collection, files_count, .. } => {
+                AgentEvent::Scanning { collection, files_count, done: true }
+            }
+            Event::Offline { collection } => AgentEvent::Reachable { collection, online: false },
+            Event::Online { collection } => AgentEvent::Reachable { collection, online: true },
+            Event::Warning { text, .. } => AgentEvent::Warning { text },
+            Event::Vanished { .. } | Event::ScanStarted { .. } | Event::Found { .. } => return,
+        });
+    }
+
+    fn tell_photo(&self, job: &Job, photo: ContentHash, analysis: &Analysis, existing: bool) {
+        let icons = analysis.icons.iter().map(|icon| match icon.tier {
+            crate::detection::Tier::Order => icon.name.clone(),
+            crate::detection::Tier::Ask => format!("{}?", icon.name),
+        });
+        (self.tell)(AgentEvent::Photo {
+            collection: job.collection.clone(),
+            path: job.relative.clone(),
+            photo,
+            icons: icons.collect(),
+            existing,
+        });
+    }
+
+    fn tell_unreadable(&self, job: &Job, error: String) {
+        let (collection, path) = (job.collection.clone(), job.relative.clone());
+        (self.tell)(AgentEvent::Unreadable { collection, path, error });
+    }
+
+    fn tell_rules(&self, change: &RuleChange) {
+        let mistakes = match change {
+            RuleChange::Taken(_) => Vec::new(),
+            RuleChange::Refused(mistakes) => mistakes.clone(),
+        };
+        let revision = self.rules.set().revision().to_owned();
+        (self.tell)(AgentEvent::Rules { revision, mistakes });
+    }
+}
+
+/// When a file came to where it is: its change time, which no program can set back.
+fn arrived_at(state: &FileState) -> Timestamp {
+    Timestamp(state.changed_ns.div_euclid(1_000_000))
+}
+
+/// A panic while the index was locked left it between two transactions.
+fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}

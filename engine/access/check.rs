@@ -112,3 +112,7 @@ pub fn check(
     }
     Ok(claims)
 }
+
+#[cfg(test)]
+#[path = "check/tests.rs"]
+mod tests;

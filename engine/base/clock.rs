@@ -45,11 +45,11 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond where there are any.
+/// RFC 3339 in UTC, to the millisecond.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(moment) => write!(f, "{moment}"),
+            Ok(moment) => write!(f, "{}", moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")),
             Err(_out_of_range) => write!(f, "{} ms", self.0),
         }
     }
@@ -63,6 +63,6 @@ mod tests {
     fn month_starts_on_its_first_midnight() {
         let moment: jiff::Timestamp = "2026-11-20T17:34:00Z".parse().expect("a date");
         let start = Timestamp(moment.as_millisecond()).month_start();
-        assert_eq!(start.to_string(), "2026-11-01T00:00:00Z");
+        assert_eq!(start.to_string(), "2026-11-01T00:00:00.000Z");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of photos, rules or HTTP.
 
+pub mod causes;
 pub mod clock;
 pub mod config;
 pub mod file_state;

@@ -135,8 +135,7 @@ pub(super) fn agree(
 ) -> Result<(String, Terms), CommandError> {
     let card = Card::read(card).map_err(failed)?;
     let name = name.unwrap_or(&card.name).to_owned();
-    if name.is_empty()
-        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     {
         return Err(CommandError::Usage(format!(
             "the provider's name `{name}` should be letters, digits and hyphens: use --name"

@@ -63,8 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             }
         }
         Command::Revoke { which } => {
-            let count =
-                state.revoke(Some(which), "revoked by the owner", now).map_err(failed)?;
+            let count = state.revoke(Some(which), "revoked by the owner", now).map_err(failed)?;
             if count == 0 {
                 return Err(CommandError::Usage(format!(
                     "no grant in force has `{which}` as its id, order or provider"

@@ -3,11 +3,22 @@
 //! Every command has `Args` (what the user typed) and `run(&Args, &Context)`. It works
 //! without a terminal, prints results on stdout through [`output`], and logs to stderr.
 
+pub mod consent;
+pub mod doctor;
+pub mod grants;
 pub mod icons;
 mod icons_sheet;
 mod icons_stamp;
+pub mod init;
+pub mod lab;
+pub mod look;
+pub mod models;
+pub mod orders;
 pub mod output;
+pub mod report;
 pub mod rules;
+pub mod run;
+mod serving;
 
 use std::path::PathBuf;
 

@@ -130,9 +130,8 @@ fn approve(state: &State, consent: &Consent, order: &Order) -> Result<String, Co
 
 fn cancel(state: &State, order: &Order) -> Result<String, CommandError> {
     let now = Timestamp::now();
-    let revoked_count = state
-        .revoke(Some(&order.order_key), "the order was cancelled", now)
-        .map_err(failed)?;
+    let revoked_count =
+        state.revoke(Some(&order.order_key), "the order was cancelled", now).map_err(failed)?;
     let before = [OrderState::Ask, OrderState::Ready, OrderState::Refused, OrderState::Failed];
     let after = [OrderState::Accepted];
     let note = "cancelled by the owner";
@@ -146,10 +145,7 @@ fn cancel(state: &State, order: &Order) -> Result<String, CommandError> {
             order.provider
         ))
     } else {
-        Err(CommandError::failed(format!(
-            "`{key}` is {}: too late to cancel it",
-            order.state
-        )))
+        Err(CommandError::failed(format!("`{key}` is {}: too late to cancel it", order.state)))
     }
 }
 

@@ -63,7 +63,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         output::line(line_of(access));
     }
     for refusal in &refusals {
-        let grant = if refusal.grant_id.is_empty() { "no grant of yours" } else { &refusal.grant_id };
+        let grant =
+            if refusal.grant_id.is_empty() { "no grant of yours" } else { &refusal.grant_id };
         output::line(format_args!(
             "{}  REFUSED    {} x {}: {} ({grant})",
             refusal.at, refusal.remote, refusal.tries_count, refusal.reason

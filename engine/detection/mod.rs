@@ -21,9 +21,9 @@ pub mod tensor;
 pub mod verify;
 pub mod warp;
 
-pub use detector::IconDetector;
+pub use detector::{IconDetector, IconModels};
 pub use error::DetectionError;
-pub use icon_set::IconSet;
+pub use icon_set::{IconSet, IconSetError};
 pub use runtime::LibrarySearch;
 pub use session::Runtime;
 pub use sighting::{IconSighting, Tier};

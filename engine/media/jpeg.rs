@@ -6,9 +6,8 @@
 //! **Damaged or not.** libjpeg-turbo always gives a picture and merely warns when the
 //! data ended early or made no sense; what it could not read is grey. A lab must not
 //! print that, so every warning that means missing or contradicting picture data is an
-//! error here. Three warnings that leave the picture whole are let pass: bytes between
-//! the picture data and the next marker, an odd scan header, a bad colour-profile
-//! marker. Only the first warning is told; when that is a harmless one, the markers are
+//! error here. Four warnings that leave the picture whole are let pass: stray bytes before
+//! a marker, an odd scan header, a bad colour-profile marker, an unknown JFIF revision. Only the first warning is told; when that is a harmless one, the markers are
 //! walked to see that the picture reaches its end all the same. Anything behind the end
 //! marker (films, previews, depth maps of phones) is no concern of ours.
 //!
@@ -34,7 +33,17 @@ const EIGHTHS: [usize; 4] = [1, 2, 4, 8];
 pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeError> {
     let mut decoder = Decompressor::new().map_err(DecodeError::damaged)?;
     decoder.set_scan_limit(SCANS_MAX).map_err(DecodeError::damaged)?;
-    let header = decoder.read_header(bytes).map_err(|error| judge(bytes, error))?;
+    let tidied;
+    let (bytes, header) = match decoder.read_header(bytes) {
+        Ok(header) => (bytes, header),
+        // The binding takes any warning for a failure, and so would the decode.
+        Err(error) if is_harmless(&error) => {
+            tidied = tidy(bytes);
+            let header = decoder.read_header(&tidied).map_err(|error| judge(bytes, error))?;
+            (tidied.as_slice(), header)
+        }
+        Err(error) => return Err(judge(bytes, error)),
+    };
     let (width_px, height_px) = (side(header.width), side(header.height));
     check_size(width_px, height_px, spec.pixels_max)?;
     check_cost(bytes, &header)?;
@@ -127,8 +136,24 @@ fn is_harmless(error: &turbojpeg::Error) -> bool {
         return false;
     };
     message.contains("extraneous bytes before marker")
+        || message.contains("unknown JFIF revision number")
         || message.contains("bad ICC marker")
         || message.contains("Invalid SOS parameters for sequential JPEG")
+}
+
+/// A copy without anything in the header that the picture can do without.
+fn tidy(bytes: &[u8]) -> Vec<u8> {
+    let mut tidied = Vec::with_capacity(bytes.len());
+    tidied.extend_from_slice(&[0xFF, 0xD8]);
+    for segment in segments(bytes) {
+        let is_needless = matches!(segment.marker, 0xE0..=0xEF | COMMENT) && !segment.is_adobe();
+        if segment.marker == SCAN {
+            tidied.extend_from_slice(bytes.get(segment.begin..).unwrap_or_default());
+        } else if !is_needless {
+            tidied.extend_from_slice(bytes.get(segment.begin..segment.end).unwrap_or_default());
+        }
+    }
+    tidied
 }
 
 /// Turns ink into light, in place: four bytes a pixel become three.
@@ -153,6 +178,7 @@ fn cmyk_to_rgb(pixels: &mut Vec<u8>, is_inverted: bool) {
 
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
+const COMMENT: u8 = 0xFE;
 const END: u8 = 0xD9;
 const SCAN: u8 = 0xDA;
 
@@ -160,6 +186,8 @@ const SCAN: u8 = 0xDA;
 struct Segment<'a> {
     marker: u8,
     payload: &'a [u8],
+    /// Where the marker itself begins.
+    begin: usize,
     /// Where the bytes behind it begin.
     end: usize,
 }
@@ -191,18 +219,18 @@ fn segment_at(bytes: &[u8], mut at: usize) -> Option<Segment<'_>> {
     loop {
         at += bytes.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
         at += bytes.get(at..)?.iter().position(|byte| *byte != 0xFF)?;
-        let marker = *bytes.get(at)?;
+        let (marker, begin) = (*bytes.get(at)?, at - 1);
         at += 1;
         match marker {
             // Stuffed bytes, restart marks and the like stand alone.
             0x00 | 0x01 | 0xD0..=0xD8 => {}
             END => {
-                return Some(Segment { marker, payload: &[], end: bytes.len() });
+                return Some(Segment { marker, payload: &[], begin, end: bytes.len() });
             }
             _ => {
                 let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
                 let payload = bytes.get(at + 2..at + length)?;
-                return Some(Segment { marker, payload, end: at + length });
+                return Some(Segment { marker, payload, begin, end: at + length });
             }
         }
     }
@@ -346,6 +374,18 @@ mod tests {
         let end = bytes.len() - 2;
         bytes.splice(end..end, [0; 8]);
         decode(&bytes, spec(100)).expect("decodes");
+    }
+
+    #[test]
+    fn stray_bytes_in_the_header_are_no_damage() {
+        let bytes = picture(320, 240, false);
+        let wanted = decode(&bytes, spec(100)).expect("decodes").frame;
+        let mut stray = bytes.clone();
+        stray.splice(20..20, [1, 2, 3]);
+        assert_eq!(decode(&stray, spec(100)).expect("decodes").frame, wanted);
+        let mut odd = bytes.clone();
+        odd[11] = 9; // JFIF 9.01
+        assert_eq!(decode(&odd, spec(100)).expect("decodes").frame, wanted);
     }
 
     #[test]

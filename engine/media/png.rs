@@ -81,7 +81,16 @@ fn judge(bytes: &[u8], error: DecodingError) -> DecodeError {
             DecodeError::TooCostly { needs: "too much memory".to_owned() }
         }
         _ if !chunks(bytes).any(|chunk| chunk.kind == b"IEND") => DecodeError::EndsEarly,
-        other => DecodeError::damaged(other),
+        other => {
+            let message = other.to_string();
+            // This one prints a structure of the decoder.
+            let is_check_sum = message.starts_with("CRC error");
+            DecodeError::damaged(if is_check_sum {
+                "a check sum does not fit".to_owned()
+            } else {
+                message
+            })
+        }
     }
 }
 

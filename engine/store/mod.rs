@@ -7,10 +7,12 @@
 
 pub mod db;
 pub mod grants;
+pub mod index;
 pub mod orders;
 pub mod state;
 
 pub use db::{Durability, StoreError};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
+pub use index::{Index, Known, Location, PhotoRow};
 pub use orders::{Due, Order, OrderState, Purpose, Usage};
 pub use state::State;

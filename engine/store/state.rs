@@ -260,3 +260,7 @@ impl State {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "state/tests.rs"]
+mod tests;

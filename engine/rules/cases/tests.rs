@@ -1,3 +1,5 @@
+//! Cases that pass, that do not, and that are written wrong.
+
 use super::*;
 
 fn set_of(rules: &str) -> RuleSet {

@@ -1,3 +1,5 @@
+//! What conditions say of photos, what their mistakes say, and what stops them.
+
 use proptest::prelude::*;
 
 use super::*;

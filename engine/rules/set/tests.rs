@@ -1,3 +1,5 @@
+//! Loading and judging whole rule files; the shipped ones with their cases.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -51,7 +51,7 @@ def localiser_loss(net, store, atlas, count):
     error = F.smooth_l1_loss(corners[:, None] / side[:, :, None, None, None], want / side[:, :, None, None, None],
                              beta=.03, reduction="none").mean(2)
     loss_corners = (error * weight).sum() / weight.sum().clamp(min=1)
-    return (loss_hit + loss_miss) / total + 4 * loss_corners, dict(hit=loss_hit / total, miss=loss_miss / total, corners=loss_corners)
+    return (loss_hit + loss_miss) / total + 8 * loss_corners, dict(hit=loss_hit / total, miss=loss_miss / total, corners=loss_corners)
 
 
 def corners_centre(quads):
@@ -104,7 +104,8 @@ def aligner_loss(net, store, atlas, count):
             quads = scene.quads[:, 0]
             icon, shown = scene.kind[:, 0] == ICON, scene.visible[:, 0]
             chance = torch.rand(count, device=d)
-            amount = torch.where(torch.rand(count, device=d) < .55, torch.ones(count, device=d), torch.full((count,), .22, device=d))
+            # First looks, refined looks, and a few wild ones whose frame score is left open.
+            amount = torch.tensor([1., .22, 2.], device=d)[torch.multinomial(torch.tensor([.4, .35, .25], device=d), count, True)]
             estimate = jittered(quads, amount)
             turned = chance < .16
             quarter = torch.randint(1, 4, (count,), device=d)
@@ -118,14 +119,14 @@ def aligner_loss(net, store, atlas, count):
             crops.append(rectify(scene.images, estimate, MARGIN))
             deltas.append((through(estimate, quads, MARGIN) - base).flatten(1))
             good = icon & ~turned & ~off
-            labels.append(torch.where(icon & ~shown, torch.full((count,), -1., device=d), good.float()))
+            labels.append(torch.where(icon & ~shown | good & (amount > 1), torch.full((count,), -1., device=d), good.float()))
             moves.append(good & shown)
     n_random = total // 6
     index = torch.randint(len(store.photos), (n_random,), device=d)
     crops.append(photo_crops(store, index, random_quads(store, n_random), MARGIN))
     n_mined = 0
     if store.mined is not None:
-        n_mined = total // 3
+        n_mined = total // 2
         pick = store.mined[torch.randint(len(store.mined), (n_mined,), device=d)]
         quads = jittered(pick[:, 1:9].view(-1, 4, 2), torch.rand(n_mined, device=d))
         crops.append(photo_crops(store, pick[:, 0].long(), quads, MARGIN))
@@ -187,7 +188,7 @@ def embedder_loss(net, store, atlas, count):
     parts = order.split([int(2 * count * CROP_SLOTS[0][2]), int(2 * count * CROP_SLOTS[1][2]),
                          2 * count - int(2 * count * CROP_SLOTS[0][2]) - int(2 * count * CROP_SLOTS[1][2])])
     for part, (slot, size, _) in zip(parts, CROP_SLOTS):
-        slot = (max(slot[0], 17), slot[1], slot[2])
+        slot, size = (max(slot[0], 17), slot[1], slot[2]), size * 4 // 5 // 16 * 16  # no margin is looked at
         crops.append(views(store, atlas, [c[part] for c in classes], slot, size, EMBED_RANGE))
         labels.append(part)
     crops, labels = torch.cat(crops), torch.cat(labels)
@@ -206,7 +207,7 @@ def embedder_loss(net, store, atlas, count):
 
 
 LOSSES = {"localiser": localiser_loss, "aligner": aligner_loss, "embedder": embedder_loss}
-DEFAULT_COUNT = {"localiser": 64, "aligner": 512, "embedder": 512}
+DEFAULT_COUNT = {"localiser": 128, "aligner": 512, "embedder": 512}
 LR_MAX = {"localiser": 2e-3, "aligner": 1.5e-3, "embedder": 1.5e-3}
 
 

@@ -1,0 +1,139 @@
+//! Every reason to refuse, each against a request that is right in all other respects.
+
+use super::*;
+use crate::access::Key;
+use crate::access::grant::{Content, Member, issue};
+use crate::access::proof;
+use crate::base::ids::ContentHash;
+use crate::base::money::Currency;
+use crate::orders::terms::{Fees, Limits};
+use crate::store::{Order, OrderState, Purpose};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const PATH: &str = "/v1/grants/x/content";
+
+/// A request that is right, to be made wrong in one respect.
+struct Case {
+    agent: Key,
+    lab: Key,
+    grant: GrantRow,
+    shown: Option<String>,
+    proof: Option<String>,
+    terms: Option<Terms>,
+    stopped: bool,
+    now: Timestamp,
+}
+
+fn terms(lab: &Key) -> Terms {
+    Terms {
+        orders_url: "https://lab.example/".into(),
+        key: lab.public().to_string(),
+        purposes: [Purpose::Print].into(),
+        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
+        products: [].into(),
+        fees: Fees { original_minor: 25, preview_minor: 0 },
+        service_percent: 20,
+        service: "signet".into(),
+        limits: Limits { grant_hours: 1, ..Limits::default() },
+        valid_until: None,
+    }
+}
+
+fn order() -> Order {
+    Order {
+        order_key: "k".into(),
+        rule: "r".into(),
+        revision: "0".into(),
+        photo: ContentHash::of(b"photo"),
+        collection: "c".into(),
+        relative: "p.jpg".into(),
+        provider: "lab".into(),
+        purpose: Purpose::Print,
+        product: None,
+        copies: 1,
+        price_minor: 0,
+        currency: "EUR".into(),
+        state: OrderState::Ready,
+        reason: String::new(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn grant(agent: &Key, lab: &Key) -> GrantRow {
+    let content = Content {
+        member: Member::Original,
+        digest: ContentHash::of(b"photo"),
+        bytes_count: 5,
+        media_type: "image/jpeg".into(),
+    };
+    let holder = lab.public().thumbprint();
+    issue(&order(), &content, &terms(lab), &holder, 1, agent, NOW).expect("a grant")
+}
+
+fn check_case(change: impl FnOnce(&mut Case)) -> Result<Claims, Refusal> {
+    let (agent, lab) = (Key::generate().expect("key"), Key::generate().expect("key"));
+    let grant = grant(&agent, &lab);
+    let shown = Some(grant.token.clone());
+    let terms = Some(terms(&lab));
+    let mut case = Case { agent, lab, grant, shown, proof: None, terms, stopped: false, now: NOW };
+    change(&mut case);
+    if case.proof.is_none() {
+        let token = case.shown.as_deref().unwrap_or_default();
+        let request = ProvenRequest { method: "GET", url: PATH, grant: token };
+        case.proof = Some(proof::make(&case.lab, request, case.now).expect("a proof"));
+    }
+    let request = Request {
+        method: "GET",
+        path: PATH,
+        grant: case.shown.as_deref(),
+        proof: case.proof.as_deref().filter(|proof| !proof.is_empty()),
+    };
+    let known = Known {
+        agent_key: &case.agent.public(),
+        grant: Some(&case.grant),
+        terms: case.terms.as_ref(),
+        stopped: case.stopped,
+    };
+    check(request, &known, &mut Seen::default(), case.now)
+}
+
+#[test]
+fn request_that_is_right_is_allowed() {
+    let claims = check_case(|_| ()).expect("allowed");
+    assert_eq!((claims.aud.as_str(), claims.bytes_count), ("lab", 5));
+}
+
+#[test]
+fn request_that_is_wrong_in_one_respect_is_refused() {
+    let key = || Key::generate().expect("a key");
+    let refused = |change: &dyn Fn(&mut Case)| check_case(change).map(|_| ());
+    assert_eq!(refused(&|c| c.shown = None), Err(Refusal::NoGrant));
+    assert_eq!(refused(&|c| c.proof = Some(String::new())), Err(Refusal::NoProof));
+    assert_eq!(refused(&|c| c.lab = key()), Err(Refusal::OtherProvider));
+    let forged = Err(Refusal::Forged(JwsError::Signature));
+    assert_eq!(refused(&|c| c.agent = key()), forged, "signed by another owner");
+    assert_eq!(refused(&|c| c.stopped = true), Err(Refusal::Stopped));
+    assert_eq!(refused(&|c| c.grant.revoked_at = Some(NOW)), Err(Refusal::Revoked));
+    assert_eq!(refused(&|c| c.terms = None), Err(Refusal::NoConsent));
+    let ended = |c: &mut Case| {
+        c.terms.as_mut().expect("terms").valid_until = Some(NOW);
+    };
+    assert_eq!(refused(&ended), Err(Refusal::NoConsent));
+    assert_eq!(refused(&|c| c.now = NOW.plus_millis(3_600_000)), Err(Refusal::Expired));
+    assert!(refused(&|c| c.now = NOW.plus_millis(3_599_000)).is_ok(), "a second before its end");
+    let other = |c: &mut Case| c.grant.grant_id = "another".into();
+    assert_eq!(refused(&other), Err(Refusal::OtherContent));
+    let superseded = |c: &mut Case| c.grant.token = "another".into();
+    assert_eq!(refused(&superseded), Err(Refusal::OtherContent));
+}
+
+#[test]
+fn grant_signed_as_something_else_is_refused() {
+    // A consent or a proof is signed by the same key, but it is no grant.
+    let refused = check_case(|case| {
+        let header = jws::header("signet-consent+jws", &case.agent);
+        case.shown = Some(jws::sign(&case.agent, &header, &"x").expect("signed"));
+    });
+    assert_eq!(refused.map(|_| ()), Err(Refusal::Forged(JwsError::Kind)));
+}

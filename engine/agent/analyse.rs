@@ -1,0 +1,212 @@
+//! One photo's bytes through media, preview and detection: once read, once decoded.
+//!
+//! Each worker thread owns an [`Analyst`] with its networks and buffers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::config::{Config, environment};
+use crate::detection::{
+    DetectionError, IconDetector, IconModels, IconSet, IconSetError, IconSighting, LibrarySearch,
+    Runtime,
+};
+use crate::media::{DecodeError, DecodeSpec, Decoded, decode};
+use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer};
+use crate::rules::{Facts, IconFact, PathFact, TimeFact};
+
+/// What was seen in one photo version. Kept in the index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Width of the upright original.
+    pub width_px: u32,
+    /// Height of the upright original.
+    pub height_px: u32,
+    /// Size of the original.
+    pub bytes_count: u64,
+    /// Such as `image/jpeg`.
+    pub media_type: String,
+    /// When it was taken, by the camera's clock: `2026-07-01T10:00:00`.
+    pub taken_at: Option<String>,
+    /// Icons, best first; corners in pixels of the upright original.
+    pub icons: Vec<IconSighting>,
+}
+
+/// Why nothing could be said of a photo.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyseError {
+    /// Its bytes.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Making the preview.
+    #[error(transparent)]
+    Preview(#[from] PreviewError),
+    /// A network failed.
+    #[error(transparent)]
+    Detection(#[from] DetectionError),
+    /// A bug; this photo is skipped, the others go on.
+    #[error("this photo met a bug in signet, please report it: {0}")]
+    Bug(String),
+}
+
+/// Why no analyst could be made: nothing can be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalystError {
+    /// The library or a network.
+    #[error(transparent)]
+    Detection(#[from] DetectionError),
+    /// The icons.
+    #[error(transparent)]
+    Icons(#[from] IconSetError),
+}
+
+/// What analysts are made from; made once, shared by the workers.
+#[derive(Debug)]
+pub struct Eyes {
+    runtime: Runtime,
+    library: PathBuf,
+    icons: IconSet,
+}
+
+impl Eyes {
+    /// Finds the ONNX Runtime library and reads the icons.
+    ///
+    /// # Errors
+    /// A library that is missing or too old, with the cure; a broken icon file.
+    pub fn open(library: Option<&Path>) -> Result<Self, AnalystError> {
+        let search = LibrarySearch {
+            config: library.map(Path::to_path_buf),
+            environment: environment("ORT_DYLIB_PATH").map(PathBuf::from),
+            program: std::env::current_exe().ok(),
+        };
+        let library = search.find()?;
+        Ok(Self { runtime: Runtime::load(&library)?, library, icons: IconSet::house()? })
+    }
+
+    /// As a config says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(config: &Config) -> Result<Self, AnalystError> {
+        Self::open(config.detection.onnxruntime.as_deref())
+    }
+
+    /// Names of the icons.
+    pub fn icon_names(&self) -> Vec<String> {
+        self.icons.icons().iter().map(|icon| icon.name().to_owned()).collect()
+    }
+
+    /// The ONNX Runtime library in use.
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+}
+
+/// Looks at photos, one at a time.
+#[derive(Debug)]
+pub struct Analyst {
+    renderer: Renderer,
+    detector: IconDetector,
+}
+
+impl Analyst {
+    /// Loads the networks and enrols the icons.
+    ///
+    /// # Errors
+    /// A network that cannot be used.
+    pub fn new(eyes: &Eyes) -> Result<Self, AnalystError> {
+        let models = IconModels::built_in(&eyes.runtime)?;
+        let detector = IconDetector::new(models, &eyes.icons)?;
+        Ok(Self { renderer: Renderer::default(), detector })
+    }
+
+    /// Looks at one photo. With an imprint, gives its preview as well.
+    ///
+    /// # Errors
+    /// See [`AnalyseError`]; the analyst can go on with the next photo after each.
+    pub fn analyse(
+        &mut self,
+        bytes: &[u8],
+        imprint: Option<&Imprint>,
+    ) -> Result<(Analysis, Option<Vec<u8>>), AnalyseError> {
+        catch_unwind(AssertUnwindSafe(|| self.look(bytes, imprint))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(AnalyseError::Bug(text.unwrap_or_else(|| "no message".into())))
+        })
+    }
+
+    fn look(
+        &mut self,
+        bytes: &[u8],
+        imprint: Option<&Imprint>,
+    ) -> Result<(Analysis, Option<Vec<u8>>), AnalyseError> {
+        let photo = decode(bytes, DecodeSpec::default())?;
+        let spec = PreviewSpec::default();
+        let (frame, jpeg) = match imprint {
+            Some(imprint) => {
+                let preview = self.renderer.render(&photo, spec, imprint)?;
+                (preview.frame, Some(preview.jpeg))
+            }
+            None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
+        };
+        let seen = self.detector.look(&frame)?;
+        let Decoded { width_px, height_px, media_type, metadata, .. } = photo;
+        #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
+        let factor = width_px.max(height_px) as f32 / frame.long_side_px() as f32;
+        let analysis = Analysis {
+            width_px,
+            height_px,
+            bytes_count: bytes.len() as u64,
+            media_type: media_type.name().to_owned(),
+            taken_at: metadata.taken_at.map(|time| time.to_string()),
+            icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
+        };
+        Ok((analysis, jpeg))
+    }
+}
+
+impl Analysis {
+    /// What rules may know of it.
+    pub fn facts(&self, path: PathFact) -> Facts {
+        let (width, height) = (f64::from(self.width_px), f64::from(self.height_px));
+        let icon_fact = |icon: &IconSighting| {
+            let mean = |axis: usize| {
+                icon.corners.iter().map(|corner| f64::from(corner[axis])).sum::<f64>() / 4.0
+            };
+            IconFact {
+                name: icon.name.clone(),
+                tier: icon.tier,
+                score: f64::from(icon.score),
+                size: f64::from(icon.side_px()) / width.max(height),
+                x: mean(0) / width,
+                y: mean(1) / height,
+            }
+        };
+        Facts {
+            icons: self.icons.iter().map(icon_fact).collect(),
+            path,
+            taken: self.taken_at.as_deref().and_then(TimeFact::parse),
+            width_px: self.width_px,
+            height_px: self.height_px,
+            bytes_count: self.bytes_count,
+        }
+    }
+}
+
+/// A path inside a collection, as rules see it.
+pub fn path_fact(collection: &str, relative: &Path) -> PathFact {
+    let text = |part: Option<&std::ffi::OsStr>| {
+        part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let folders = relative.parent().into_iter().flat_map(Path::components);
+    let folders: Vec<_> =
+        folders.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    PathFact {
+        collection: collection.to_owned(),
+        folder: folders.join("/"),
+        name: text(relative.file_name()),
+        extension: text(relative.extension()).to_lowercase(),
+    }
+}

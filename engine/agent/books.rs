@@ -1,0 +1,193 @@
+//! Consent and rules as they are now: read again when somebody changed them on disk.
+//!
+//! A consent that cannot be believed counts as none: nothing leaves. Rules that have
+//! mistakes leave the last good ones in force; a copy of those is kept in the home, so that
+//! they also survive a restart.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::access::consent::{ConsentError, newest};
+use crate::access::{Consent, PublicKey};
+use crate::base::files::{Readers, write_atomic};
+use crate::base::home::{Home, make_private_dir};
+use crate::orders::Terms;
+use crate::rules::files::{self, FilesError};
+use crate::rules::{Known, Offer, RuleMistake, RuleSet, RulesInForce};
+
+/// The consent in force.
+#[derive(Debug)]
+pub struct ConsentBook {
+    home: Home,
+    key: PublicKey,
+    cached: Mutex<Option<Arc<Consent>>>,
+}
+
+impl ConsentBook {
+    /// Opens the book; nothing is read yet.
+    pub fn new(home: Home, key: PublicKey) -> Self {
+        Self { home, key, cached: Mutex::new(None) }
+    }
+
+    /// The consent in force now.
+    ///
+    /// # Errors
+    /// When the newest file cannot be read or believed.
+    pub fn current(&self) -> Result<Arc<Consent>, ConsentError> {
+        let number = newest(&self.home)?.unwrap_or(0);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(consent) = cached.as_ref()
+            && consent.number == number
+        {
+            return Ok(consent.clone());
+        }
+        *cached = None;
+        let consent = Arc::new(Consent::load(&self.home, &self.key)?);
+        *cached = Some(consent.clone());
+        Ok(consent)
+    }
+
+    /// Terms by provider; none at all when the consent cannot be believed.
+    pub fn providers(&self) -> BTreeMap<String, Terms> {
+        match self.current() {
+            Ok(consent) => consent.providers.clone(),
+            Err(error) => {
+                tracing::error!(%error, "without a consent nothing leaves this computer");
+                BTreeMap::new()
+            }
+        }
+    }
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub struct RuleBook {
+    folder: PathBuf,
+    good: PathBuf,
+    known: Known,
+    in_force: RulesInForce,
+    stamp: Stamp,
+    /// Whether the newest files are not the ones in force.
+    refused: bool,
+}
+
+/// Names, sizes and times of the rule files: enough to see that one was saved.
+type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// What became of saved rule files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleChange {
+    /// They are in force, with this revision.
+    Taken(String),
+    /// They have mistakes; what was in force stays.
+    Refused(Vec<RuleMistake>),
+}
+
+/// Why there are no rules to judge by.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleBookError {
+    /// The folder or a file in it.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// Mistakes, and no last good rules to fall back on.
+    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Mistakes {
+        /// All of them.
+        mistakes: Vec<RuleMistake>,
+    },
+}
+
+impl RuleBook {
+    /// Reads the rules of a home; when they have mistakes, the last good ones instead.
+    ///
+    /// # Errors
+    /// Neither the files nor a last good copy can be used.
+    pub fn open(home: &Home, known: Known) -> Result<(Self, Option<RuleChange>), RuleBookError> {
+        let folder = home.rules_dir();
+        let good = home.root().join("rules-in-force");
+        let stamp = stamp(&folder);
+        let (set, change) = match RuleSet::load(&files::read_folder(&folder)?, &known) {
+            Ok(set) => (set, None),
+            Err(mistakes) => {
+                let last = files::read_folder(&good).ok();
+                match last.and_then(|files| RuleSet::load(&files, &known).ok()) {
+                    Some(set) => (set, Some(RuleChange::Refused(mistakes))),
+                    None => return Err(RuleBookError::Mistakes { mistakes }),
+                }
+            }
+        };
+        let (in_force, refused) = (RulesInForce::new(set), change.is_some());
+        let mut book = Self { folder, good, known, in_force, stamp, refused };
+        if change.is_none() {
+            book.keep();
+        }
+        Ok((book, change))
+    }
+
+    /// The rules to judge by.
+    pub fn set(&self) -> &RuleSet {
+        self.in_force.set()
+    }
+
+    /// Looks whether files were saved, and takes them if they have no mistake.
+    pub fn refresh(&mut self) -> Option<RuleChange> {
+        let stamp = stamp(&self.folder);
+        if stamp == self.stamp {
+            return None;
+        }
+        self.stamp = stamp;
+        let files = match files::read_folder(&self.folder) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::error!(%error, "the rule files cannot be read, the last ones stay");
+                return None;
+            }
+        };
+        match self.in_force.offer(&files, &self.known) {
+            // Back to what was in force all the time: worth telling after a refusal.
+            Offer::Same => std::mem::take(&mut self.refused)
+                .then(|| RuleChange::Taken(self.in_force.set().revision().to_owned())),
+            Offer::Taken(revision) => {
+                self.refused = false;
+                self.keep();
+                Some(RuleChange::Taken(revision))
+            }
+            Offer::Refused(mistakes) => {
+                self.refused = true;
+                Some(RuleChange::Refused(mistakes))
+            }
+        }
+    }
+
+    /// Copies the files in force aside.
+    fn keep(&mut self) {
+        if let Err(error) = copy_rules(&self.folder, &self.good) {
+            tracing::warn!(%error, "the last good rules cannot be kept aside");
+        }
+    }
+}
+
+fn copy_rules(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    make_private_dir(to)?;
+    let files = files::read_folder(from)?;
+    for old in files::list(to)? {
+        if !files.iter().any(|file| Some(file.name.as_ref()) == old.file_name()) {
+            std::fs::remove_file(old)?;
+        }
+    }
+    for file in files {
+        write_atomic(&to.join(&file.name), &file.bytes, Readers::Usual)?;
+    }
+    Ok(())
+}
+
+fn stamp(folder: &Path) -> Stamp {
+    let paths = files::list(folder).unwrap_or_default();
+    let entry = |path: PathBuf| {
+        let metadata = path.metadata().ok()?;
+        Some((path, metadata.len(), metadata.modified().ok()))
+    };
+    paths.into_iter().filter_map(entry).collect()
+}

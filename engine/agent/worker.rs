@@ -1,0 +1,115 @@
+//! One worker thread: reads a photo once, hashes it, and looks at it if it is new.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::analyse::{Analysis, Analyst, Eyes};
+use super::outlet::{imprint, preview_path, write_preview};
+use crate::base::causes::one_line;
+use crate::base::config::Owner;
+use crate::base::file_state::FileState;
+use crate::base::home::Home;
+use crate::base::ids::ContentHash;
+use crate::collection::Origin;
+use crate::media::read::BYTES_MAX;
+use crate::media::{ReadError, Retry, read_original};
+use crate::store::index::Index;
+
+/// A file to be looked at.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) collection: String,
+    pub(super) relative: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) origin: Origin,
+    pub(super) attempts_count: usize,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) job: Job,
+    pub(super) seen: Seen,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// There is no such file any more.
+    Gone,
+    /// Try again in a moment: it was being written, or the disk stumbled.
+    Busy(String),
+    /// Not before the file changes.
+    Unreadable { state: Option<FileState>, error: String },
+    /// These very bytes were looked at before, here or elsewhere.
+    Known { state: FileState, photo: ContentHash },
+    /// A photo version not seen before.
+    New { state: FileState, photo: ContentHash, analysis: Analysis },
+}
+
+/// What a worker needs.
+pub(super) struct Worker {
+    pub(super) eyes: Arc<Eyes>,
+    pub(super) index: Arc<Mutex<Index>>,
+    pub(super) home: Home,
+    pub(super) owner: Owner,
+}
+
+impl Worker {
+    /// Works until there are no more jobs or nobody listens.
+    pub(super) fn run(&self, todo: &Mutex<Receiver<Job>>, report: &dyn Fn(Report) -> bool) {
+        let mut analyst = None;
+        loop {
+            let job = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(job) = job else { return };
+            let seen = self.look(&job, &mut analyst);
+            if !report(Report { job, seen }) {
+                return;
+            }
+        }
+    }
+
+    fn look(&self, job: &Job, analyst: &mut Option<Analyst>) -> Seen {
+        let original = match read_original(&job.path, BYTES_MAX) {
+            Ok(original) => original,
+            Err(ReadError::Missing) => return Seen::Gone,
+            Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
+            Err(error) => {
+                let state = job.path.symlink_metadata().ok().map(|data| FileState::of(&data));
+                return Seen::Unreadable { state, error: one_line(&error) };
+            }
+        };
+        let state = original.state;
+        let photo = ContentHash::of(&original.bytes);
+        let known = {
+            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.photo(&photo)
+        };
+        match known {
+            Ok(Some(_)) => return Seen::Known { state, photo },
+            Ok(None) => {}
+            Err(error) => return Seen::Busy(one_line(&error)),
+        }
+        let analyst = match analyst {
+            Some(analyst) => analyst,
+            None => match Analyst::new(&self.eyes) {
+                Ok(new) => analyst.insert(new),
+                Err(error) => return Seen::Busy(one_line(&error)),
+            },
+        };
+        let looked = analyst.analyse(&original.bytes, Some(&imprint(&self.owner, &photo)));
+        let (analysis, preview) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                return Seen::Unreadable { state: Some(state), error: one_line(&error) };
+            }
+        };
+        if let Some(preview) = preview
+            && let Err(error) = write_preview(&preview_path(&self.home, &photo), &preview)
+        {
+            return Seen::Busy(format!("its preview cannot be written: {error}"));
+        }
+        Seen::New { state, photo, analysis }
+    }
+}

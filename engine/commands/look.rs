@@ -1,0 +1,203 @@
+//! `signet look PATH...`: analyses photos once, changes nothing, orders nothing.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::agent::analyse::{Analysis, Analyst, Eyes};
+use crate::base::causes::one_line;
+use crate::base::config::Config;
+use crate::base::home::Home;
+use crate::detection::{IconSighting, Tier};
+use crate::media::read::BYTES_MAX;
+use crate::media::read_original;
+
+use super::{CommandError, Context, Outcome, failed, output};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Photos, or folders with photos
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Photos looked at at once; 0 is one per core
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+}
+
+/// Photos waiting for being printed, at most; keeps output in the order of input.
+const AHEAD_MAX: usize = 256;
+
+/// One line of `--json`.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    path: &'a Path,
+    width_px: Option<u32>,
+    height_px: Option<u32>,
+    taken_at: Option<&'a str>,
+    icons: &'a [IconSighting],
+    faces: [(); 0],
+    companions: [(); 0],
+    error: Option<&'a str>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When nothing can be looked at: no library, no such path.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let config = match Home::open(&context.home) {
+        Ok(home) => Some(Config::load(&home).map_err(failed)?),
+        Err(_no_home_needed) => None,
+    };
+    let library = config.as_ref().and_then(|config| config.detection.onnxruntime.clone());
+    let (paths, mut some_failed) = photos_below(&args.paths)?;
+    let eyes = Eyes::open(library.as_deref()).map_err(failed)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers_count =
+        if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));
+    let progress = progress_bar(paths.len());
+
+    let todo = Mutex::new(paths.iter().enumerate());
+    let (send, results) = mpsc::sync_channel(AHEAD_MAX);
+    std::thread::scope(|scope| -> Result<(), CommandError> {
+        for _ in 0..workers_count {
+            let (send, todo, eyes) = (send.clone(), &todo, &eyes);
+            scope.spawn(move || {
+                let mut analyst = Analyst::new(eyes).map_err(failed);
+                loop {
+                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((index, path)) = next else { return };
+                    let looked = match &mut analyst {
+                        Ok(analyst) => Ok(look_at(analyst, path)),
+                        Err(_) => Err(()),
+                    };
+                    if send.send((index, looked)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let mut waiting: VecDeque<Option<Result<Analysis, String>>> = VecDeque::new();
+        let mut printed_count = 0;
+        for (index, looked) in results {
+            let Ok(looked) = looked else {
+                // Say why: the same will fail here again.
+                Analyst::new(&eyes).map_err(failed)?;
+                return Err(CommandError::failed("the networks cannot be loaded"));
+            };
+            let place = index - printed_count;
+            if waiting.len() <= place {
+                waiting.resize_with(place + 1, || None);
+            }
+            waiting[place] = Some(looked);
+            while let Some(Some(looked)) = waiting.front_mut().map(Option::take) {
+                waiting.pop_front();
+                progress.suspend(|| {
+                    some_failed |= !print(&paths[printed_count], &looked, context);
+                });
+                progress.inc(1);
+                printed_count += 1;
+            }
+        }
+        Ok(())
+    })?;
+    progress.finish_and_clear();
+    Ok(if some_failed { Outcome::SomeFailed } else { Outcome::Done })
+}
+
+fn look_at(analyst: &mut Analyst, path: &Path) -> Result<Analysis, String> {
+    let original = read_original(path, BYTES_MAX).map_err(|error| one_line(&error))?;
+    match analyst.analyse(&original.bytes, None) {
+        Ok((analysis, _)) => Ok(analysis),
+        Err(error) => Err(one_line(&error)),
+    }
+}
+
+/// The photos named, and all files in the folders named; tells whether any was unreadable.
+fn photos_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError> {
+    let mut photos = Vec::new();
+    let mut some_failed = false;
+    for path in named {
+        if !path.exists() {
+            return Err(CommandError::Usage(format!("there is no `{}`", path.display())));
+        }
+        if !path.is_dir() {
+            photos.push(path.clone());
+            continue;
+        }
+        let mut folders = vec![path.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    tracing::error!("`{}` cannot be listed: {error}", folder.display());
+                    some_failed = true;
+                    continue;
+                }
+            };
+            let mut found = Vec::new();
+            for entry in entries.flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    // Links are not followed: they may lead round in circles.
+                    Ok(kind) if kind.is_file() => found.push(entry.path()),
+                    _ => {}
+                }
+            }
+            found.sort();
+            photos.extend(found);
+        }
+    }
+    Ok((photos, some_failed))
+}
+
+/// Prints what was seen in one photo; tells whether it could be read.
+fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> bool {
+    if context.json {
+        let analysis = looked.as_ref().ok();
+        output::json(&Line {
+            path,
+            width_px: analysis.map(|analysis| analysis.width_px),
+            height_px: analysis.map(|analysis| analysis.height_px),
+            taken_at: analysis.and_then(|analysis| analysis.taken_at.as_deref()),
+            icons: analysis.map_or(&[], |analysis| &analysis.icons),
+            faces: [],
+            companions: [],
+            error: looked.as_ref().err().map(String::as_str),
+        });
+    } else if let Ok(analysis) = looked {
+        let icons: Vec<_> = analysis.icons.iter().map(words).collect();
+        let icons = if icons.is_empty() { "no icons".to_owned() } else { icons.join(", ") };
+        output::line(format_args!("{}: {icons}", path.display()));
+    }
+    if let Err(error) = looked {
+        tracing::error!("`{}`: {error}", path.display());
+    }
+    looked.is_ok()
+}
+
+fn words(icon: &IconSighting) -> String {
+    let question = if icon.tier == Tier::Ask { "?" } else { "" };
+    format!("{}{question} {:.2}", icon.name, icon.score)
+}
+
+fn progress_bar(photos_count: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() || photos_count < 8 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(photos_count as u64);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {per_sec}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}

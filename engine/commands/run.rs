@@ -1,0 +1,157 @@
+//! `signet run`: the agent. Shows what happens, line by line.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::agent::{Agent, AgentEvent, Wishes};
+use crate::base::home::Home;
+use crate::base::money::decimal;
+use crate::store::OrderState;
+
+use super::{CommandError, Context, Outcome, failed, output, serving};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Let photos order that were there before the first start
+    #[arg(long)]
+    include_existing: bool,
+}
+
+/// Runs the agent until Ctrl-C.
+///
+/// # Errors
+/// As the message says; nothing is half done then.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = Home::open(&context.home).map_err(failed)?;
+    let agent = Agent::open(home).map_err(failed)?;
+    let wishes = Wishes { include_existing: args.include_existing };
+    if agent.config().collections.is_empty() && !context.json {
+        output::line("no collection is watched: add a [[collection]] to signet.toml");
+    }
+    let json = context.json;
+    serving::block_on(async move |shutdown| {
+        let listener = serving::listen(&agent.config().serve.listen).await?;
+        let screen = Arc::new(Screen::new(json));
+        let tell = Arc::new(move |event| screen.show(&event));
+        agent.run(listener, wishes, shutdown, tell).await.map_err(failed)
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Where events go: lines for people or programs, a counter during scans on a terminal.
+struct Screen {
+    json: bool,
+    scan: Mutex<Option<ProgressBar>>,
+    terminal: bool,
+}
+
+impl Screen {
+    fn new(json: bool) -> Self {
+        Self { json, scan: Mutex::new(None), terminal: std::io::stderr().is_terminal() }
+    }
+
+    fn show(&self, event: &AgentEvent) {
+        if self.json {
+            output::json(event);
+            return;
+        }
+        let mut scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let AgentEvent::Scanning { collection, files_count, done: false } = event {
+            if self.terminal {
+                let bar = scan.get_or_insert_with(spinner);
+                bar.set_message(format!("{collection}: {files_count} photos"));
+            }
+            return;
+        }
+        if let (AgentEvent::Scanning { .. }, Some(bar)) = (event, scan.take()) {
+            bar.finish_and_clear();
+        }
+        if let Some(text) = words(event) {
+            match scan.as_ref() {
+                Some(bar) => bar.suspend(|| output::line(text)),
+                None => output::line(text),
+            }
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} scanning {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// An event in words; nothing for what people need not see.
+fn words(event: &AgentEvent) -> Option<String> {
+    Some(match event {
+        AgentEvent::Listening { address } => format!("providers can fetch at http://{address}"),
+        AgentEvent::Scanning { collection, files_count, .. } => {
+            format!("{collection}: {files_count} photos, watching")
+        }
+        AgentEvent::Reachable { collection, online: true } => format!("{collection}: back online"),
+        AgentEvent::Reachable { collection, online: false } => {
+            format!("{collection}: offline; nothing is forgotten, it is watched again once back")
+        }
+        AgentEvent::Photo { collection, path, icons, existing, .. } => {
+            if icons.is_empty() {
+                return None;
+            }
+            let note = if *existing { " (was there before, orders nothing)" } else { "" };
+            format!("{collection}/{}: {}{note}", path.display(), icons.join(", "))
+        }
+        AgentEvent::Unreadable { collection, path, error } => {
+            format!("{collection}/{}: cannot be read: {error}", path.display())
+        }
+        AgentEvent::Planned(order) => {
+            let what = order.product.as_deref().unwrap_or("share");
+            let price = format!("{} {}", decimal(order.price_minor), order.currency);
+            let key = &order.order_key;
+            let (copies, provider) = (order.copies, &order.provider);
+            match order.state {
+                OrderState::Ask => format!(
+                    "  waits for you: {what} x {copies} from {provider}: {}; \
+                     signet orders approve {key}",
+                    order.reason
+                ),
+                OrderState::Refused => {
+                    format!("  not ordered: {what} from {provider}: {}", order.reason)
+                }
+                _ => format!("  order {key}: {what} x {copies} from {provider}, {price}"),
+            }
+        }
+        AgentEvent::Accepted { order_key, provider } => {
+            format!("  {provider} has order {order_key}")
+        }
+        AgentEvent::Postponed { order_key, reason, next_attempt } => {
+            format!("  order {order_key} waits until {next_attempt}: {reason}")
+        }
+        AgentEvent::Ended { order_key, state, reason } => {
+            format!("  order {order_key} {state}: {reason}")
+        }
+        AgentEvent::Accessed { provider, member, bytes_count, fee_minor, currency, order_key } => {
+            format!(
+                "  {provider} fetched the {member} ({bytes_count} bytes) for {order_key}, \
+                 pays {} {currency}",
+                decimal(*fee_minor)
+            )
+        }
+        AgentEvent::Done { order_key } => format!("  order {order_key} done, digest confirmed"),
+        AgentEvent::Refused { remote, reason, .. } => format!("  REFUSED {remote}: {reason}"),
+        AgentEvent::Rules { revision, mistakes } if mistakes.is_empty() => {
+            format!("rules: revision {revision} in force")
+        }
+        AgentEvent::Rules { revision, mistakes } => {
+            let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+            format!("rules: revision {revision} stays in force: {}", mistakes.join("; "))
+        }
+        AgentEvent::RuleFailed { path, failure } => format!("{}: {failure}", path.display()),
+        AgentEvent::Warning { text } => format!("note: {text}"),
+    })
+}

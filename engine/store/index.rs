@@ -1,0 +1,694 @@
+//! What was seen in the collections: which file holds which photo, and what was found in it.
+//!
+//! `index.sqlite` can be rebuilt from the files, so commits are cheap (`NORMAL`) and a
+//! damaged file is set aside. Orders never depend on it alone: their keys are derived.
+//!
+//! Two tables: a *file* is a place (collection and path) with its state on disk; a
+//! *photo* is a content. Several files may hold one photo, so a copy, a rename or a
+//! second scan finds the photo already judged.
+//!
+//! A file that vanished stays as *gone* until the next finished scan: when a folder is
+//! renamed its files turn up elsewhere with the same inode and are known without being
+//! read. A scan in which far too many files are missing removes nothing until a second
+//! one agrees, because an unplugged disk looks just like that.
+//!
+//! Knows facts and sightings only as JSON texts; their shape belongs to other stages.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::db::{self, Durability, StoreError};
+use crate::base::clock::Timestamp;
+use crate::base::file_state::FileState;
+use crate::base::ids::ContentHash;
+
+/// Missing files that one scan may remove whatever the size of the collection.
+const MISSING_COUNT_FREE: u64 = 20;
+
+/// Above [`MISSING_COUNT_FREE`], the share of a collection that one scan may remove.
+const MISSING_PERCENT_FREE: u64 = 5;
+
+const STEPS: &[&str] = &["
+    CREATE TABLE collections (
+        name TEXT PRIMARY KEY,
+        scan INTEGER NOT NULL,
+        scanned_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE files (
+        collection TEXT NOT NULL,
+        path BLOB NOT NULL,
+        bytes_count INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        changed_ns INTEGER NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        hash BLOB,
+        error TEXT,
+        scan INTEGER NOT NULL,
+        missing_count INTEGER NOT NULL DEFAULT 0,
+        is_gone INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (collection, path),
+        CHECK ((hash IS NULL) <> (error IS NULL))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX files_by_hash ON files (hash) WHERE hash IS NOT NULL;
+    CREATE INDEX files_by_inode ON files (inode);
+    CREATE TABLE photos (
+        hash BLOB PRIMARY KEY,
+        width_px INTEGER NOT NULL,
+        height_px INTEGER NOT NULL,
+        bytes_count INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        sightings TEXT NOT NULL,
+        first_seen INTEGER NOT NULL,
+        may_order INTEGER NOT NULL,
+        has_preview INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// What is known of a file in the state it has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// It holds this photo.
+    Photo(ContentHash),
+    /// It could not be read; the reason, in words. Trying again is pointless.
+    Failed(String),
+}
+
+/// Where a photo lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Name of the collection.
+    pub collection: String,
+    /// Path below the collection's root.
+    pub path: PathBuf,
+    /// The file's state when its content was hashed.
+    pub state: FileState,
+}
+
+/// One content that was analysed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoRow {
+    /// SHA-256 of the original.
+    pub hash: ContentHash,
+    /// Width of the upright original.
+    pub width_px: u32,
+    /// Height of the upright original.
+    pub height_px: u32,
+    /// Size of the original.
+    pub bytes_count: u64,
+    /// Such as `image/jpeg`.
+    pub media_type: String,
+    /// Facts for rules, as JSON.
+    pub facts_json: String,
+    /// Icons found, as JSON.
+    pub sightings_json: String,
+    /// When this content was first analysed.
+    pub first_seen: Timestamp,
+    /// `false` for photos that were there before the first start: they order nothing.
+    pub may_order: bool,
+    /// Whether its preview was written.
+    pub has_preview: bool,
+}
+
+/// What a finished scan removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files that are no longer listed.
+    pub removed_count: u64,
+    /// Files that were not seen but stay listed until another scan misses them too.
+    pub doubted_count: u64,
+}
+
+/// How much the index holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files that hold a photo.
+    pub files_count: u64,
+    /// Files that could not be read.
+    pub failed_count: u64,
+    /// Different photos ever analysed.
+    pub photos_count: u64,
+}
+
+/// The index of all collections of one home.
+#[derive(Debug)]
+pub struct Index {
+    connection: Connection,
+}
+
+impl Index {
+    /// Opens the index, making it when it is not there. A damaged one is renamed to
+    /// `….damaged` and begun anew: everything in it can be found again.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; never `Damaged` unless renaming did not help.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = match db::open(path, Durability::Rebuildable, STEPS) {
+            Err(StoreError::Damaged(error)) => {
+                tracing::warn!(%error, "the photo index is damaged and is built anew");
+                set_aside(path)?;
+                db::open(path, Durability::Rebuildable, STEPS)?
+            }
+            other => other?,
+        };
+        Ok(Self { connection })
+    }
+
+    /// An index that lives in memory.
+    ///
+    /// # Errors
+    /// Only when memory runs out.
+    pub fn open_in_memory() -> Result<Self, StoreError> {
+        Ok(Self { connection: db::open_in_memory(STEPS)? })
+    }
+
+    /// Opens a batch: what follows is written at [`Index::commit_batch`], together.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begin_batch(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        Ok(())
+    }
+
+    /// Writes an open batch; does nothing without one.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. The batch is rolled back then.
+    pub fn commit_batch(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        if let Err(error) = self.connection.execute_batch("COMMIT") {
+            // The first error is the one to tell; a failed rollback adds nothing.
+            let _already_failing = self.connection.execute_batch("ROLLBACK");
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Whether this collection was ever scanned to its end. Photos found before that were
+    /// there before the first start.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn was_scanned(&self, collection: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT scanned_at IS NOT NULL FROM collections WHERE name = ?1";
+        let answer = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([collection], |row| row.get(0))
+            .optional()?;
+        Ok(answer.unwrap_or(false))
+    }
+
+    /// Begins a scan: files are compared with it at [`Index::end_scan`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begin_scan(&mut self, collection: &str) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO collections (name, scan) VALUES (?1, 1)
+             ON CONFLICT (name) DO UPDATE SET scan = scan + 1",
+            [collection],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that a file is there and says what is known of it, if its state is the one
+    /// known. `None`: it has to be read.
+    ///
+    /// The device number is not compared: it changes when a disk is plugged in again. A
+    /// file that turns up at a new path with the inode, size and times of a known one is
+    /// that one, in a folder that was renamed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn known(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        state: &FileState,
+    ) -> Result<Option<Known>, StoreError> {
+        let sql =
+            "UPDATE files SET scan = COALESCE((SELECT scan FROM collections WHERE name = ?1), 0),
+                       missing_count = 0, is_gone = 0, device = ?7
+                   WHERE collection = ?1 AND path = ?2 AND bytes_count = ?3 AND modified_ns = ?4
+                       AND changed_ns = ?5 AND inode = ?6
+                   RETURNING hash, error";
+        let here = params![
+            collection,
+            path.as_os_str().as_bytes(),
+            state.bytes_count.cast_signed(),
+            state.modified_ns,
+            state.changed_ns,
+            state.inode.cast_signed(),
+            state.device.cast_signed(),
+        ];
+        let same = self.connection.prepare_cached(sql)?.query_row(here, known_of).optional()?;
+        if same.is_some() {
+            return Ok(same);
+        }
+        let sql = "SELECT hash, error FROM files
+                   WHERE inode = ?1 AND device = ?2 AND bytes_count = ?3 AND modified_ns = ?4
+                       AND changed_ns = ?5 AND hash IS NOT NULL LIMIT 1";
+        let moved = params![
+            state.inode.cast_signed(),
+            state.device.cast_signed(),
+            state.bytes_count.cast_signed(),
+            state.modified_ns,
+            state.changed_ns,
+        ];
+        let moved = self.connection.prepare_cached(sql)?.query_row(moved, known_of).optional()?;
+        if let Some(Known::Photo(hash)) = &moved {
+            self.record_file(collection, path, state, hash)?;
+        }
+        Ok(moved)
+    }
+
+    /// Notes which photo a file holds.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn record_file(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        state: &FileState,
+        hash: &ContentHash,
+    ) -> Result<(), StoreError> {
+        self.put_file(collection, path, state, Some(hash), None)
+    }
+
+    /// Notes that a file in this state cannot be read, and why.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn record_failure(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        state: &FileState,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.put_file(collection, path, state, None, Some(reason))
+    }
+
+    fn put_file(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        state: &FileState,
+        hash: Option<&ContentHash>,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "INSERT OR REPLACE INTO files (collection, path, bytes_count, modified_ns, changed_ns,
+                       device, inode, hash, error, scan)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                       COALESCE((SELECT scan FROM collections WHERE name = ?1), 0))";
+        self.connection.prepare_cached(sql)?.execute(params![
+            collection,
+            path.as_os_str().as_bytes(),
+            state.bytes_count.cast_signed(),
+            state.modified_ns,
+            state.changed_ns,
+            state.device.cast_signed(),
+            state.inode.cast_signed(),
+            hash.map(ContentHash::as_bytes),
+            error,
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that a file, or a folder with all its files, is no longer there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn forget(&mut self, collection: &str, path: &Path) -> Result<(), StoreError> {
+        let path = path.as_os_str().as_bytes();
+        // Everything below a folder sorts between `folder/` and `folder0`, as 0 follows /.
+        let (begin, end) = ([path, b"/"].concat(), [path, b"0"].concat());
+        let sql = "UPDATE files SET is_gone = 1
+                   WHERE collection = ?1 AND (path = ?2 OR (path >= ?3 AND path < ?4))";
+        self.connection.prepare_cached(sql)?.execute(params![collection, path, begin, end])?;
+        Ok(())
+    }
+
+    /// Ends a scan that saw the whole collection and removes files it did not see.
+    ///
+    /// Call it only for a complete scan: after one that skipped a folder, missing files
+    /// mean nothing. When nothing at all was seen nothing is removed, for that is how an
+    /// empty mount point looks.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn end_scan(&mut self, collection: &str, now: Timestamp) -> Result<Swept, StoreError> {
+        self.connection
+            .prepare_cached("UPDATE collections SET scanned_at = ?2 WHERE name = ?1")?
+            .execute(params![collection, now.0])?;
+        let missing = "collection = ?1 AND scan < (SELECT scan FROM collections WHERE name = ?1)";
+        let count = |condition: &str| -> Result<u64, StoreError> {
+            let sql = format!("SELECT count(*) FROM files WHERE {condition}");
+            let count: i64 = self.connection.query_row(&sql, [collection], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        };
+        let all_count = count("collection = ?1")?;
+        // What was seen to vanish is no surprise; only the rest counts as missing.
+        let missing_count = count(&format!("{missing} AND is_gone = 0"))?;
+        self.connection.execute(
+            &format!("UPDATE files SET missing_count = missing_count + 1 WHERE {missing}"),
+            [collection],
+        )?;
+        let free_count = MISSING_COUNT_FREE.max(all_count * MISSING_PERCENT_FREE / 100);
+        let removed_count = if missing_count <= free_count {
+            self.connection.execute(&format!("DELETE FROM files WHERE {missing}"), [collection])?
+        } else if missing_count < all_count {
+            self.connection.execute(
+                &format!(
+                    "DELETE FROM files WHERE {missing} AND (missing_count >= 2 OR is_gone = 1)"
+                ),
+                [collection],
+            )?
+        } else {
+            0
+        };
+        let doubted_count = count(missing)?;
+        Ok(Swept { removed_count: removed_count as u64, doubted_count })
+    }
+
+    /// The photo of this content, when it was analysed before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn photo(&self, hash: &ContentHash) -> Result<Option<PhotoRow>, StoreError> {
+        let sql = "SELECT hash, width_px, height_px, bytes_count, media_type, facts, sightings, first_seen,
+                       may_order, has_preview FROM photos WHERE hash = ?1";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([hash.as_bytes()], photo_of)
+            .optional()?)
+    }
+
+    /// Photos that order nothing because they were there before the first start.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn held_photos(&self) -> Result<Vec<PhotoRow>, StoreError> {
+        let sql = "SELECT hash, width_px, height_px, bytes_count, media_type, facts, sightings,
+                       first_seen, may_order, has_preview FROM photos WHERE may_order = 0";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_map([], photo_of)?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Notes what was found in a photo. When it is known already, what was found is
+    /// replaced; when it was first seen stays.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn record_photo(&mut self, photo: &PhotoRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO photos (hash, width_px, height_px, bytes_count, media_type, facts, sightings,
+                       first_seen, may_order, has_preview)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                   ON CONFLICT (hash) DO UPDATE SET facts = excluded.facts, sightings = excluded.sightings,
+                       may_order = excluded.may_order, has_preview = excluded.has_preview";
+        self.connection.prepare_cached(sql)?.execute(params![
+            photo.hash.as_bytes(),
+            photo.width_px,
+            photo.height_px,
+            photo.bytes_count.cast_signed(),
+            photo.media_type,
+            photo.facts_json,
+            photo.sightings_json,
+            photo.first_seen.0,
+            photo.may_order,
+            photo.has_preview,
+        ])?;
+        Ok(())
+    }
+
+    /// Where files with this content lie; those that vanished are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn locations(&self, hash: &ContentHash) -> Result<Vec<Location>, StoreError> {
+        let sql = "SELECT collection, path, bytes_count, modified_ns, changed_ns, device, inode FROM files
+                   WHERE hash = ?1 AND is_gone = 0 ORDER BY missing_count, collection, path";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([hash.as_bytes()], |row| {
+            Ok(Location {
+                collection: row.get(0)?,
+                path: PathBuf::from(OsString::from_vec(row.get(1)?)),
+                state: FileState {
+                    bytes_count: row.get::<_, i64>(2)?.cast_unsigned(),
+                    modified_ns: row.get(3)?,
+                    changed_ns: row.get(4)?,
+                    device: row.get::<_, i64>(5)?.cast_unsigned(),
+                    inode: row.get::<_, i64>(6)?.cast_unsigned(),
+                },
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How much the index holds.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let sql = "SELECT count(*) FILTER (WHERE hash IS NOT NULL), count(*) FILTER (WHERE error IS NOT NULL),
+                       (SELECT count(*) FROM photos) FROM files WHERE is_gone = 0";
+        let counts = self.connection.query_row(sql, [], |row| {
+            let count = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+            Ok(Counts { files_count: count(0)?, failed_count: count(1)?, photos_count: count(2)? })
+        })?;
+        Ok(counts)
+    }
+}
+
+fn known_of(row: &Row<'_>) -> rusqlite::Result<Known> {
+    match row.get::<_, Option<[u8; 32]>>(0)? {
+        Some(hash) => Ok(Known::Photo(ContentHash::from_bytes(hash))),
+        None => Ok(Known::Failed(row.get(1)?)),
+    }
+}
+
+fn photo_of(row: &Row<'_>) -> rusqlite::Result<PhotoRow> {
+    Ok(PhotoRow {
+        hash: ContentHash::from_bytes(row.get(0)?),
+        width_px: row.get(1)?,
+        height_px: row.get(2)?,
+        bytes_count: row.get::<_, i64>(3)?.cast_unsigned(),
+        media_type: row.get(4)?,
+        facts_json: row.get(5)?,
+        sightings_json: row.get(6)?,
+        first_seen: Timestamp(row.get(7)?),
+        may_order: row.get(8)?,
+        has_preview: row.get(9)?,
+    })
+}
+
+/// Renames a damaged database and drops its log, which belongs to nothing else.
+fn set_aside(path: &Path) -> Result<(), StoreError> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let failed = |source| StoreError::Open { path: path.to_path_buf(), source };
+    std::fs::rename(path, beside(".damaged")).map_err(failed)?;
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+    fn index() -> Index {
+        Index::open_in_memory().expect("opens")
+    }
+
+    fn state(number: u64) -> FileState {
+        FileState {
+            bytes_count: 10 + number,
+            modified_ns: 20,
+            changed_ns: 30,
+            device: 1,
+            inode: number,
+        }
+    }
+
+    fn hash(number: u64) -> ContentHash {
+        ContentHash::of(&number.to_be_bytes())
+    }
+
+    fn path(number: u64) -> PathBuf {
+        PathBuf::from(format!("a/{number:04}.jpg"))
+    }
+
+    /// A scan that sees these files.
+    fn scan(index: &mut Index, seen: impl Iterator<Item = u64>) -> Swept {
+        index.begin_scan("c").expect("begins");
+        for number in seen {
+            if index.known("c", &path(number), &state(number)).expect("asks").is_none() {
+                index
+                    .record_file("c", &path(number), &state(number), &hash(number))
+                    .expect("records");
+            }
+        }
+        index.end_scan("c", NOW).expect("ends")
+    }
+
+    #[test]
+    fn file_is_known_until_its_state_changes() {
+        let mut index = index();
+        index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
+        index.record_failure("c", &path(2), &state(2), "the file is empty").expect("records");
+        let mut known = |number, state| index.known("c", &path(number), &state).expect("asks");
+        assert_eq!(known(1, state(1)), Some(Known::Photo(hash(1))));
+        assert_eq!(known(1, FileState { device: 9, ..state(1) }), Some(Known::Photo(hash(1))));
+        assert_eq!(known(2, state(2)), Some(Known::Failed("the file is empty".to_owned())));
+        for changed in [
+            FileState { bytes_count: 0, ..state(1) },
+            FileState { modified_ns: 0, ..state(1) },
+            FileState { changed_ns: 0, ..state(1) },
+            FileState { inode: 7, ..state(1) },
+        ] {
+            assert_eq!(known(1, changed), None, "{changed:?}");
+        }
+        assert_eq!(index.known("other", &path(2), &state(2)).expect("asks"), None);
+    }
+
+    #[test]
+    fn file_in_a_renamed_folder_is_known_without_reading_it() {
+        let mut index = index();
+        index.record_file("c", Path::new("old/1.jpg"), &state(1), &hash(1)).expect("records");
+        index.forget("c", Path::new("old")).expect("forgets");
+        assert_eq!(index.locations(&hash(1)).expect("asks"), []);
+        let known = index.known("c", Path::new("new/1.jpg"), &state(1)).expect("asks");
+        assert_eq!(known, Some(Known::Photo(hash(1))));
+        let places = index.locations(&hash(1)).expect("asks");
+        assert_eq!(
+            places.iter().map(|place| place.path.as_path()).collect::<Vec<_>>(),
+            [Path::new("new/1.jpg")]
+        );
+    }
+
+    #[test]
+    fn forgetting_a_folder_spares_its_neighbours() {
+        let mut index = index();
+        for (number, name) in
+            ["a/b/1.jpg", "a/b2/1.jpg", "a/b.jpg", "a/b/c/d.jpg"].iter().enumerate()
+        {
+            index
+                .record_file("c", Path::new(name), &state(number as u64), &hash(1))
+                .expect("records");
+        }
+        index.forget("c", Path::new("a/b")).expect("forgets");
+        let left: Vec<_> =
+            index.locations(&hash(1)).expect("asks").into_iter().map(|place| place.path).collect();
+        assert_eq!(left, [Path::new("a/b.jpg"), Path::new("a/b2/1.jpg")]);
+    }
+
+    #[test]
+    fn few_missing_files_are_removed_at_once() {
+        let mut index = index();
+        assert!(!index.was_scanned("c").expect("asks"));
+        scan(&mut index, 0..100);
+        assert!(index.was_scanned("c").expect("asks"));
+        assert_eq!(scan(&mut index, 20..100), Swept { removed_count: 20, doubted_count: 0 });
+        assert_eq!(index.counts().expect("counts").files_count, 80);
+    }
+
+    #[test]
+    fn many_missing_files_need_a_second_scan() {
+        let mut index = index();
+        scan(&mut index, 0..100);
+        assert_eq!(scan(&mut index, 50..100), Swept { removed_count: 0, doubted_count: 50 });
+        assert!(!index.locations(&hash(3)).expect("asks").is_empty(), "still listed");
+        assert_eq!(scan(&mut index, 10..100), Swept { removed_count: 10, doubted_count: 0 });
+        scan(&mut index, 50..100);
+        assert_eq!(scan(&mut index, 50..100), Swept { removed_count: 40, doubted_count: 0 });
+    }
+
+    #[test]
+    fn empty_mount_point_removes_nothing_however_often() {
+        let mut index = index();
+        scan(&mut index, 0..100);
+        for _ in 0..5 {
+            assert_eq!(scan(&mut index, 0..0), Swept { removed_count: 0, doubted_count: 100 });
+        }
+    }
+
+    #[test]
+    fn photo_keeps_its_first_day() {
+        let mut index = index();
+        let mut photo = PhotoRow {
+            hash: hash(1),
+            width_px: 4000,
+            height_px: 3000,
+            bytes_count: 5,
+            media_type: "image/jpeg".to_owned(),
+            facts_json: "{}".to_owned(),
+            sightings_json: "[]".to_owned(),
+            first_seen: NOW,
+            may_order: true,
+            has_preview: false,
+        };
+        index.record_photo(&photo).expect("records");
+        assert_eq!(index.photo(&hash(1)).expect("asks"), Some(photo.clone()));
+        photo.first_seen = NOW.plus_millis(1);
+        photo.has_preview = true;
+        index.record_photo(&photo).expect("records again");
+        photo.first_seen = NOW;
+        assert_eq!(index.photo(&hash(1)).expect("asks"), Some(photo));
+        assert_eq!(index.photo(&hash(2)).expect("asks"), None);
+    }
+
+    #[test]
+    fn batch_is_written_as_one_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("index.sqlite");
+        let mut index = Index::open(&file).expect("opens");
+        index.begin_batch().expect("begins");
+        index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
+        drop(index);
+        let mut index = Index::open(&file).expect("opens");
+        assert_eq!(index.counts().expect("counts").files_count, 0);
+        index.begin_batch().expect("begins");
+        index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
+        index.commit_batch().expect("commits");
+        drop(index);
+        assert_eq!(Index::open(&file).expect("opens").counts().expect("counts").files_count, 1);
+    }
+
+    #[test]
+    fn damaged_index_is_set_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("index.sqlite");
+        std::fs::write(&file, [7; 4096]).expect("writes");
+        let index = Index::open(&file).expect("opens");
+        assert_eq!(index.counts().expect("counts"), Counts::default());
+        assert!(folder.path().join("index.sqlite.damaged").exists());
+    }
+}

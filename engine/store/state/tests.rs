@@ -1,0 +1,158 @@
+//! What the database itself guarantees, whoever writes to it.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::ids::ContentHash;
+use crate::store::{Entry, GrantRow, Order, OrderState, Purpose};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+pub(super) fn order(key: &str, state: OrderState) -> Order {
+    Order {
+        order_key: key.into(),
+        rule: "r".into(),
+        revision: "0".into(),
+        photo: ContentHash::of(b"photo"),
+        collection: "c".into(),
+        relative: "p.jpg".into(),
+        provider: "lab".into(),
+        purpose: Purpose::Print,
+        product: Some("print-10x15".into()),
+        copies: 1,
+        price_minor: 29,
+        currency: "EUR".into(),
+        state,
+        reason: "an icon".into(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
+    GrantRow {
+        grant_id: format!("g-{order_key}"),
+        order_key: order_key.into(),
+        provider: "lab".into(),
+        member: "original".into(),
+        photo: ContentHash::of(b"photo"),
+        digest: ContentHash::of(b"photo"),
+        bytes_count,
+        media_type: "image/jpeg".into(),
+        token: "t".into(),
+        fee_minor: 25,
+        currency: "EUR".into(),
+        issued_at: NOW,
+        expires_at: NOW.plus_millis(1000),
+        revoked_at: None,
+        revoked_why: None,
+    }
+}
+
+fn state_with_grant(bytes_count: u64) -> (State, GrantRow) {
+    let state = State::in_memory().expect("opens");
+    state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
+    let grant = state.put_grant(&grant("k", bytes_count)).expect("kept");
+    (state, grant)
+}
+
+fn entries(minors: &[i64]) -> Vec<Entry> {
+    minors.iter().map(|minor| Entry { account: "a".into(), minor: *minor }).collect()
+}
+
+#[test]
+fn order_put_twice_is_one_order_and_one_outbox_row() {
+    let state = State::in_memory().expect("opens");
+    let first = state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
+    let again = state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
+    assert_eq!((first.len(), again.len()), (1, 0));
+    assert_eq!(state.outbox_due(NOW, 10).expect("due").len(), 1);
+}
+
+#[test]
+fn only_ready_orders_are_in_the_outbox() {
+    let state = State::in_memory().expect("opens");
+    let due = |state: &State| state.outbox_due(NOW, 10).expect("due").len();
+    state.put_orders(vec![order("k", OrderState::Ask)]).expect("kept");
+    assert_eq!(due(&state), 0);
+    assert!(state.approve_order("k", 30, "EUR", NOW).expect("moved"));
+    assert_eq!(due(&state), 1);
+    assert!(!state.approve_order("k", 30, "EUR", NOW).expect("asked"), "approved already");
+    let moved = state.move_order("k", &[OrderState::Ready], OrderState::Accepted, "", NOW);
+    assert!(moved.expect("moved"));
+    assert_eq!(due(&state), 0);
+}
+
+#[test]
+fn access_is_posted_once() {
+    let (state, grant) = state_with_grant(10);
+    assert!(state.post_access(&grant, &entries(&[25, -20, -5]), NOW).expect("posted"));
+    assert!(!state.post_access(&grant, &entries(&[25, -20, -5]), NOW).expect("asked"));
+    let accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+    assert_eq!(accesses.len(), 1);
+    assert_eq!(state.ledger_sum().expect("read"), 0);
+}
+
+#[test]
+fn unbalanced_entries_leave_neither_access_nor_posting() {
+    let (state, grant) = state_with_grant(10);
+    for wrong in [&[25, -20, -4][..], &[1], &[]] {
+        assert!(state.post_access(&grant, &entries(wrong), NOW).is_err(), "{wrong:?}");
+    }
+    assert_eq!(state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read").len(), 0);
+}
+
+#[test]
+fn database_refuses_to_change_or_delete_what_was_posted() {
+    let (state, grant) = state_with_grant(10);
+    state.post_access(&grant, &entries(&[25, -25]), NOW).expect("posted");
+    for sql in [
+        "UPDATE postings SET entries = '[]'",
+        "DELETE FROM postings",
+        "UPDATE accesses SET bytes_count = 1",
+        "DELETE FROM accesses",
+        "INSERT INTO postings VALUES ('x', 'g-k', 'EUR', 0, '[{\"account\":\"a\",\"minor\":1}]')",
+        "INSERT INTO entries (account, minor) VALUES ('a', 1)",
+    ] {
+        let result = state.write(|tx| tx.execute(sql, []));
+        assert!(result.is_err(), "{sql}");
+    }
+}
+
+#[test]
+fn range_that_a_crash_left_open_counts_as_sent() {
+    let (state, grant) = state_with_grant(10);
+    let first = state.delivery_opened("g-k", 0, 6).expect("opened").expect("allowed");
+    let second = state.delivery_opened("g-k", 6, 10).expect("opened").expect("allowed");
+    assert!(!state.delivery_finished(&grant, second).expect("finished"), "the first is under way");
+    let _ = first;
+    state.settle_deliveries().expect("settled");
+    let third = state.delivery_opened("g-k", 9, 10).expect("opened").expect("allowed");
+    assert!(state.delivery_finished(&grant, third).expect("finished"));
+}
+
+proptest! {
+    /// Parts of a member in any order, some broken off: the last one to make it whole, and
+    /// only a whole one, says so.
+    #[test]
+    fn parts_are_whole_exactly_when_they_cover_everything(
+        parts in proptest::collection::vec((0_u64..20, 0_u64..20, any::<bool>()), 1..12)
+    ) {
+        let (state, grant) = state_with_grant(20);
+        let mut covered = [false; 20];
+        for (a, b, breaks) in parts {
+            let (start, end) = (a.min(b), a.max(b) + 1);
+            let id = state.delivery_opened("g-k", start, end).expect("opened").expect("allowed");
+            let end = if breaks { start + (end - start) / 2 } else { end };
+            for byte in start..end {
+                covered[usize::try_from(byte).expect("small")] = true;
+            }
+            if breaks {
+                state.delivery_broken(id, end).expect("closed");
+            } else {
+                let whole = state.delivery_finished(&grant, id).expect("finished");
+                prop_assert_eq!(whole, covered.iter().all(|byte| *byte));
+            }
+        }
+    }
+}

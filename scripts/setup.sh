@@ -1,0 +1,166 @@
+#!/bin/sh
+# Makes this computer ready to build, run and test Signet. Safe to run again at any time.
+#
+#   scripts/setup.sh
+#
+# 1. Checks for what is needed: Rust, a C compiler, cmake, nasm (x86-64), Python with pip;
+#    and for what only tests use: exiftool, ledger. As root on Debian or Ubuntu, missing
+#    packages are installed; otherwise one command is printed that installs them.
+# 2. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
+#    package `onnxruntime`. Nothing is installed into Python. The library is taken only if
+#    its SHA-256 is the one written below.
+#
+# Linux on x86-64 and arm64 (glibc 2.28 or newer), macOS 14 or newer on Apple silicon.
+set -eu
+
+rust_min=1.92
+onnxruntime_version=1.31.1
+
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+system=$(uname -s)
+machine=$(uname -m)
+case "$system-$machine" in
+    Linux-x86_64)
+        wheel_platform=manylinux_2_28_x86_64
+        library=libonnxruntime.so.$onnxruntime_version
+        library_sha256=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3 ;;
+    Linux-aarch64 | Linux-arm64)
+        wheel_platform=manylinux_2_28_aarch64
+        library=libonnxruntime.so.$onnxruntime_version
+        library_sha256=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467 ;;
+    Darwin-arm64)
+        wheel_platform=macosx_14_0_arm64
+        library=libonnxruntime.$onnxruntime_version.dylib
+        library_sha256=d586cbe89effc085a09d3341b3cfbd5c322517f9d397aeb20814af21433f2b36 ;;
+    *)
+        fail "$system on $machine is not supported: Linux on x86-64 or arm64, macOS on Apple silicon" ;;
+esac
+
+# --- 1. Programs -----------------------------------------------------------------------
+
+# Names of missing packages, as apt calls them and as Homebrew calls them.
+needed_apt='' needed_brew='' tests_apt='' tests_brew=''
+
+look_for_programs() {
+    needed_apt='' needed_brew='' tests_apt='' tests_brew=''
+    have cc || needed_apt="$needed_apt build-essential"
+    have cmake || { needed_apt="$needed_apt cmake"; needed_brew="$needed_brew cmake"; }
+    # libjpeg-turbo's fast paths: assembled by nasm on x86-64, by the C compiler on arm64.
+    [ "$machine" != x86_64 ] || have nasm || needed_apt="$needed_apt nasm"
+    if ! have python3; then
+        needed_apt="$needed_apt python3 python3-pip" needed_brew="$needed_brew python"
+    elif ! python3 -m pip --version >/dev/null 2>&1; then
+        needed_apt="$needed_apt python3-pip" needed_brew="$needed_brew python"
+    fi
+    have exiftool || { tests_apt="$tests_apt libimage-exiftool-perl"; tests_brew="$tests_brew exiftool"; }
+    have ledger || { tests_apt="$tests_apt ledger"; tests_brew="$tests_brew ledger"; }
+}
+
+look_for_programs
+if [ -n "$needed_apt$tests_apt" ] && have apt-get && [ "$(id -u)" = 0 ]; then
+    say "installing$needed_apt$tests_apt"
+    export DEBIAN_FRONTEND=noninteractive
+    log=$(mktemp)
+    # shellcheck disable=SC2086  # the lists are meant to be split
+    if ! { apt-get update && apt-get install -y --no-install-recommends $needed_apt $tests_apt; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        say "some packages could not be installed"
+    fi
+    rm -f "$log"
+    look_for_programs
+fi
+
+# The command that installs packages here: $1 as apt calls them, $2 as Homebrew does.
+cure() {
+    if [ "$system" = Darwin ]; then
+        if [ -n "$2" ]; then printf 'brew install%s' "$2"; else printf 'xcode-select --install'; fi
+    elif have apt-get; then
+        printf 'sudo apt-get install -y%s' "$1"
+    else
+        printf 'install with your package manager what Debian calls:%s' "$1"
+    fi
+}
+
+if [ -n "$needed_apt" ]; then
+    fail "missing:$needed_apt. Cure: $(cure "$needed_apt" "$needed_brew")"
+fi
+if [ -n "$tests_apt" ]; then
+    say "some tests will be skipped without:$tests_apt. Cure: $(cure "$tests_apt" "$tests_brew")"
+fi
+
+rust_cure="https://rustup.rs, or \`rustup update stable\`"
+have cargo || fail "Rust is missing. Cure: $rust_cure"
+rust_version=$(cargo --version | cut -d' ' -f2)
+if ! printf '%s\n%s\n' "$rust_min" "$rust_version" | sort -t. -k1,1n -k2,2n -C; then
+    fail "Rust $rust_version is too old, $rust_min is needed. Cure: $rust_cure"
+fi
+
+# --- 2. ONNX Runtime -------------------------------------------------------------------
+
+# Runs Python with no packages of the user and without writing .pyc files.
+library_is_right() {
+    [ -f "$target/onnxruntime/$library" ] && python3 -IB - "$target/onnxruntime/$library" "$library_sha256" <<'PYTHON'
+import hashlib, sys
+path, wanted = sys.argv[1:]
+with open(path, "rb") as file:
+    sys.exit(hashlib.sha256(file.read()).hexdigest() != wanted)
+PYTHON
+}
+
+if [ -n "${ORT_DYLIB_PATH:-}" ] && [ -e "$ORT_DYLIB_PATH" ]; then
+    say "ready: Rust $rust_version, ONNX Runtime of your own at $ORT_DYLIB_PATH"
+    exit 0
+fi
+if library_is_right; then
+    say "ready: Rust $rust_version, ONNX Runtime $onnxruntime_version"
+    exit 0
+fi
+
+say "fetching ONNX Runtime $onnxruntime_version (about 24 MB)"
+mkdir -p "$target/onnxruntime"
+fetched=$(mktemp -d "$target/onnxruntime/fetch.XXXXXX")
+trap 'rm -rf "$fetched"' EXIT
+trap 'exit 130' INT TERM
+
+# The library inside is the same for every Python; 3.12 is named so that any Python 3 can
+# fetch it. Downloading touches no environment, so an externally managed one is fine too.
+if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-cache-dir \
+    --only-binary=:all: --platform "$wheel_platform" --python-version 3.12 \
+    --implementation cp --abi cp312 --dest "$fetched" \
+    "onnxruntime==$onnxruntime_version" >"$fetched/log" 2>&1; then
+    why=$(grep -i error "$fetched/log" | tail -n 1 || true)
+    fail "ONNX Runtime could not be fetched (${why:-pip gave no reason}). Cure: check the network and run this again, or point ORT_DYLIB_PATH at a libonnxruntime of version 1.20 or newer"
+fi
+
+python3 -IB - "$fetched" "$target/onnxruntime" "$library" "$library_sha256" <<'PYTHON' ||
+import glob, hashlib, os, sys, zipfile
+fetched, target, library, wanted = sys.argv[1:]
+(wheel,) = glob.glob(os.path.join(fetched, "*.whl"))
+with zipfile.ZipFile(wheel) as archive:
+    content = archive.read("onnxruntime/capi/" + library)
+    if hashlib.sha256(content).hexdigest() != wanted:
+        sys.exit(1)
+    files = {
+        library: content,
+        "LICENSE": archive.read("onnxruntime/LICENSE"),
+        "ThirdPartyNotices.txt": archive.read("onnxruntime/ThirdPartyNotices.txt"),
+    }
+for name, content in files.items():
+    part = os.path.join(fetched, name)
+    with open(part, "wb") as file:
+        file.write(content)
+    os.replace(part, os.path.join(target, name))
+# Older versions would be found beside the new one.
+for path in glob.glob(os.path.join(target, "libonnxruntime*")):
+    if os.path.basename(path) != library:
+        os.remove(path)
+PYTHON
+    fail "the ONNX Runtime that was fetched is not the expected one (SHA-256 of $library); nothing was kept"
+
+say "ready: Rust $rust_version, ONNX Runtime $onnxruntime_version in $target/onnxruntime"

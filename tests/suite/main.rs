@@ -1,0 +1,15 @@
+//! The end-to-end tests, one program: a file per stage.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it waited for")]
+
+mod access;
+mod common;
+mod composite;
+mod crash;
+mod home;
+mod icons;
+mod journey;
+mod media;
+mod orders;
+mod rules;
+mod world;

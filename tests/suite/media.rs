@@ -1,0 +1,205 @@
+//! Reading, decoding and previews on real and on hostile files.
+
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use signet::media::read::BYTES_MAX;
+use signet::media::{DecodeError, DecodeSpec, Decoded, Frame, decode, read_original};
+use signet::preview::{Imprint, PreviewSpec, Renderer};
+
+/// A folder of the shared photo set, or `None` with a word on stdout.
+fn shared(folder: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no config")]
+    let root = std::env::var_os("SIGNET_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: no photo set");
+    None
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn open(path: &Path) -> Result<Decoded, DecodeError> {
+    let original = read_original(path, BYTES_MAX).expect("reads");
+    decode(&original.bytes, DecodeSpec::default())
+}
+
+fn imprint() -> Imprint {
+    Imprint {
+        owner_address: "mailto:owner@example.org".to_owned(),
+        owner_name: "Olga Öwner".to_owned(),
+        photo_id: "3f9a6c".to_owned(),
+    }
+}
+
+/// Mean difference of two frames of one size, in steps of 255.
+fn difference(a: &Frame, b: &Frame) -> f64 {
+    assert_eq!((a.width_px(), a.height_px()), (b.width_px(), b.height_px()));
+    let sum: u64 = a.rgb().iter().zip(b.rgb()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.rgb().len() as f64
+}
+
+#[test]
+fn every_orientation_gives_the_same_upright_picture() {
+    let Some(folder) = shared("camera/orientation") else {
+        return;
+    };
+    let mut renderer = Renderer::default();
+    for (series, is_wide) in [("Landscape", true), ("Portrait", false)] {
+        let mut upright = |number: u32| {
+            let photo = open(&folder.join(format!("{series}_{number}.jpg"))).expect("decodes");
+            assert_eq!(photo.width_px > photo.height_px, is_wide, "{series} {number}");
+            renderer.upright(&photo, 256).expect("renders")
+        };
+        let wanted = upright(1);
+        for number in [0, 2, 3, 4, 5, 6, 7, 8] {
+            // The pictures differ in a number drawn into them, and in compression.
+            let difference = difference(&wanted, &upright(number));
+            assert!(difference < 12.0, "{series} {number} differs by {difference}");
+        }
+    }
+}
+
+#[test]
+fn camera_files_decode() {
+    let Some(folder) = shared("camera") else {
+        return;
+    };
+    let mut failures = Vec::new();
+    for part in ["exif", "12mp", "motion", "orientation"] {
+        for path in files(&folder.join(part)) {
+            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jpg"))
+                && let Err(error) = open(&path)
+            {
+                failures.push(format!("{}: {error:?}", path.display()));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn hostile_files_end_in_an_answer_soon() {
+    let Some(folder) = shared("hostile") else {
+        return;
+    };
+    let mut renderer = Renderer::default();
+    let (mut decoded_count, mut refused_count) = (0, 0);
+    for path in files(&folder) {
+        let began = Instant::now();
+        match open(&path) {
+            Ok(photo) => {
+                let preview =
+                    renderer.render(&photo, PreviewSpec::default(), &imprint()).expect("renders");
+                assert!(preview.frame.long_side_px() <= 1024, "{}", path.display());
+                decoded_count += 1;
+            }
+            Err(_error) => refused_count += 1,
+        }
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{} took {took:?}", path.display());
+    }
+    println!("{decoded_count} decoded, {refused_count} refused");
+    assert!(
+        decoded_count > 100 && refused_count > 100,
+        "{decoded_count} decoded, {refused_count} refused"
+    );
+}
+
+#[test]
+fn valid_pictures_of_the_png_suite_decode() {
+    let Some(folder) = shared("hostile/pngsuite") else {
+        return;
+    };
+    for path in files(&folder) {
+        // Names that begin with x are the broken ones.
+        let is_broken =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"x"));
+        let answer = open(&path);
+        assert_eq!(answer.is_err(), is_broken, "{}: {:?}", path.display(), answer.err());
+    }
+}
+
+#[test]
+fn preview_tells_the_owner_and_nothing_of_the_camera() {
+    let Some(folder) = shared("camera") else {
+        return;
+    };
+    if Command::new("exiftool").arg("-ver").output().is_err() {
+        println!("skipped: no exiftool");
+        return;
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let mut renderer = Renderer::default();
+    for part in ["exif", "12mp", "motion"] {
+        for path in files(&folder.join(part)) {
+            let Ok(photo) = open(&path) else { continue };
+            let preview =
+                renderer.render(&photo, PreviewSpec::default(), &imprint()).expect("renders");
+            let name =
+                format!("{part}-{}.jpg", path.file_stem().unwrap_or_default().to_string_lossy());
+            std::fs::write(out.path().join(name), preview.jpeg).expect("writes");
+        }
+    }
+    let answer = Command::new("exiftool")
+        .args(["-json", "-G0:1", "-a", "-u", "-r"])
+        .arg(out.path())
+        .output()
+        .expect("exiftool runs");
+    let tags: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    let photos = tags.as_array().expect("a list");
+    assert!(photos.len() >= 30, "{}", photos.len());
+    for photo in photos {
+        let photo = photo.as_object().expect("an object");
+        let name = &photo["SourceFile"];
+        let ours = [
+            ("XMP:XMP-xmpRights:WebStatement", "mailto:owner@example.org"),
+            ("XMP:XMP-iptcCore:CreatorWorkEmail", "owner@example.org"),
+            ("XMP:XMP-dc:Creator", "Olga Öwner"),
+            ("XMP:XMP-dc:Identifier", "3f9a6c"),
+        ];
+        for (tag, wanted) in ours {
+            assert_eq!(
+                photo.get(tag).and_then(|value| value.as_str()),
+                Some(wanted),
+                "{name} {tag}"
+            );
+        }
+        for tag in photo.keys() {
+            let groups = [
+                "SourceFile",
+                "ExifTool:",
+                "File:",
+                "JFIF:",
+                "XMP:",
+                "Composite:ImageSize",
+                "Composite:Megapixels",
+            ];
+            assert!(groups.iter().any(|group| tag.starts_with(group)), "{name} has {tag}");
+            let lower = tag.to_lowercase();
+            for private in
+                ["gps", "serial", "thumbnail", "makernote", "previewimage", "createdate", "model"]
+            {
+                assert!(!lower.contains(private), "{name} has {tag}");
+            }
+        }
+    }
+}

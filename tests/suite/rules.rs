@@ -1,0 +1,97 @@
+//! Rule files on the command line: what an operator sees of good, wrong and broken ones.
+
+use crate::common::Home;
+
+const GOOD: &str = "\
+[[rule]]
+name = 'print'
+when = 'seen(\"print-10x15\")'
+order = { product = 'print-10x15', provider = 'lab' }
+";
+
+const CASES: &str = "\
+[[case]]
+name = 'prints'
+icons = ['print-10x15']
+expect = ['order 1 print-10x15 from lab']
+";
+
+fn shipped() -> String {
+    format!("{}/rules/family.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn shipped_rules_pass_check_and_test() {
+    let home = Home::new();
+    let check = home.run(&["rules", "check", &shipped()]).done();
+    assert!(check.stdout.starts_with("1 file, 6 rules, no mistake; revision "), "{check:?}");
+    let test = home.run(&["rules", "test", &shipped()]).done();
+    assert!(test.stdout.ends_with(": 17 of 17 cases passed\n"), "{test:?}");
+    assert_eq!(test.stderr, "");
+}
+
+#[test]
+fn rules_of_the_home_are_taken_when_none_is_named() {
+    let home = Home::new();
+    home.write("rules/a.toml", GOOD);
+    home.write("rules/a.cases.toml", CASES);
+    home.write("rules/.a.toml.swp", "not a rule file");
+    let check = home.run(&["--json", "rules", "check"]).done().json();
+    assert_eq!(check[0]["files_count"], 1);
+    assert_eq!(check[0]["rules_count"], 1);
+    assert_eq!(check[0]["revision"].as_str().map(str::len), Some(12));
+    let test = home.run(&["--json", "rules", "test"]).done().json();
+    assert_eq!((&test[0]["name"], &test[0]["passed"]), (&"prints".into(), &true.into()));
+}
+
+#[test]
+fn mistakes_are_named_with_their_line_and_a_caret_and_end_with_code_1() {
+    let home = Home::new();
+    let bad = home.write("bad.toml", GOOD.replace("print-10x15\")", "print-10x16\")"));
+    let run = home.run(&["rules", "check", &bad.to_string_lossy()]);
+    assert_eq!(run.code, 1);
+    assert_eq!(run.stdout, "");
+    let expected = format!(
+        "{}:3:14: there is no icon `print-10x16`: did you mean `print-10x15`?\n  \
+         | when = 'seen(\"print-10x16\")'\n  |              ^\n1 mistake\n",
+        bad.display()
+    );
+    assert_eq!(run.stderr, expected);
+    let run = home.run(&["--json", "rules", "check", &bad.to_string_lossy()]);
+    let mistake = &run.json()[0]["mistakes"][0];
+    assert_eq!((run.code, &mistake["line"], &mistake["column"]), (1, &3.into(), &14.into()));
+}
+
+#[test]
+fn case_that_goes_otherwise_is_told_and_ends_with_code_1() {
+    let home = Home::new();
+    let rules = home.write("a.toml", GOOD);
+    home.write("a.cases.toml", CASES.replace("order 1", "ask: order 2"));
+    let run = home.run(&["rules", "test", &rules.to_string_lossy()]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.ends_with(": 0 of 1 case passed\n"), "{run:?}");
+    assert!(run.stderr.contains("a.cases.toml:1: `prints` went otherwise"), "{run:?}");
+    assert!(run.stderr.contains("expected: ask: order 2 print-10x15 from lab"), "{run:?}");
+    assert!(run.stderr.contains("given:    order 1 print-10x15 from lab"), "{run:?}");
+}
+
+#[test]
+fn rules_without_cases_do_not_pass_their_test() {
+    let home = Home::new();
+    let rules = home.write("a.toml", GOOD);
+    let run = home.run(&["rules", "test", &rules.to_string_lossy()]);
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("there are no cases; write some in"), "{run:?}");
+}
+
+#[test]
+fn wrong_use_ends_with_code_2_and_absent_files_with_code_1() {
+    let home = Home::new();
+    let photo = home.write("photo.jpg", "");
+    assert_eq!(home.run(&["rules", "check", &photo.to_string_lossy()]).code, 2);
+    assert_eq!(home.run(&["rules", "chek"]).code, 2);
+    let absent = home.run(&["rules", "check", "absent.toml"]);
+    assert_eq!(absent.code, 1);
+    assert!(absent.stderr.contains("`absent.toml` cannot be read"), "{absent:?}");
+    assert_eq!(home.run(&["rules", "check"]).code, 1, "a home without rules");
+}
