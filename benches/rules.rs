@@ -9,11 +9,11 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use signet::detection::Tier;
+use signet::detection::{IconSet, Tier};
 use signet::rules::{Facts, IconFact, Known, PathFact, RuleFile, RuleSet, TimeFact};
 
 fn main() {
-    let known = Known::house();
+    let known = Known::of_icons(IconSet::house().expect("the built-in icons").names());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/family.toml");
     let bytes = std::fs::read(path).expect("the shipped rules read");
     let family = [RuleFile { name: "family.toml".to_owned(), bytes }];

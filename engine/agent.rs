@@ -273,7 +273,7 @@ impl Agent {
         state.settle_deliveries().map_err(store_error(home.state_path()))?;
         let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
         let eyes = Eyes::of(&config)?;
-        let known = Known { icons: eyes.icon_names(), products: None, providers: None };
+        let known = Known::of_icons(eyes.icon_names());
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
         Ok(Self {
             home,

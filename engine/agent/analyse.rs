@@ -94,7 +94,7 @@ impl Eyes {
 
     /// Names of the icons.
     pub fn icon_names(&self) -> Vec<String> {
-        self.icons.icons().iter().map(|icon| icon.name().to_owned()).collect()
+        self.icons.names()
     }
 
     /// The ONNX Runtime library in use.

@@ -111,7 +111,7 @@ fn look_inside(
         }
     }
     if let Some(eyes) = eyes {
-        let known = Known { icons: eyes.icon_names(), products: None, providers: None };
+        let known = Known::of_icons(eyes.icon_names());
         match RuleBook::open(home, known) {
             Ok((book, None)) => add("rules", Ok(format!("revision {}", book.set().revision()))),
             Ok((book, Some(_refused))) => {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandError, Context, Outcome, failed, output};
+use crate::detection::IconSet;
 use crate::rules::files::{self, is_rule_file};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases};
 
@@ -64,6 +65,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     }
 }
 
+/// What rules may name: the icons of the set, and whatever products and providers they like.
+fn known() -> Result<Known, CommandError> {
+    Ok(Known::of_icons(IconSet::house().map_err(failed)?.names()))
+}
+
 /// The paths to work on: those named, else those of the home.
 fn rule_files(named: &[PathBuf], context: &Context) -> Result<Vec<PathBuf>, CommandError> {
     if named.is_empty() {
@@ -96,7 +102,7 @@ fn read(path: &Path) -> Result<RuleFile, CommandError> {
 
 fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
     let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = RuleSet::load(&files, &Known::house());
+    let loaded = RuleSet::load(&files, &known()?);
     let files_count = files.len();
     match &loaded {
         Ok(set) => {
@@ -134,7 +140,7 @@ fn test(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
 
 /// Whether all cases of one rule file passed; there have to be some.
 fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
-    let known = Known::house();
+    let known = known()?;
     let set = match RuleSet::load(&[read(path)?], &known) {
         Ok(set) => set,
         Err(mistakes) => {

@@ -49,20 +49,6 @@ pub enum DetectionError {
         /// Why.
         source: std::io::Error,
     },
-    /// Two icons look alike to the networks, so neither could be trusted.
-    #[error(
-        "the icons `{first}` and `{second}` look too much alike ({cosine:.2}, at most {cosine_max:.2})"
-    )]
-    LookAlike {
-        /// Name of one.
-        first: String,
-        /// Name of the other.
-        second: String,
-        /// How alike, `-1.0..=1.0`.
-        cosine: f32,
-        /// The limit.
-        cosine_max: f32,
-    },
     /// The icon set cannot be used.
     #[error(transparent)]
     IconSet(#[from] super::icon_set::IconSetError),

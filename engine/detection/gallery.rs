@@ -109,22 +109,6 @@ impl Gallery {
     pub fn enrolled(&self) -> &[Enrolled] {
         &self.enrolled
     }
-
-    /// The two icons that look most alike, with the cosine between them.
-    pub fn closest_pair(&self) -> Option<(usize, usize, f32)> {
-        let mut closest: Option<(usize, usize, f32)> = None;
-        for (i, a) in self.enrolled.iter().enumerate() {
-            for (j, b) in self.enrolled.iter().enumerate().skip(i + 1) {
-                for mean in &b.means {
-                    let cosine = nearness(&a.means, mean);
-                    if closest.is_none_or(|(_, _, known)| cosine > known) {
-                        closest = Some((i, j, cosine));
-                    }
-                }
-            }
-        }
-        closest
-    }
 }
 
 fn nearness(means: &[Embedding; 2], embedding: &Embedding) -> f32 {

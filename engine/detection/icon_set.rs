@@ -210,6 +210,11 @@ impl IconSet {
         &self.icons
     }
 
+    /// Their names, in the same order.
+    pub fn names(&self) -> Vec<String> {
+        self.icons().iter().map(|icon| icon.name().to_owned()).collect()
+    }
+
     /// One by name.
     pub fn get(&self, name: &str) -> Option<&Icon> {
         self.icons.iter().find(|icon| icon.name == name)

@@ -50,19 +50,9 @@ pub struct Known {
 }
 
 impl Known {
-    /// The eight icons of the house set, any product, any provider.
-    pub fn house() -> Self {
-        let icons = [
-            "print-10x15",
-            "print-13x18",
-            "print-20x30",
-            "canvas",
-            "copies-2",
-            "copies-3",
-            "share",
-            "do-not-share",
-        ];
-        Self { icons: icons.map(str::to_owned).to_vec(), products: None, providers: None }
+    /// These icons, any product, any provider.
+    pub const fn of_icons(icons: Vec<String>) -> Self {
+        Self { icons, products: None, providers: None }
     }
 }
 
