@@ -1,0 +1,81 @@
+//! What it costs to decide about one request: two signatures, a digest and the rest.
+
+#![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
+
+mod common;
+
+use common::bench;
+use signet::access::check::Known;
+use signet::access::grant::{Content, issue};
+use signet::access::proof::{self, ProvenRequest, Seen};
+use signet::access::{Key, Member, Request, check};
+use signet::base::clock::Timestamp;
+use signet::base::ids::ContentHash;
+use signet::base::money::Currency;
+use signet::orders::terms::{Fees, Limits, Terms};
+use signet::store::{Order, OrderState, Purpose};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const PATH: &str = "/v1/grants/x/content";
+
+fn main() {
+    let (agent, lab) = (Key::generate().expect("a key"), Key::generate().expect("a key"));
+    let terms = Terms {
+        orders_url: "https://lab.example/orders".to_owned(),
+        key: lab.public().to_string(),
+        purposes: [Purpose::Print].into(),
+        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
+        products: [].into(),
+        fees: Fees { original_minor: 25, preview_minor: 0 },
+        service_percent: 20,
+        service: "signet".to_owned(),
+        limits: Limits::default(),
+        valid_until: None,
+    };
+    let order = Order {
+        order_key: "k".repeat(26),
+        rule: "print-10x15".to_owned(),
+        revision: "0".repeat(12),
+        photo: ContentHash::of(b"photo"),
+        collection: "c".to_owned(),
+        relative: "IMG_1.jpg".to_owned(),
+        provider: "lab".to_owned(),
+        purpose: Purpose::Print,
+        product: Some("print-10x15".to_owned()),
+        copies: 1,
+        price_minor: 29,
+        currency: "EUR".to_owned(),
+        state: OrderState::Ready,
+        reason: String::new(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let content = Content {
+        member: Member::Original,
+        digest: order.photo,
+        bytes_count: 3_600_000,
+        media_type: "image/jpeg".to_owned(),
+    };
+    let holder = lab.public().thumbprint();
+    let make = || issue(&order, &content, &terms, &holder, 1, &agent, NOW).expect("a grant");
+    bench("access/issue/one-grant/ed25519", make);
+
+    let grant = make();
+    let request = ProvenRequest { method: "GET", url: PATH, grant: &grant.token };
+    let prove = || proof::make(&lab, request, NOW).expect("a proof");
+    bench("access/prove/one-request/ed25519", prove);
+
+    let agent_key = agent.public();
+    let known =
+        Known { agent_key: &agent_key, grant: Some(&grant), terms: Some(&terms), stopped: false };
+    let mut seen = Seen::default();
+    let mut allowed = |proof: &str| {
+        let shown =
+            Request { method: "GET", path: PATH, grant: Some(&grant.token), proof: Some(proof) };
+        check(shown, &known, &mut seen, NOW).is_ok()
+    };
+    let once = prove();
+    assert!(allowed(&once) && !allowed(&once), "a proof is good once");
+    // A new proof each time, as providers make them; its cost is the line above.
+    bench("access/prove-and-check/one-request/ed25519", || allowed(&prove()));
+}

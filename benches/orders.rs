@@ -1,0 +1,86 @@
+//! What it costs to plan orders, to sign their messages and to keep them.
+
+#![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
+
+mod common;
+
+use common::bench;
+use signet::base::clock::Timestamp;
+use signet::base::ids::ContentHash;
+use signet::base::money::Currency;
+use signet::orders::plan::{Photo, plan};
+use signet::orders::terms::{Fees, Limits, Terms};
+use signet::orders::webhook::{OrderMessage, event, sign};
+use signet::rules::{Confirm, Verdict, Wish};
+use signet::store::{OrderState, Purpose, State, Usage};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const BATCH: u32 = 1000;
+
+fn terms() -> Terms {
+    Terms {
+        orders_url: "https://lab.example/orders".to_owned(),
+        key: String::new(),
+        purposes: [Purpose::Print].into(),
+        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
+        products: [("print-10x15".to_owned(), 29)].into(),
+        fees: Fees { original_minor: 25, preview_minor: 0 },
+        service_percent: 20,
+        service: "signet".to_owned(),
+        limits: Limits { orders_per_day: 10, ..Limits::default() },
+        valid_until: None,
+    }
+}
+
+fn photo(number: u32) -> Photo {
+    let hash = ContentHash::of(&number.to_be_bytes());
+    Photo { hash, collection: "c".to_owned(), relative: format!("IMG_{number}.jpg") }
+}
+
+fn main() {
+    let consent = [("lab".to_owned(), terms())].into();
+    let verdict = Verdict {
+        rule: "print-10x15".to_owned(),
+        revision: "0".repeat(12),
+        wish: Wish::Order {
+            provider: "lab".to_owned(),
+            product: "print-10x15".to_owned(),
+            copies: 2,
+        },
+        confirm: Confirm::No,
+        reason: "the print icon is on the photo".to_owned(),
+    };
+    let verdicts = [verdict];
+    let orders = |photo: &Photo| plan(photo, &verdicts, &consent, &|_| Usage::default(), NOW);
+    assert_eq!(orders(&photo(0))[0].state, OrderState::Ready);
+    let photos: Vec<Photo> = (0..BATCH).map(photo).collect();
+    bench("orders/plan/1000-photos/one-wish", || {
+        photos.iter().map(|photo| orders(photo).len()).sum::<usize>()
+    });
+
+    let message = OrderMessage {
+        order_key: "k".repeat(26),
+        owner: "Ada".to_owned(),
+        owner_key: String::new(),
+        purpose: Purpose::Print,
+        product: Some("print-10x15".to_owned()),
+        copies: 2,
+        price_minor: 58,
+        currency: "EUR".to_owned(),
+        members: Vec::new(),
+        receipt_url: "https://owner.example/v1/orders/k/receipt".to_owned(),
+    };
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    bench("orders/sign/one-message/webhook", || {
+        sign(&event(message.clone(), "agent", NOW), secret, NOW).expect("signs").signature
+    });
+
+    let mut number = 0;
+    bench("orders/keep/1000-orders/one-transaction-in-memory", || {
+        let state = State::in_memory().expect("opens");
+        number += BATCH;
+        let new = (number..number + BATCH).flat_map(|number| orders(&photo(number))).collect();
+        let kept = state.put_orders(new).expect("kept");
+        assert_eq!(kept.len(), photos.len());
+    });
+}
