@@ -20,7 +20,9 @@ pub enum Readers {
 /// # Errors
 /// Whatever the disk says; the old file is still there then.
 pub fn write_atomic(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    // The folder of a bare name is the empty path, which cannot be opened.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     let temporary = folder.join(name);

@@ -23,6 +23,17 @@ fn command_without_a_home_names_the_cure() {
 }
 
 #[test]
+fn file_named_without_a_folder_is_written_where_the_user_is() {
+    let home = Home::new();
+    home.run(&["icons", "sheet", "--out", "sheet.pdf"]).done();
+    home.run(&["lab", "invite", "Ada", "--card", "card.json"]).done();
+    for (name, begin) in [("sheet.pdf", "%PDF"), ("card.json", "{")] {
+        let bytes = std::fs::read(home.path().join(name)).expect("a file");
+        assert!(bytes.starts_with(begin.as_bytes()), "{name}");
+    }
+}
+
+#[test]
 fn init_without_a_terminal_needs_a_yes_to_agree() {
     let world = World::new();
     let card = world.lab.path().join("card.json");
