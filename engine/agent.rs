@@ -12,9 +12,8 @@
 //! orders have the same keys.
 //!
 //! A photo that was there before its collection was first watched is looked at like any
-//! other, but orders nothing unless the owner asks for it. It was there if a scan found it
-//! and its change time is not after the first start; what was seen arriving is new whatever
-//! its time says, as file systems tell the time a few milliseconds late.
+//! other, but orders nothing unless the owner asks for it. It was there if its change time
+//! is not after the first start.
 
 pub mod analyse;
 pub mod books;
@@ -39,7 +38,7 @@ use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::base::ids::ContentHash;
-use crate::collection::{Collector, Event, Origin, Outlets, Root, Settings};
+use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
 use crate::orders::plan::{Photo, plan};
 use crate::rules::{Known, RuleFailure, RuleMistake};
@@ -56,6 +55,9 @@ const JOBS_AHEAD: usize = 4;
 
 /// How often rule files and retries are looked at.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How late a file system may tell the time; twice and more what kernels do.
+const FILE_TIME_LATE_MAX: Duration = Duration::from_millis(25);
 
 /// Pauses before a photo that could not be read for outside reasons is tried again.
 const RETRY_WAITS: [Duration; 4] = [
@@ -427,14 +429,7 @@ impl PhotoLoop {
         if let Some(change) = self.refused_rules.take() {
             self.tell_rules(&change);
         }
-        let mut first_started = BTreeMap::new();
-        for collection in &self.config.collections {
-            let first = self
-                .state
-                .collection_started(&collection.name, Timestamp::now())
-                .map_err(|source| AgentError::Keep { what: "the first start", source })?;
-            first_started.insert(collection.name.clone(), first);
-        }
+        let first_started = self.first_starts()?;
         if self.wishes.include_existing {
             self.order_existing()?;
         }
@@ -492,6 +487,30 @@ impl PhotoLoop {
         result
     }
 
+    /// When each collection was first watched.
+    ///
+    /// File systems tell the time up to a hundredth of a second late. So that whatever is
+    /// saved from now on has a change time after the first start, a first start waits until
+    /// that much has passed before anything is watched.
+    fn first_starts(&self) -> Result<BTreeMap<String, Timestamp>, AgentError> {
+        let now = Timestamp::now();
+        let mut starts = BTreeMap::new();
+        for collection in &self.config.collections {
+            let first = self
+                .state
+                .collection_started(&collection.name, now)
+                .map_err(|source| AgentError::Keep { what: "the first start", source })?;
+            starts.insert(collection.name.clone(), first);
+        }
+        if starts.values().any(|first| *first == now) {
+            let until = Instant::now() + FILE_TIME_LATE_MAX;
+            while let Some(left) = until.checked_duration_since(Instant::now()) {
+                std::thread::park_timeout(left);
+            }
+        }
+        Ok(starts)
+    }
+
     fn start_workers(&self, messages: &Sender<Message>) -> (SyncSender<Job>, Vec<JoinHandle<()>>) {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers_count = match self.config.detection.workers {
@@ -542,7 +561,7 @@ impl PhotoLoop {
                 if let Err(error) = noted {
                     tracing::error!(%error, "the index cannot be kept, the next scan mends it");
                 }
-                let Event::Found { collection, relative, state, origin } = event else {
+                let Event::Found { collection, relative, state, .. } = event else {
                     if messages.send(Message::Collection(event)).is_err() {
                         return;
                     }
@@ -555,7 +574,7 @@ impl PhotoLoop {
                 }
                 let Some(root) = roots.get(&collection) else { continue };
                 let path = root.join(&relative);
-                let job = Job { collection, relative, path, origin, attempts_count: 0 };
+                let job = Job { collection, relative, path, attempts_count: 0 };
                 if jobs.send(job).is_err() {
                     return;
                 }
@@ -596,8 +615,7 @@ impl PhotoLoop {
             }
             Seen::New { state, photo, analysis } => {
                 let first = first_started.get(&job.collection).copied();
-                let existing = job.origin == Origin::Scan
-                    && first.is_some_and(|first| arrived_at(&state) <= first)
+                let existing = first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;
                 self.tell_photo(&job, photo, &analysis, existing);
                 let ready =

@@ -11,7 +11,6 @@ use crate::base::config::Owner;
 use crate::base::file_state::FileState;
 use crate::base::home::Home;
 use crate::base::ids::ContentHash;
-use crate::collection::Origin;
 use crate::media::read::BYTES_MAX;
 use crate::media::{ReadError, Retry, read_original};
 use crate::store::index::Index;
@@ -22,7 +21,6 @@ pub(super) struct Job {
     pub(super) collection: String,
     pub(super) relative: PathBuf,
     pub(super) path: PathBuf,
-    pub(super) origin: Origin,
     pub(super) attempts_count: usize,
 }
 
