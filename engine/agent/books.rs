@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::consent::{ConsentError, newest};
 use crate::access::{Consent, PublicKey};
@@ -61,6 +61,9 @@ impl ConsentBook {
     }
 }
 
+/// Files that were the same for so long are saved.
+const SAVED_AFTER: Duration = Duration::from_millis(200);
+
 /// The rules in force.
 #[derive(Debug)]
 pub struct RuleBook {
@@ -69,6 +72,8 @@ pub struct RuleBook {
     known: Known,
     in_force: RulesInForce,
     stamp: Stamp,
+    /// Files that differ from those, and since when they look like this.
+    saving: Option<(Stamp, Instant)>,
     /// Whether the newest files are not the ones in force.
     refused: bool,
 }
@@ -119,7 +124,7 @@ impl RuleBook {
             }
         };
         let (in_force, refused) = (RulesInForce::new(set), change.is_some());
-        let mut book = Self { folder, good, known, in_force, stamp, refused };
+        let mut book = Self { folder, good, known, in_force, stamp, saving: None, refused };
         if change.is_none() {
             book.keep();
         }
@@ -132,11 +137,27 @@ impl RuleBook {
     }
 
     /// Looks whether files were saved, and takes them if they have no mistake.
+    ///
+    /// An editor may empty a file before it writes it anew, and an empty file has no
+    /// mistake: files are read once they have been the same for [`SAVED_AFTER`].
     pub fn refresh(&mut self) -> Option<RuleChange> {
         let stamp = stamp(&self.folder);
         if stamp == self.stamp {
+            self.saving = None;
             return None;
         }
+        match &self.saving {
+            Some((seen, since)) if *seen == stamp => {
+                if since.elapsed() < SAVED_AFTER {
+                    return None;
+                }
+            }
+            _ => {
+                self.saving = Some((stamp, Instant::now()));
+                return None;
+            }
+        }
+        self.saving = None;
         self.stamp = stamp;
         let files = match files::read_folder(&self.folder) {
             Ok(files) => files,
@@ -190,4 +211,37 @@ fn stamp(folder: &Path) -> Stamp {
         Some((path, metadata.len(), metadata.modified().ok()))
     };
     paths.into_iter().filter_map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_is_empty_for_a_moment_is_not_taken_as_no_rules() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path());
+        home.create().expect("made");
+        let path = home.rules_dir().join("a.toml");
+        let rule = "[[rule]]\nname = \"a\"\nwhen = 'has(\"share\")'\nforbid = true\n";
+        std::fs::write(&path, rule).expect("written");
+        let known = Known::of_icons(vec!["share".to_owned()]);
+        let (mut book, change) = RuleBook::open(&home, known).expect("opens");
+        assert_eq!((book.set().rules_count(), change), (1, None));
+
+        std::fs::write(&path, "").expect("emptied");
+        assert_eq!(book.refresh(), None);
+        std::fs::write(&path, rule.replace("name = \"a\"", "name = \"b\"")).expect("written");
+        assert_eq!(book.refresh(), None, "it may still be written");
+        let until = Instant::now() + SAVED_AFTER * 2;
+        let change = loop {
+            match book.refresh() {
+                Some(change) => break change,
+                None => assert!(Instant::now() < until + Duration::from_secs(5), "never taken"),
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        assert!(matches!(change, RuleChange::Taken(_)));
+        assert_eq!(book.set().names().collect::<Vec<_>>(), ["b"]);
+    }
 }
