@@ -83,7 +83,7 @@ impl Outlet for Counter {
             write_atomic(&path, grant.token.as_bytes(), Readers::OwnerOnly)
                 .map_err(|error| later(&error))?;
         }
-        let secret = self.home.keys_dir().join(format!("{provider}.whsec"));
+        let secret = self.home.secret_path(provider);
         let secret = std::fs::read_to_string(&secret).map_err(|_error| {
             Hindrance::Later(format!(
                 "the secret of provider `{provider}` is missing: `signet consent allow` its card"

@@ -133,6 +133,11 @@ impl Home {
         self.root.join("keys")
     }
 
+    /// The webhook secret shared with a provider.
+    pub fn secret_path(&self, provider: &str) -> PathBuf {
+        self.keys_dir().join(format!("{provider}.whsec"))
+    }
+
     /// Signed consents.
     pub fn consent_dir(&self) -> PathBuf {
         self.root.join("consent")

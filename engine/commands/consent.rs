@@ -181,14 +181,9 @@ pub(super) fn agree(
     if !context.yes && !confirmed(&name, &terms)? {
         return Err(CommandError::failed("nothing was agreed"));
     }
-    let path = secret_path(home, &name);
+    let path = home.secret_path(&name);
     write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
     Ok((name, terms))
-}
-
-/// Where the secret shared with a provider is kept.
-pub fn secret_path(home: &Home, provider: &str) -> PathBuf {
-    home.keys_dir().join(format!("{provider}.whsec"))
 }
 
 fn confirmed(name: &str, terms: &Terms) -> Result<bool, CommandError> {
