@@ -7,7 +7,7 @@
 
 use super::error::DetectionError;
 use super::quads::Quad;
-use super::session::{Input, Network, Runtime};
+use super::session::{Input, Network, Runtime, Values};
 use super::tensor;
 use super::warp::{CropSpec, Homography, Pyramid, rectify};
 
@@ -71,7 +71,7 @@ impl Aligner {
             return Ok(());
         }
         let input =
-            Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: &self.crops };
+            Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: Values::F32(&self.crops) };
         self.network.run(input, &mut [("delta", &mut self.delta), ("framed", &mut self.framed)])?;
         if self.delta.len() != 8 * count || self.framed.len() != count {
             let cause = format!("it gives {} answers to {count} crops", self.framed.len());

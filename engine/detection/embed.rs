@@ -6,7 +6,7 @@
 
 use super::error::DetectionError;
 use super::quads::Quad;
-use super::session::{Input, Network, Runtime};
+use super::session::{Input, Network, Runtime, Values};
 use super::tensor;
 use super::warp::{CropSpec, Pyramid, rectify};
 
@@ -77,7 +77,7 @@ impl Embedder {
         if count == 0 {
             return Ok(());
         }
-        let input = Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: crops };
+        let input = Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: Values::F32(crops) };
         self.network.run(input, &mut [("embedding", &mut self.values)])?;
         if self.values.len() != count * EMBEDDING_LEN {
             let cause = format!("it gives {} numbers for {count} crops", self.values.len());

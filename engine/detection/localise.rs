@@ -11,12 +11,14 @@
 
 use super::error::DetectionError;
 use super::quads::Quad;
-use super::session::{Input, Network, Runtime};
+use super::session::{Input, Network, Runtime, Values};
 use super::tensor;
 use crate::media::Frame;
 
 /// Network px per cell of its output.
 const STRIDE_PX: usize = 8;
+/// Input cells (of 2x2 px) per cell of its output, along one axis.
+const CELLS: usize = STRIDE_PX / 2;
 
 /// A place that may hold an icon.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +33,7 @@ pub struct Candidate {
 #[derive(Debug)]
 pub struct Localiser {
     network: Network,
-    values: Vec<f32>,
+    cells: Vec<u8>,
     heat: Vec<f32>,
     corners: Vec<f32>,
 }
@@ -43,7 +45,7 @@ impl Localiser {
     /// `Network` when it cannot be used.
     pub fn new(runtime: &Runtime, bytes: &[u8]) -> Result<Self, DetectionError> {
         let network = Network::new(runtime, "localiser", bytes)?;
-        Ok(Self { network, values: Vec::new(), heat: Vec::new(), corners: Vec::new() })
+        Ok(Self { network, cells: Vec::new(), heat: Vec::new(), corners: Vec::new() })
     }
 
     /// Appends the candidates of one frame.
@@ -60,10 +62,10 @@ impl Localiser {
         heat_min: f32,
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), DetectionError> {
-        let shape = tensor::fill(frame, &mut self.values);
-        let input = Input { name: "pixels", shape, values: &self.values };
+        let shape = tensor::fill(frame, &mut self.cells);
+        let input = Input { name: "cells", shape, values: Values::U8(&self.cells) };
         self.network.run(input, &mut [("heat", &mut self.heat), ("corners", &mut self.corners)])?;
-        let (rows, columns) = (shape[2] / STRIDE_PX, shape[3] / STRIDE_PX);
+        let (rows, columns) = (shape[1] / CELLS, shape[2] / CELLS);
         let cells = rows * columns;
         if self.heat.len() != cells || self.corners.len() != 8 * cells {
             let cause = format!("it gives {} cells, not {cells}", self.heat.len());

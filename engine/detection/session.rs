@@ -1,6 +1,6 @@
 //! Runs networks: the only file that knows `ort`.
 //!
-//! In:  the path of the ONNX Runtime library, a network's bytes, one f32 input tensor.
+//! In:  the path of the ONNX Runtime library, a network's bytes, one input tensor.
 //! Out: the asked-for output tensors, copied into the caller's buffers.
 //!
 //! The library is loaded once per process and stays; a second path is ignored then.
@@ -73,10 +73,19 @@ impl std::fmt::Debug for Network {
 pub struct Input<'a> {
     /// Its name in the network.
     pub name: &'static str,
-    /// Batch, channels, height, width.
+    /// Lengths of the four axes, as the network wants them.
     pub shape: [usize; 4],
     /// Values, last axis fastest; their count is the product of `shape`.
-    pub values: &'a [f32],
+    pub values: Values<'a>,
+}
+
+/// Values of an input, in the type that its network asks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// 32-bit floating point.
+    F32(&'a [f32]),
+    /// Bytes.
+    U8(&'a [u8]),
 }
 
 impl Network {
@@ -117,8 +126,16 @@ impl Network {
     ) -> Result<(), DetectionError> {
         let name = self.name;
         let mut run = || -> ort::Result<()> {
-            let tensor = TensorRef::from_array_view((input.shape, input.values))?;
-            let results = self.session.run(ort::inputs![input.name => tensor])?;
+            let results = match input.values {
+                Values::F32(values) => {
+                    let tensor = TensorRef::from_array_view((input.shape, values))?;
+                    self.session.run(ort::inputs![input.name => tensor])?
+                }
+                Values::U8(values) => {
+                    let tensor = TensorRef::from_array_view((input.shape, values))?;
+                    self.session.run(ort::inputs![input.name => tensor])?
+                }
+            };
             for (output, buffer) in outputs.iter_mut() {
                 let value = results
                     .get(*output)

@@ -1,7 +1,7 @@
 //! Turns frames into network input, and decides what NaN means.
 //!
 //! In:  8-bit interleaved RGB.
-//! Out: `[3, height, width]` f32 in `0.0..=1.0`, planes of red, green, blue.
+//! Out: bytes in cells of 2x2 px, as the localiser reads them.
 //!
 //! NaN can only come out of a network. It is settled here and nowhere downstream: a
 //! score that is NaN is 0 (nothing seen), a place that is NaN makes its candidate void.
@@ -11,32 +11,31 @@
 use crate::media::Frame;
 
 /// Padding on the right and below, as the localiser was trained with.
-pub const PAD: f32 = 114.0 / 255.0;
+pub const PAD: u8 = 114;
+
+/// Bytes of one cell: 2x2 px of three channels.
+pub const CELL_BYTES: usize = 12;
 
 /// The side that a network with stride 32 wants for a picture side.
 pub const fn padded_px(side_px: usize) -> usize {
     side_px.next_multiple_of(32)
 }
 
-/// Writes a frame as `[3, padded height, padded width]`; the picture lies at the top left.
-pub fn fill(frame: &Frame, values: &mut Vec<f32>) -> [usize; 4] {
+/// Writes a frame as `[1, padded height / 2, padded width / 2, 12]`; the picture lies at the
+/// top left. A cell holds its upper two pixels, then its lower two.
+pub fn fill(frame: &Frame, cells: &mut Vec<u8>) -> [usize; 4] {
     let (width, height) = (frame.width_px() as usize, frame.height_px() as usize);
-    let (padded_width, padded_height) = (padded_px(width), padded_px(height));
-    let plane = padded_width * padded_height;
-    values.clear();
-    values.resize(3 * plane, PAD);
-    let (red, rest) = values.split_at_mut(plane);
-    let (green, blue) = rest.split_at_mut(plane);
+    let (rows, columns) = (padded_px(height) / 2, padded_px(width) / 2);
+    cells.clear();
+    cells.resize(rows * columns * CELL_BYTES, PAD);
     for (row, source) in frame.rgb().chunks_exact(3 * width).enumerate() {
-        let at = row * padded_width..row * padded_width + width;
-        let targets = red[at.clone()].iter_mut().zip(&mut green[at.clone()]).zip(&mut blue[at]);
-        for (((r, g), b), pixel) in targets.zip(source.chunks_exact(3)) {
-            *r = f32::from(pixel[0]) * (1.0 / 255.0);
-            *g = f32::from(pixel[1]) * (1.0 / 255.0);
-            *b = f32::from(pixel[2]) * (1.0 / 255.0);
+        let line = &mut cells[row / 2 * columns * CELL_BYTES..][..columns * CELL_BYTES];
+        let half = row % 2 * CELL_BYTES / 2;
+        for (cell, pair) in line.chunks_exact_mut(CELL_BYTES).zip(source.chunks(6)) {
+            cell[half..half + pair.len()].copy_from_slice(pair);
         }
     }
-    [1, 3, padded_height, padded_width]
+    [1, rows, columns, CELL_BYTES]
 }
 
 /// A score between 0 and 1; NaN is 0.
@@ -55,23 +54,14 @@ mod tests {
 
     #[test]
     fn frame_lies_top_left_and_the_rest_is_padding() {
-        let frame = Frame::new(2, 1, vec![255, 0, 51, 0, 255, 102]).expect("a frame");
-        let mut values = Vec::new();
-        assert_eq!(fill(&frame, &mut values), [1, 3, 32, 32]);
-        assert_eq!(values.len(), 3 * 32 * 32);
-        let at =
-            |channel: usize, row: usize, column: usize| values[(channel * 32 + row) * 32 + column];
-        for (found, expected) in [
-            (at(0, 0, 0), 1.0),
-            (at(1, 0, 0), 0.0),
-            (at(2, 0, 0), 0.2),
-            (at(1, 0, 1), 1.0),
-            (at(2, 0, 1), 0.4),
-            (at(0, 0, 2), PAD),
-            (at(2, 1, 0), PAD),
-        ] {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
-        }
+        let frame = Frame::new(3, 2, (1..=18).collect()).expect("a frame");
+        let mut cells = Vec::new();
+        assert_eq!(fill(&frame, &mut cells), [1, 16, 16, 12]);
+        assert_eq!(cells.len(), 16 * 16 * 12);
+        assert_eq!(cells[..12], [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15]);
+        let pad = [PAD; 3];
+        assert_eq!(cells[12..24], [[7, 8, 9], pad, [16, 17, 18], pad].concat());
+        assert!(cells[24..].iter().all(|&value| value == PAD));
     }
 
     #[test]
