@@ -4,7 +4,7 @@
 //! Out: sightings, best first, corners in px of that frame.
 //!
 //! ```text
-//! localise (whole, quarter size) > align twice > embed, match > verify > second look > tier
+//! localise (whole, quarter size) > align twice > (poses > align) > embed, match > verify > second look > tier
 //! ```
 //!
 //! A sighting may order only when every stage agrees and a second look, at another scale
@@ -22,6 +22,7 @@ use super::error::DetectionError;
 use super::gallery::{Gallery, Match};
 use super::icon_set::IconSet;
 use super::localise::{Candidate, Localiser};
+use super::pose::Poses;
 use super::quads::{Quad, suppress};
 use super::session::Runtime;
 use super::sighting::{IconSighting, Tier};
@@ -43,8 +44,10 @@ const LOCALISER_SIDE_PX: u32 = 1024;
 const QUARTER_SIDE_MIN_PX: f32 = 80.0;
 /// Of the hottest candidates, how many are aligned twice whatever the first pass said.
 const SECOND_CHANCES: usize = 3;
-/// Of the hottest candidates, how many are tried in all quarter turns.
-const TURNS_MAX: usize = 2;
+/// Of the hottest candidates, how many are searched for poses.
+const POSED_MAX: usize = 3;
+/// Of the poses of one candidate, how many are aligned to the end.
+const POSES_KEPT: usize = 3;
 /// Candidates that are looked at closely, per photo.
 const CANDIDATES_MAX: usize = 8;
 
@@ -87,8 +90,12 @@ pub struct Thresholds {
     pub heat_min: f32,
     /// Candidates below after the first alignment are dropped: most of an empty photo's.
     pub framed_first_min: f32,
-    /// Candidates hotter than this are tried in all four quarter turns.
-    pub turn_heat_min: f32,
+    /// Candidates hotter than this and less framed than `settled_min` are searched for poses.
+    pub pose_heat_min: f32,
+    /// With so much of a frame seen, the outline is taken as it is.
+    pub settled_min: f32,
+    /// Poses in which the frame explains less are not followed.
+    pub pose_likeness_min: f32,
     /// Candidates below after the second alignment are dropped, too.
     pub framed_second_min: f32,
     /// Those that are nearer to no icon than this are not compared with a drawing.
@@ -139,7 +146,9 @@ impl Default for Thresholds {
         Self {
             heat_min: 0.18,
             framed_first_min: 0.02,
-            turn_heat_min: 0.35,
+            pose_heat_min: 0.18,
+            settled_min: 0.7,
+            pose_likeness_min: 0.35,
             framed_second_min: 0.1,
             drawn_cosine_min: 0.3,
             order,
@@ -256,12 +265,21 @@ pub struct Second {
     pub drift: f32,
 }
 
+/// One outline that a candidate may have.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    candidate: usize,
+    quad: Quad,
+    framed: f32,
+}
+
 /// Finds icons. One per thread: it keeps its buffers.
 #[derive(Debug)]
 pub struct IconDetector {
     models: IconModels,
     gallery: Gallery,
     verifier: Verifier,
+    poses: Poses,
     names: Vec<String>,
     thresholds: Thresholds,
     candidates: Vec<Candidate>,
@@ -282,6 +300,7 @@ impl IconDetector {
             models,
             gallery,
             verifier,
+            poses: Poses::new()?,
             names,
             thresholds: Thresholds::default(),
             candidates: Vec::new(),
@@ -329,38 +348,47 @@ impl IconDetector {
     pub fn examine(&mut self, frame: &Frame) -> Result<Vec<Finding>, DetectionError> {
         let mut pyramid = Pyramid::new(frame);
         self.localise(&mut pyramid)?;
-        let (mut quads, heats) = self.best_candidates();
-        let starts = quads.clone();
+        let (starts, heats) = self.best_candidates();
+        let mut quads = starts.clone();
         self.align(&mut pyramid, &mut quads)?;
         let mut framed = self.framed.clone();
-        // Most candidates of an empty photo end here; the hottest have a second chance, as
-        // small icons are sometimes found turned by a quarter and come round at the second pass.
+        // Most candidates of an empty photo end here; the hottest have a second chance.
         let first_min = self.thresholds.framed_first_min;
-        let mut kept: Vec<usize> =
+        let again: Vec<usize> =
             (0..quads.len()).filter(|&i| i < SECOND_CHANCES || framed[i] >= first_min).collect();
-        let mut kept_quads: Vec<Quad> = kept.iter().map(|&i| quads[i]).collect();
-        self.align(&mut pyramid, &mut kept_quads)?;
-        for (at, &index) in kept.iter().enumerate() {
-            quads[index] = kept_quads[at];
+        let mut moved: Vec<Quad> = again.iter().map(|&i| quads[i]).collect();
+        self.align(&mut pyramid, &mut moved)?;
+        for (at, &index) in again.iter().enumerate() {
+            quads[index] = moved[at];
             framed[index] = self.framed[at];
         }
-        self.turn(&mut pyramid, &starts, &heats, &mut quads, &mut framed)?;
-        kept.retain(|&i| framed[i] >= self.thresholds.framed_second_min);
-        kept.retain(|&i| quads[i].is_plausible(4.0) && quads[i].side_px() >= 8.0);
-        kept.sort_by(|&a, &b| framed[b].total_cmp(&framed[a]));
-        suppress(&quads, &mut kept, 0.3);
-        kept_quads.clear();
-        kept_quads.extend(kept.iter().map(|&i| quads[i]));
-        self.models.embedder.run(&mut pyramid, &kept_quads, &mut self.embeddings)?;
+        let mut guesses: Vec<Guess> = again
+            .iter()
+            .map(|&i| Guess { candidate: i, quad: quads[i], framed: framed[i] })
+            .collect();
+        self.pose(&mut pyramid, &starts, &heats, &mut guesses)?;
+        guesses.retain(|guess| {
+            guess.framed >= self.thresholds.framed_second_min
+                && guess.quad.is_plausible(4.0)
+                && guess.quad.side_px() >= 8.0
+        });
+        let guessed: Vec<Quad> = guesses.iter().map(|guess| guess.quad).collect();
+        self.models.embedder.run(&mut pyramid, &guessed, &mut self.embeddings)?;
         let matches: Vec<Option<Match>> =
             self.embeddings.iter().map(|embedding| self.gallery.nearest(embedding)).collect();
+        // Of several outlines at one place the one counts in which an icon is recognised.
+        let worth = |i: usize| matches[i].map_or(-1.0, |m| m.cosine) + 0.25 * guesses[i].framed;
+        let mut kept: Vec<usize> = (0..guesses.len()).collect();
+        kept.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)));
+        suppress(&guessed, &mut kept, 0.3);
         let mut findings = Vec::with_capacity(kept.len());
-        for (&index, matched) in kept.iter().zip(matches) {
-            let Some(matched) = matched else { continue };
+        for index in kept {
+            let Some(matched) = matches[index] else { continue };
+            let guess = guesses[index];
             let mut finding = Finding {
-                quad: quads[index],
-                heat: heats[index],
-                framed: framed[index],
+                quad: guess.quad,
+                heat: heats[guess.candidate],
+                framed: guess.framed,
                 matched,
                 evidence: None,
                 second: None,
@@ -420,32 +448,34 @@ impl IconDetector {
         self.models.aligner.run(pyramid, quads, &mut self.framed)
     }
 
-    /// Tries the other three quarter turns of hot candidates in which no frame was seen: of a
-    /// small icon the localiser sometimes knows the place but not which corner is the first.
-    fn turn(
+    /// Adds outlines at places where the localiser saw something and no frame came of it: of
+    /// small, steep and covered icons it often knows the place but not the corners.
+    fn pose(
         &mut self,
         pyramid: &mut Pyramid<'_>,
         starts: &[Quad],
         heats: &[f32],
-        quads: &mut [Quad],
-        framed: &mut [f32],
+        guesses: &mut Vec<Guess>,
     ) -> Result<(), DetectionError> {
-        for index in 0..starts.len().min(TURNS_MAX) {
-            if heats[index] < self.thresholds.turn_heat_min || framed[index] >= 0.1 {
+        for candidate in 0..starts.len().min(POSED_MAX) {
+            let settled = |guess: &Guess| {
+                guess.candidate == candidate && guess.framed >= self.thresholds.settled_min
+            };
+            if heats[candidate] < self.thresholds.pose_heat_min || guesses.iter().any(settled) {
                 continue;
             }
-            let mut turned = [1, 2, 3].map(|quarters| {
-                let mut corners = starts[index].0;
-                corners.rotate_left(quarters);
-                Quad(corners)
-            });
-            self.align(pyramid, &mut turned)?;
-            let best = (0..turned.len()).max_by(|&a, &b| self.framed[a].total_cmp(&self.framed[b]));
-            let Some(best) = best else { continue };
-            let mut again = [turned[best]];
-            self.align(pyramid, &mut again)?;
-            if self.framed[0] > framed[index] {
-                (quads[index], framed[index]) = (again[0], self.framed[0]);
+            let least = self.thresholds.pose_likeness_min;
+            let found = self.poses.find(pyramid, &starts[candidate], least);
+            let mut quads: Vec<Quad> = found.into_iter().map(|(quad, _)| quad).collect();
+            self.align(pyramid, &mut quads)?;
+            self.align(pyramid, &mut quads)?;
+            let mut order: Vec<usize> = (0..quads.len()).collect();
+            order.sort_by(|&a, &b| self.framed[b].total_cmp(&self.framed[a]));
+            order.truncate(POSES_KEPT);
+            let mut quads: Vec<Quad> = order.iter().map(|&i| quads[i]).collect();
+            self.align(pyramid, &mut quads)?;
+            for (&quad, &framed) in quads.iter().zip(&self.framed) {
+                guesses.push(Guess { candidate, quad, framed });
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ pub mod error;
 pub mod gallery;
 pub mod icon_set;
 pub mod localise;
+pub mod pose;
 pub mod quads;
 pub mod runtime;
 pub mod session;

@@ -116,6 +116,25 @@ impl Templates {
     }
 }
 
+/// One drawing at one blur.
+#[derive(Debug)]
+pub(super) struct Plane(Vec<f32>);
+
+impl Plane {
+    /// Side at which a picture is to be rendered for it.
+    pub(super) const PICTURE_PX: u32 = (4 * GRID) as u32;
+
+    /// Luma over white, blurred by a share of the tile's side.
+    pub(super) fn of(picture: &Picture, sigma: f32) -> Self {
+        Self(blurred(&planes(picture).0, sigma * GRID as f32, 1.0))
+    }
+
+    /// Luma at a place of the tile.
+    pub(super) fn value(&self, u: f32, v: f32) -> f32 {
+        value(&self.0, u, v)
+    }
+}
+
 /// Luma over white, and opacity, each the mean of 4x4 rendered pixels.
 fn planes(picture: &Picture) -> (Vec<f32>, Vec<f32>) {
     let mut luma_plane = vec![0.0_f32; GRID * GRID];

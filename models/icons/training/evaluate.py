@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from bake import is_held, list_photos
 from nets import CROP_PX, MARGIN
+from quantise import to_cells
 from scenes import EASY, HARD, SPEC, Store, compose, rectify
 from tile import ICON, Atlas
 from train import jittered, random_quads, templates, views
@@ -38,6 +39,8 @@ class Nets:
 
     def run(self, what, batch):
         session = self.sessions[what]
+        if what == "localiser":
+            batch = torch.from_numpy(to_cells((batch.permute(0, 2, 3, 1) * 255).round().byte().numpy()))
         out = [torch.from_numpy(o) for o in session.run(None, {session.get_inputs()[0].name: batch.contiguous().numpy()})]
         return out if len(out) > 1 else out[0]
 

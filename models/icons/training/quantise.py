@@ -1,21 +1,28 @@
-"""Turns the trained localiser into one that reads bytes and counts in 8 bits: a third of the time.
+"""Turns the trained networks into ones that count in 8 bits: half to a third of the time.
 
-In:  localiser.onnx in fp32 (export.py), `photos.npz` to see which values occur, `glyphs.npz` for icons among them.
-Out: localiser.onnx with input `cells` u8 [1, H/2, W/2, 12] and the same two outputs in f32.
+In:  localiser.onnx, aligner.onnx, embedder.onnx in fp32 (export.py); `photos.npz` and `glyphs.npz` to see which values occur.
+Out: the same files; the localiser's input becomes `cells` u8 [1, H/2, W/2, 12], everything else keeps its names and types.
 
-A cell holds 2x2 pixels: (row, column, channel), channel fastest. The first convolution (3x3, stride 2) becomes a 2x2
-one over cells, because 3 channels are too few for the integer kernels. Weights keep 7 bits, so that machines without
-dot-product instructions, which saturate at 8, give the same answers. The two heads stay in fp32: corners need more
-than 256 steps.
+A cell holds 2x2 pixels: (row, column, channel), channel fastest. The localiser's first convolution (3x3, stride 2)
+becomes a 2x2 one over cells, because 3 channels are too few for the integer kernels. Weights keep 7 bits, so that
+machines without dot-product instructions, which saturate at 8, give the same answers. What follows the convolutions
+stays in fp32: corners need more than 256 steps.
 """
 import argparse, os
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from nets import MARGIN
+from scenes import Store, compose, rectify
+from tile import Atlas
+from train import CROP_SLOTS, LOCALISER_SLOTS, jittered
 
+OPTIONS = dict(quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
+               weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
 HEADS = ("heat", "corners")
 SIDE_PX = 256
 
@@ -71,15 +78,10 @@ def with_bytes(model):
 
 
 class Scenes(CalibrationDataReader):
-    """What the network meets: half plain photos, half synthetic icons on them."""
+    """What the localiser meets: plain photos and synthetic icons on them."""
 
     def __init__(self, data, count, seed):
-        import torch
-        from scenes import Store, compose
-        from tile import Atlas
-        from train import LOCALISER_SLOTS
-        torch.manual_seed(seed)
-        store, atlas = Store(os.path.join(data, "photos.npz"), torch.device("cpu"), limit=400), Atlas(os.path.join(data, "glyphs.npz"), torch.device("cpu"))
+        store, atlas = supply(data, seed)
         images = torch.cat([compose(store, atlas, 8, SIDE_PX, LOCALISER_SLOTS).images for _ in range(count // 8)])
         images[0, :, 0, 0], images[0, :, 0, 1] = 0, 1  # the whole range of bytes occurs
         self.batches = iter([to_cells(i.permute(1, 2, 0).numpy()[None]) for i in images])
@@ -89,17 +91,53 @@ class Scenes(CalibrationDataReader):
         return None if cells is None else {"cells": cells.astype(np.float32)}
 
 
-def quantise(source, target, data, count, seed):
+class Crops(CalibrationDataReader):
+    """What aligner and embedder meet: rectified icons, off by as much as a first or a second look is."""
+
+    def __init__(self, data, count, seed):
+        store, atlas = supply(data, seed)
+        crops = []
+        for slot, size, share in CROP_SLOTS:
+            scene = compose(store, atlas, max(8, int(count * share)), size, [slot], icon_share=.7, present=1., empty_share=0., centred=True)
+            for amount in (1., .22):
+                quads = jittered(scene.quads[:, 0], torch.full((len(scene.quads),), amount))
+                crops.append(rectify(scene.images, quads, MARGIN))
+        self.batches = iter(torch.cat(crops).split(24))
+
+    def get_next(self):
+        crops = next(self.batches, None)
+        return None if crops is None else {"crops": crops.numpy()}
+
+
+def supply(data, seed):
+    torch.manual_seed(seed)
+    device = torch.device("cpu")
+    return Store(os.path.join(data, "photos.npz"), device, limit=400), Atlas(os.path.join(data, "glyphs.npz"), device)
+
+
+def quantise_crops(source, target, data, count, seed):
+    """Aligner or embedder: convolutions only."""
+    clean, part = target + ".clean", target + ".part"
+    quant_pre_process(source, clean, skip_symbolic_shape=True)
+    quantize_static(clean, part, Crops(data, count, seed), op_types_to_quantize=["Conv"], **OPTIONS)
+    onnx.checker.check_model(onnx.load(part))
+    a, b = (onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (source, part))
+    gaps = [[np.abs(x - y).mean() for x, y in zip(a.run(None, feed), b.run(None, feed))]
+            for feed in iter(Crops(data, 64, seed + 1).get_next, None)]
+    print(os.path.basename(target), "mean difference of", *(f"{o.name} {gap:.4f}" for o, gap in zip(a.get_outputs(), np.mean(gaps, 0))))
+    os.remove(clean)
+    os.replace(part, target)
+
+
+def quantise_localiser(source, target, data, count, seed):
     part = [target + suffix for suffix in (".clean", ".cells", ".part")]
     quant_pre_process(source, part[0], skip_symbolic_shape=True)
     onnx.save(with_cells(onnx.load(part[0])), part[1])
     graph = onnx.load(part[1]).graph
-    made = {output: node for node in graph.node for output in node.output}
     heads = [node.name for node in graph.node if node.op_type == "Conv" and (
         set(node.output) & set(HEADS) or any("Sigmoid" == n.op_type and node.output[0] in n.input for n in graph.node))]
-    assert len(heads) == 2 and made, heads
-    quantize_static(part[1], part[2], Scenes(data, count, seed), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
+    assert len(heads) == 2, heads
+    quantize_static(part[1], part[2], Scenes(data, count, seed), **OPTIONS,
                     nodes_to_exclude=heads + [n.name for n in graph.node if n.op_type == "Sigmoid"])
     model = with_bytes(onnx.load(part[2]))
     onnx.checker.check_model(model)
@@ -128,13 +166,15 @@ def compare(exact, rounded, data, seed):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--exact", required=True, help="localiser.onnx in fp32")
+    arguments.add_argument("--exact", required=True, help="folder of the networks in fp32")
     arguments.add_argument("--data", default="bake")
     arguments.add_argument("--count", type=int, default=192, help="scenes to calibrate with")
     arguments.add_argument("--seed", type=int, default=5)
     arguments.add_argument("--out", required=True)
     o = arguments.parse_args()
-    quantise(o.exact, o.out, o.data, o.count, o.seed)
+    for what in ("localiser", "aligner", "embedder"):
+        work = quantise_localiser if what == "localiser" else quantise_crops
+        work(*(os.path.join(folder, what + ".onnx") for folder in (o.exact, o.out)), o.data, o.count, o.seed)
 
 
 if __name__ == "__main__":
