@@ -104,6 +104,14 @@ pub struct Thresholds {
     pub order: Gates,
     /// To order, at the second look, which sees a softer picture.
     pub second: Gates,
+    /// To order where something lies over the icon; of what is seen of it.
+    pub order_covered: Gates,
+    /// The same at the second look.
+    pub second_covered: Gates,
+    /// Share of a covered icon that must be seen.
+    pub visible_min: f32,
+    /// Smaller icons must not be covered, px.
+    pub covered_side_px_min: f32,
     /// To ask.
     pub ask: Gates,
     /// To ask about [`FORBIDDING`].
@@ -149,7 +157,7 @@ impl Default for Thresholds {
             pose_heat_min: 0.18,
             settled_min: 0.7,
             pose_likeness_min: 0.35,
-            framed_second_min: 0.1,
+            framed_second_min: 0.03,
             drawn_cosine_min: 0.3,
             order,
             second: Gates {
@@ -161,6 +169,33 @@ impl Default for Thresholds {
                 rival_errors_min: 2.0,
                 ..order
             },
+            order_covered: Gates {
+                framed_min: 0.03,
+                cosine_min: 0.6,
+                likeness_min: 0.88,
+                sign_likeness_min: 0.85,
+                cells_share_min: 0.8,
+                gap_min: 0.5,
+                rival_errors_min: 6.0,
+                contrast_min: 0.15,
+                blur_max: 0.05,
+                ..order
+            },
+            second_covered: Gates {
+                framed_min: 0.02,
+                cosine_min: 0.5,
+                cosine_lead_min: 0.15,
+                likeness_min: 0.82,
+                sign_likeness_min: 0.75,
+                cells_share_min: 0.7,
+                gap_min: 0.4,
+                rival_min: 0.7,
+                rival_errors_min: 4.0,
+                contrast_min: 0.12,
+                blur_max: 0.08,
+            },
+            visible_min: 0.6,
+            covered_side_px_min: 28.0,
             ask: Gates {
                 framed_min: 0.2,
                 cosine_min: 0.45,
@@ -497,16 +532,21 @@ impl IconDetector {
             return Ok(());
         };
         finding.matched = matched;
+        let is_plain = thresholds.order.pass(finding.framed, &matched, &evidence);
+        let covered = if is_plain { None } else { self.uncover(pyramid, finding, &evidence) };
+        let evidence = covered.unwrap_or(evidence);
         finding.quad = evidence.quad;
         finding.evidence = Some(evidence);
         finding.score = score(finding.framed, &matched, &evidence);
-        if thresholds.order.pass(finding.framed, &matched, &evidence) {
-            finding.second = self.look_again(pyramid, &finding.quad, matched.icon)?;
+        let again = if covered.is_some() { thresholds.second_covered } else { thresholds.second };
+        if is_plain || covered.is_some() {
+            finding.second =
+                self.look_again(pyramid, &finding.quad, matched.icon, covered.is_some())?;
         }
         let agrees = finding.second.is_some_and(|second| {
             second.matched.icon == matched.icon
                 && second.drift <= drift_max
-                && thresholds.second.pass(second.framed, &second.matched, &second.evidence)
+                && again.pass(second.framed, &second.matched, &second.evidence)
         });
         let forbidding = self.name(matched.icon) == FORBIDDING;
         let ask = if forbidding { &thresholds.ask_forbidding } else { &thresholds.ask };
@@ -522,6 +562,27 @@ impl IconDetector {
             None
         };
         Ok(())
+    }
+
+    /// Evidence of what is seen of an icon, where so much is seen and fits that it may order.
+    fn uncover(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        finding: &Finding,
+        whole: &Evidence,
+    ) -> Option<Evidence> {
+        let thresholds = &self.thresholds;
+        let gates = thresholds.order_covered;
+        let can_be = finding.quad.side_px() >= thresholds.covered_side_px_min
+            && finding.matched.cosine >= gates.cosine_min
+            && whole.likeness >= 0.4;
+        if !can_be {
+            return None;
+        }
+        let seen = self.verifier.verify_covered(pyramid, &finding.quad, finding.matched.icon)?;
+        let passes = seen.visible >= self.thresholds.visible_min
+            && gates.pass(finding.framed, &finding.matched, &seen);
+        passes.then_some(seen)
     }
 
     /// Draws the nearest icon and, when it is close behind, the runner-up; the better one counts.
@@ -557,6 +618,7 @@ impl IconDetector {
         pyramid: &mut Pyramid<'_>,
         quad: &Quad,
         icon: usize,
+        is_covered: bool,
     ) -> Result<Option<Second>, DetectionError> {
         const SCALE: f32 = 0.8;
         const SHIFT: f32 = 0.03;
@@ -577,7 +639,11 @@ impl IconDetector {
         let framed = self.framed.first().copied().unwrap_or(0.0);
         self.models.embedder.run(&mut copies, &quads, &mut self.embeddings)?;
         let matched = self.embeddings.first().and_then(|embedding| self.gallery.nearest(embedding));
-        let evidence = self.verifier.verify(&mut copies, &quads[0], icon);
+        let evidence = if is_covered {
+            self.verifier.verify_covered(&mut copies, &quads[0], icon)
+        } else {
+            self.verifier.verify(&mut copies, &quads[0], icon)
+        };
         let (Some(matched), Some(mut evidence)) = (matched, evidence) else {
             return Ok(None);
         };

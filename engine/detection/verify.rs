@@ -37,6 +37,12 @@ const SIDE_MAX_PX: f32 = 96.0;
 const CELLS: usize = 6;
 /// Corners may be moved by this share of the side; further is another place.
 const MOVE_MAX: f32 = 0.15;
+/// Cells along one side, where parts of an icon are covered.
+const MASK: usize = 12;
+/// A cell is covered when it differs by this much on average; paper less ink is 1.
+const COVERED_MIN: f32 = 0.22;
+/// How often the covered cells are chosen anew.
+const UNCOVERINGS: usize = 4;
 /// Steps at a coarse blur, then at the photo's own.
 const COARSE_STEPS: usize = 3;
 const FINE_STEPS: usize = 4;
@@ -52,7 +58,8 @@ pub struct Evidence {
     pub sign_likeness: f32,
     /// Share of the 6x6 cells that agree, `0.0..=1.0`.
     pub cells_share: f32,
-    /// 1 when the frame's gap looks as drawn, 0 when the frame looks closed there.
+    /// 1 when the frame's gap looks as drawn, 0 when the frame looks closed there. 1 when
+    /// most of the gap is covered.
     pub gap: f32,
     /// 1 when the pixels where the rival differs look as drawn, 0 when they look like the
     /// rival; the worst over all other icons. 1 in a set of one.
@@ -65,6 +72,8 @@ pub struct Evidence {
     pub contrast: f32,
     /// Blur that explains the photo best, as a share of the tile.
     pub blur: f32,
+    /// Share of the tile that all this is said of; 1 but for [`Verifier::verify_covered`].
+    pub visible: f32,
 }
 
 /// The icon set drawn at all blurs.
@@ -84,6 +93,24 @@ pub struct Verifier {
     templates: Templates,
     patch: Patch,
     places: Vec<Place>,
+    mask: Mask,
+}
+
+/// Parts of the tile that something lies over, as a grid of [`MASK`] by [`MASK`] cells.
+#[derive(Debug, Clone)]
+struct Mask([bool; MASK * MASK]);
+
+impl Mask {
+    const NONE: Self = Self([false; MASK * MASK]);
+
+    fn cell(u: f32, v: f32) -> usize {
+        let at = |unit: f32| ((unit * MASK as f32) as usize).min(MASK - 1);
+        at(v) * MASK + at(u)
+    }
+
+    fn covers(&self, u: f32, v: f32) -> bool {
+        self.0.get(Self::cell(u, v)).copied().unwrap_or(false)
+    }
 }
 
 /// One pixel on the tile.
@@ -93,7 +120,10 @@ struct Place {
     /// On the tile, `0.0..=1.0` when inside.
     u: f32,
     v: f32,
+    /// 0 where it is covered.
     weight: f32,
+    /// The same, were nothing covered.
+    full_weight: f32,
     drawn: f32,
 }
 
@@ -234,7 +264,7 @@ impl Light {
 impl Verifier {
     /// Wraps the drawn set.
     pub fn new(templates: Templates) -> Self {
-        Self { templates, patch: Patch::default(), places: Vec::new() }
+        Self { templates, patch: Patch::default(), places: Vec::new(), mask: Mask::NONE }
     }
 
     /// Compares one place of the photo with one icon; `None` when the quad is flat, lies
@@ -245,16 +275,9 @@ impl Verifier {
         quad: &Quad,
         icon: usize,
     ) -> Option<Evidence> {
-        let (mut wanted, mut side_px) = (0, quad.side_px());
-        while side_px > SIDE_MAX_PX {
-            side_px /= 2.0;
-            wanted += 1;
-        }
-        let (frame, level) = pyramid.level(wanted);
-        let shrink = 1.0 / (1_u32 << level) as f32;
-        let start = quad.map(|corner| corner.map(|value| value * shrink));
+        self.mask = Mask::NONE;
+        let (start, shrink) = self.cut(pyramid, quad);
         let side_px = start.side_px();
-        self.patch.cut(frame, start.bounds(), side_px * MOVE_MAX);
         let start_map = Homography::from_unit_square(&start)?.inverse()?;
 
         // Coarse steps catch a displacement of several pixels, fine ones settle it.
@@ -269,6 +292,68 @@ impl Verifier {
             self.project(&map, icon, blur);
             map = self.step(&map, icon, blur)?;
         }
+        self.conclude(&start, start_map, map, icon, blur, shrink)
+    }
+
+    /// The same where something may lie over the icon: parts that cannot be explained are
+    /// left out, and all evidence is of the rest ([`Evidence::visible`] says how much that is).
+    ///
+    /// Whoever may leave out what does not fit finds likenesses everywhere: demand more of
+    /// this evidence than of the other.
+    pub fn verify_covered(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        quad: &Quad,
+        icon: usize,
+    ) -> Option<Evidence> {
+        self.mask = Mask::NONE;
+        let (start, shrink) = self.cut(pyramid, quad);
+        let side_px = start.side_px();
+        let start_map = Homography::from_unit_square(&start)?.inverse()?;
+        let mut blur = blur_at_least((1.0 / side_px).max(0.016));
+        let mut map = start_map;
+        for round in 0..UNCOVERINGS {
+            self.mask = Mask::NONE;
+            self.project(&map, icon, blur);
+            self.uncover()?;
+            self.project(&map, icon, blur);
+            if round > 0 {
+                blur = self.best_blur(icon, side_px)?;
+                self.project(&map, icon, blur);
+            }
+            for _ in 0..2 {
+                map = self.step(&map, icon, blur)?;
+                self.project(&map, icon, blur);
+            }
+        }
+        self.conclude(&start, start_map, map, icon, blur, shrink)
+    }
+
+    /// Cuts the pixels around a quad: the quad among them, and px of the frame over theirs.
+    fn cut(&mut self, pyramid: &mut Pyramid<'_>, quad: &Quad) -> (Quad, f32) {
+        let (mut wanted, mut side_px) = (0, quad.side_px());
+        while side_px > SIDE_MAX_PX {
+            side_px /= 2.0;
+            wanted += 1;
+        }
+        let (frame, level) = pyramid.level(wanted);
+        let shrink = 1.0 / (1_u32 << level) as f32;
+        let start = quad.map(|corner| corner.map(|value| value * shrink));
+        self.patch.cut(frame, start.bounds(), start.side_px() * MOVE_MAX);
+        (start, shrink)
+    }
+
+    /// Judges the place that the steps have led to, or the first one when they led astray.
+    fn conclude(
+        &mut self,
+        start: &Quad,
+        start_map: Homography,
+        map: Homography,
+        icon: usize,
+        blur: usize,
+        shrink: f32,
+    ) -> Option<Evidence> {
+        let (mut map, side_px) = (map, start.side_px());
         let mut moved = map.inverse()?.quad();
         let stayed = moved
             .0
@@ -276,7 +361,7 @@ impl Verifier {
             .zip(&start.0)
             .all(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]) <= MOVE_MAX * side_px);
         if !(stayed && moved.is_plausible(6.0)) {
-            (map, moved) = (start_map, start);
+            (map, moved) = (start_map, *start);
         }
         self.project(&map, icon, blur);
         let blur = self.best_blur(icon, side_px)?;
@@ -284,6 +369,43 @@ impl Verifier {
         let mut evidence = self.judge(icon, blur)?;
         evidence.quad = moved.map(|corner| corner.map(|value| value / shrink));
         Some(evidence)
+    }
+
+    /// Masks what the icon does not explain. Light is found anew without it a few times: what
+    /// lies over an icon must not darken the rest.
+    fn uncover(&mut self) -> Option<()> {
+        for _ in 0..3 {
+            let light = self.light()?;
+            let mut differences = [(0.0_f32, 0.0_f32); MASK * MASK];
+            for place in &self.places {
+                if let Some((sum, weights)) = differences.get_mut(Mask::cell(place.u, place.v)) {
+                    let full = place.full_weight;
+                    *sum += full * (light.undone(place) - place.drawn).abs().min(1.0);
+                    *weights += full;
+                }
+            }
+            let covered = differences
+                .map(|(sum, weights)| weights > 0.0 && sum > COVERED_MIN * weights);
+            // Alone among explained neighbours it is noise; alone among covered ones, chance.
+            self.mask = Mask(std::array::from_fn(|cell| {
+                let (row, column) = (cell / MASK, cell % MASK);
+                let around = (row.saturating_sub(1)..=(row + 1).min(MASK - 1))
+                    .flat_map(|r| {
+                        (column.saturating_sub(1)..=(column + 1).min(MASK - 1))
+                            .map(move |c| r * MASK + c)
+                    })
+                    .filter(|&other| other != cell);
+                let (hidden, count) = around.fold((0, 0), |(hidden, count), other| {
+                    (hidden + usize::from(covered[other]), count + 1)
+                });
+                if covered[cell] { hidden >= 1 } else { 4 * hidden >= 3 * count }
+            }));
+            for place in &mut self.places {
+                let hidden = self.mask.covers(place.u, place.v);
+                place.weight = if hidden { 0.0 } else { place.full_weight };
+            }
+        }
+        Some(())
     }
 
     /// Lists the pixels that lie on the tile, with what the icon would show there.
@@ -302,7 +424,10 @@ impl Verifier {
             // Near the tile's edge the blur lets the ground shine in, about which nothing is known.
             let weight = ((value(tile, u, v) - 0.80) / 0.15).clamp(0.0, 1.0);
             if weight > 0.0 {
-                self.places.push(Place { luma, u, v, weight, drawn: value(drawn, u, v) });
+                let (full_weight, hidden) = (weight, self.mask.covers(u, v));
+                let weight = if hidden { 0.0 } else { weight };
+                let drawn = value(drawn, u, v);
+                self.places.push(Place { luma, u, v, weight, full_weight, drawn });
             }
         }
     }
@@ -330,7 +455,7 @@ impl Verifier {
         let plane = self.templates.icons.get(icon)?.get(blur)?;
         let mut normal = [[0.0_f64; UNKNOWNS]; UNKNOWNS];
         let mut right = [0.0_f64; UNKNOWNS];
-        for place in &self.places {
+        for place in self.places.iter().filter(|place| place.weight > 0.0) {
             let [drawn, slope_u, slope_v] = sample(plane, place.u, place.v);
             let (u, v) = (place.u - 0.5, place.v - 0.5);
             let along = slope_u * u + slope_v * v;
@@ -410,7 +535,12 @@ impl Verifier {
             }
         }
         let closing = &self.templates.closing[blur];
-        let (gap, _) = self.instead(&light, |p| value(closing, p.u, p.v));
+        let (gap, gap_strength) = self.instead(&light, |p| value(closing, p.u, p.v));
+        let (visible, full, gap_full) = self.places.iter().fold((0.0, 0.0, 0.0), |sums, p| {
+            let change = value(closing, p.u, p.v);
+            (sums.0 + p.weight, sums.1 + p.full_weight, sums.2 + p.full_weight * change * change)
+        });
+        let gap = if gap_strength < 0.4 * gap_full { 1.0 } else { gap };
         Some(Evidence {
             quad: Quad([[0.0; 2]; 4]),
             likeness,
@@ -422,6 +552,7 @@ impl Verifier {
             rival_icon,
             contrast: light.gain,
             blur: SIGMAS[blur],
+            visible: visible / f32::max(full, 1e-6),
         })
     }
 
