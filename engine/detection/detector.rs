@@ -152,12 +152,12 @@ impl Default for Thresholds {
             blur_max: 0.1,
         };
         Self {
-            heat_min: 0.18,
+            heat_min: 0.12,
             framed_first_min: 0.02,
-            pose_heat_min: 0.18,
+            pose_heat_min: 0.13,
             settled_min: 0.7,
             pose_likeness_min: 0.35,
-            framed_second_min: 0.03,
+            framed_second_min: 0.02,
             drawn_cosine_min: 0.3,
             order,
             second: Gates {
@@ -171,26 +171,27 @@ impl Default for Thresholds {
             },
             order_covered: Gates {
                 framed_min: 0.03,
-                cosine_min: 0.6,
+                cosine_min: 0.45,
+                cosine_lead_min: 0.15,
                 likeness_min: 0.88,
                 sign_likeness_min: 0.85,
                 cells_share_min: 0.8,
                 gap_min: 0.5,
-                rival_errors_min: 6.0,
+                rival_errors_min: 12.0,
                 contrast_min: 0.15,
                 blur_max: 0.05,
                 ..order
             },
             second_covered: Gates {
-                framed_min: 0.02,
-                cosine_min: 0.5,
-                cosine_lead_min: 0.15,
+                framed_min: 0.01,
+                cosine_min: 0.4,
+                cosine_lead_min: 0.1,
                 likeness_min: 0.82,
                 sign_likeness_min: 0.75,
                 cells_share_min: 0.7,
                 gap_min: 0.4,
                 rival_min: 0.7,
-                rival_errors_min: 4.0,
+                rival_errors_min: 8.0,
                 contrast_min: 0.12,
                 blur_max: 0.08,
             },
@@ -575,7 +576,7 @@ impl IconDetector {
         let gates = thresholds.order_covered;
         let can_be = finding.quad.side_px() >= thresholds.covered_side_px_min
             && finding.matched.cosine >= gates.cosine_min
-            && whole.likeness >= 0.4;
+            && whole.likeness >= 0.3;
         if !can_be {
             return None;
         }

@@ -42,7 +42,11 @@ const MASK: usize = 12;
 /// A cell is covered when it differs by this much on average; paper less ink is 1.
 const COVERED_MIN: f32 = 0.22;
 /// How often the covered cells are chosen anew.
-const UNCOVERINGS: usize = 4;
+const UNCOVERINGS: usize = 3;
+/// Steps before that, in which misfits count less.
+const DOUBTS: usize = 7;
+/// A misfit of this size counts half.
+const DOUBTFUL: f32 = 0.2;
 /// Steps at a coarse blur, then at the photo's own.
 const COARSE_STEPS: usize = 3;
 const FINE_STEPS: usize = 4;
@@ -310,21 +314,24 @@ impl Verifier {
         let (start, shrink) = self.cut(pyramid, quad);
         let side_px = start.side_px();
         let start_map = Homography::from_unit_square(&start)?.inverse()?;
-        let mut blur = blur_at_least((1.0 / side_px).max(0.016));
+        let mut blur = blur_at_least((1.2 / side_px).max(0.03));
         let mut map = start_map;
-        for round in 0..UNCOVERINGS {
+        // As long as the outline is off, misfits are everywhere: doubt them, do not cut.
+        for round in 0..DOUBTS {
+            self.project(&map, icon, blur);
+            self.doubt()?;
+            if round == DOUBTS / 2 {
+                blur = self.best_blur(icon, side_px)?;
+            }
+            map = self.step(&map, icon, blur)?;
+        }
+        for _ in 0..UNCOVERINGS {
             self.mask = Mask::NONE;
             self.project(&map, icon, blur);
             self.uncover()?;
+            blur = self.best_blur(icon, side_px)?;
             self.project(&map, icon, blur);
-            if round > 0 {
-                blur = self.best_blur(icon, side_px)?;
-                self.project(&map, icon, blur);
-            }
-            for _ in 0..2 {
-                map = self.step(&map, icon, blur)?;
-                self.project(&map, icon, blur);
-            }
+            map = self.step(&map, icon, blur)?;
         }
         self.conclude(&start, start_map, map, icon, blur, shrink)
     }
@@ -369,6 +376,18 @@ impl Verifier {
         let mut evidence = self.judge(icon, blur)?;
         evidence.quad = moved.map(|corner| corner.map(|value| value / shrink));
         Some(evidence)
+    }
+
+    /// Weighs each place by how well the icon explains it (Cauchy weights).
+    fn doubt(&mut self) -> Option<()> {
+        for _ in 0..3 {
+            let light = self.light()?;
+            for place in &mut self.places {
+                let misfit = (light.undone(place) - place.drawn) / DOUBTFUL;
+                place.weight = place.full_weight / (1.0 + misfit * misfit);
+            }
+        }
+        Some(())
     }
 
     /// Masks what the icon does not explain. Light is found anew without it a few times: what
