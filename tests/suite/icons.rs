@@ -212,7 +212,8 @@ fn recall_by_size() {
 fn icon_turned_by_each_quarter_keeps_its_own_top_left() {
     let set = IconSet::house().expect("the built-in icons");
     let mut detector = detector();
-    let brush = Brush::new(&set.icons()[6].picture(512).expect("a picture"));
+    let share = set.get("share").expect("share");
+    let brush = Brush::new(&share.picture(512).expect("a picture"));
     let background = invented(&mut Dice::new(5));
     for turn in 0..4 {
         let mut quad = signet::detection::quads::Quad::square(400.0, 300.0, 72.0);

@@ -12,4 +12,5 @@ mod journey;
 mod media;
 mod orders;
 mod rules;
+mod sheets;
 mod world;
