@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Our icons beside AprilTag 36h11, ArUco 6X6 and QR v1: how often each is found, how small, how dark, how covered.
+
+    make bench-icons                        all of it; PHOTOS=dir COUNT=n SEED=n KEEP=dir are taken
+    python benches/icons/bench.py --help    parts of it, other programs, stored pictures
+
+Parts: `recall` by size and condition, `large` (an icon 3 % as wide as a 12-megapixel photo), `false` finds on ordinary
+photos, `time` per photo. What is drawn is in scenes.py, the rivals' settings in peers.py. A find is the right identity
+(ours: and tier `order`) with its centre within half a side of the true one.
+
+Everything is written below one folder (--work, by default target/bench-icons): pictures of ours, rivals' answers (kept:
+a second run with the same seed, photos and icons only runs ours again), rows.jsonl with what happened in every picture,
+figures.json. One seed gives one set of pictures, whatever the number of processes or rows.
+"""
+import argparse
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+import cv2
+import numpy as np
+
+import figures
+import ours
+import peers
+import scenes
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WORK = ROOT / "target" / "bench-icons"
+SIDES, COVERED_SIDE = (16, 20, 24, 32, 48), 48
+CONDITIONS = ("easy", "hard", "easy-covered", "hard-covered")
+PARTS = ("recall", "large", "false", "time")
+
+
+class Progress:
+    """One line that is rewritten on a terminal, or one line every ten seconds."""
+
+    def __init__(self, what, count):
+        self.what, self.count, self.began, self.told = what, count, time.monotonic(), 0.0
+        self.tty = sys.stderr.isatty()
+
+    def tell(self, done):
+        now = time.monotonic()
+        if done < self.count and now - self.told < (.2 if self.tty else 10):
+            return
+        self.told = now
+        line = f"bench: {self.what}: {done}/{self.count}, {now - self.began:.0f} s"
+        print(f"\r{line}\x1b[K" if self.tty else line, end="\n" if not self.tty or done >= self.count else "", file=sys.stderr, flush=True)
+
+
+# --- Work of one process ----------------------------------------------------------------------------------------------
+
+STATE = {}
+
+
+def begin(options):
+    cv2.setNumThreads(1)
+    scenes.use_tone(options["tone"])
+    STATE.update(options)
+    STATE["photos"] = scenes.Photos(options["photos"], options["seed"], options["held_out"])
+    STATE["markers"] = scenes.Markers(options["icons"])
+    STATE["peers"] = peers.all_peers()
+
+
+def make_row(job):
+    """Draws one row: our picture into a file, the rivals' straight into the rivals. Returns what is known of it."""
+    cell, number, want_peers = job
+    markers, folder = STATE["markers"], pathlib.Path(STATE["pictures"]) / cell.name
+    scene = scenes.scene(STATE["photos"], cell, STATE["seed"], number)
+    camera, middle = scenes.Camera(scene), scene.corners().mean(0)
+    (folder / f"{number:05}.jpg").write_bytes(camera.take(markers.get("icon", number)))
+    row = {"cell": cell.name, "row": number, "icon": markers.identity("icon", number), "photo": scene.photo,
+           "corners": scene.corners().round(2).tolist(), "side": cell.side, "tilt": round(scene.tilt, 1),
+           "blur": round(scene.blur, 3), "noise": round(scene.noise, 2), "gain": round(scene.light[0], 3),
+           "quality": scene.quality, "covered": round(scene.share, 3), "peers": None}
+    if want_peers:
+        row["peers"] = {}
+        for kind in scenes.KINDS[1:]:
+            jpeg = camera.take(markers.get(kind, number))
+            if STATE["keep"]:
+                (folder / f"{number:05}.{kind}").with_suffix(f".{kind}.jpg").write_bytes(jpeg)
+            grey, identity = peers.grey(jpeg), markers.identity(kind, number)
+            for name, peer in STATE["peers"].items():
+                if peers.READS[name] == kind:
+                    row["peers"][name] = any(found == identity and np.linalg.norm(corners.mean(0) - middle) <= cell.side / 2
+                                             for found, corners in peer.find(grey))
+    return row
+
+
+def count_false(path):
+    """How often each rival sees something in a photo that has nothing."""
+    picture = scenes.load(path)
+    if picture is None:
+        return None
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return {name: len(peer.find(grey)) for name, peer in STATE["peers"].items()}
+
+
+# --- Parts ------------------------------------------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, options):
+        self.o = options
+        self.work = pathlib.Path(options.work).resolve()
+        self.home, self.icons = self.work / "no-home", self.work / "icons"
+        self.pictures = self.work / "pictures"
+        self.icons.mkdir(parents=True, exist_ok=True)
+        for old in self.icons.glob("*"):
+            old.unlink()
+        ours.export(options.signet, self.home, self.icons)
+        # Own photos were never trained on; of the shared ones only those that were held out.
+        held_out = not options.photos and not options.all_photos
+        self.photos = pathlib.Path(options.photos or options.shared / "photos")
+        if not self.photos.is_dir():
+            raise SystemExit(f"there are no photos in {self.photos}: name a folder of your own, PHOTOS=dir")
+        self.settings = {"photos": str(self.photos), "seed": options.seed, "held_out": held_out, "tone": options.tone,
+                         "icons": str(self.icons), "pictures": str(self.pictures), "keep": options.keep}
+        begin(self.settings)
+        packages = ("numpy", "opencv-contrib-python-headless", "pupil-apriltags", "zxing-cpp")
+        self.versions = {name: importlib.metadata.version(name) for name in packages}
+        self.fingerprint = {"version": scenes.VERSION, "seed": options.seed, "tone": options.tone, "photos": STATE["photos"].digest(),
+                            "icons": STATE["markers"].digest(), **self.versions}
+        self.figures = {"settings": {k: v for k, v in self.fingerprint.items()}, "photos_count": STATE["photos"].count(),
+                        "held_out": held_out, "icons_count": len(STATE["markers"].names), "program": self.program()}
+
+    def program(self):
+        return subprocess.run([self.o.signet, "--version"], capture_output=True, text=True).stdout.strip()
+
+    def pool(self):
+        return multiprocessing.get_context("spawn").Pool(self.o.jobs, begin, (self.settings,))
+
+    def cells(self):
+        listed = []
+        for condition in self.o.conditions:
+            level, *covered = condition.split("-")
+            sides = [side for side in self.o.sides if side == COVERED_SIDE] or [COVERED_SIDE] if covered else self.o.sides
+            listed += [scenes.Cell(level, side, bool(covered)) for side in sides]
+        return listed
+
+    def stored(self, cell):
+        """Rows drawn before, by number; none when anything that matters was different."""
+        path = self.pictures / f"{cell.name}.jsonl"
+        if not path.exists():
+            return {}
+        with open(path) as file:
+            if json.loads(file.readline() or "{}") != self.fingerprint:
+                return {}
+            rows = [json.loads(line) for line in file if line.endswith("\n")]
+        return {row["row"]: row for row in rows if (self.pictures / cell.name / f"{row['row']:05}.jpg").exists()}
+
+    def draw(self):
+        """Rows of all cells: {cell: [row]}. What is missing is drawn now."""
+        known, jobs = {}, []
+        for cell in self.cells():
+            (self.pictures / cell.name).mkdir(parents=True, exist_ok=True)
+            known[cell] = self.stored(cell)
+            path = self.pictures / f"{cell.name}.jsonl"
+            if not known[cell]:
+                path.write_text(json.dumps(self.fingerprint) + "\n")
+            for number in range(self.o.count):
+                row = known[cell].get(number)
+                if row is None or (self.o.peers and row["peers"] is None):
+                    jobs.append((cell, number, self.o.peers))
+        if jobs:
+            progress, by_name = Progress("pictures" + (" and rivals" if self.o.peers else ""), len(jobs)), {c.name: c for c in known}
+            files = {cell.name: open(self.pictures / f"{cell.name}.jsonl", "a") for cell in known}
+            with self.pool() as pool:
+                for done, row in enumerate(pool.imap_unordered(make_row, jobs, chunksize=4), 1):
+                    known[by_name[row["cell"]]][row["row"]] = row
+                    files[row["cell"]].write(json.dumps(row) + "\n")
+                    files[row["cell"]].flush()
+                    progress.tell(done)
+            for file in files.values():
+                file.close()
+        return {cell: [rows[number] for number in range(self.o.count)] for cell, rows in known.items()}
+
+    def recall(self):
+        drawn = self.draw()
+        paths = {str(self.pictures / cell.name / f"{row['row']:05}.jpg"): row for cell, rows in drawn.items() for row in rows}
+        progress = Progress("ours", len(paths))
+        seen = ours.look(self.o.signet, self.home, list(paths), self.o.jobs, progress.tell)
+        for path, row in paths.items():
+            middle = np.mean(row["corners"], 0)
+            row["sightings"] = seen.get(path, [])
+            row |= ours.judge(row["sightings"], row["icon"], middle, row["side"])
+        with open(self.work / "rows.jsonl", "w") as file:
+            for row in paths.values():
+                file.write(json.dumps(row) + "\n")
+        self.figures["recall"] = {cell.name: figures.cell_figures(rows) for cell, rows in drawn.items()}
+        found = sum(row["found"] for row in paths.values())
+        wrong = sum(row["wrong"] for row in paths.values())
+        self.figures["wrong"] = {"found": found, "wrong": wrong, "elsewhere": sum(row["elsewhere"] for row in paths.values())}
+        print(figures.recall_table(self.figures["recall"]))
+        print(f"\nwrong icon, tier order: {wrong} of {found} found; tier order elsewhere in the picture: {self.figures['wrong']['elsewhere']}")
+
+    def run(self):
+        began = time.monotonic()
+        for part in self.o.only:
+            getattr(self, {"false": "false_finds", "time": "cost"}.get(part, part))()
+        self.figures["seconds"] = round(time.monotonic() - began)
+        (self.work / "figures.json").write_text(json.dumps(self.figures, indent=1) + "\n")
+        print(f"\nbench: {self.figures['seconds']} s; figures in {self.work / 'figures.json'}, every picture in rows.jsonl beside it")
+
+
+def listed(kind, allowed=None):
+    def parse(text):
+        values = tuple(kind(word) for word in text.split(",") if word)
+        for value in values:
+            if allowed and value not in allowed:
+                raise argparse.ArgumentTypeError(f"{value} is none of {', '.join(allowed)}")
+        return values
+    return parse
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--signet", default=ROOT / "target" / "release" / "signet", metavar="PATH", help="the program to measure")
+    parser.add_argument("--photos", metavar="DIR", help="backgrounds of your own; by default those of --shared that training never saw")
+    parser.add_argument("--shared", type=pathlib.Path, default=pathlib.Path(os.environ.get("SIGNET_SHARED") or ROOT.parent / "shared"),
+                        metavar="DIR", help="holds photos/ and camera/12mp/")
+    parser.add_argument("--all-photos", action="store_true", help="also those of --shared that the networks were trained on")
+    parser.add_argument("--count", type=int, default=300, metavar="N", help="pictures per cell (2 shows that it works)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sides", type=listed(float), default=SIDES, metavar="PX,..")
+    parser.add_argument("--conditions", type=listed(str, CONDITIONS), default=CONDITIONS, metavar="NAME,..", help=", ".join(CONDITIONS))
+    parser.add_argument("--only", type=listed(str, PARTS), default=PARTS, metavar="PART,..", help=", ".join(PARTS))
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="ours alone")
+    parser.add_argument("--tone", choices=scenes.TONES, default="linear", help="what is averaged: light, or 8-bit values")
+    parser.add_argument("--work", default=WORK, metavar="DIR", help="where pictures and figures go and are taken from again")
+    parser.add_argument("--keep", action="store_true", help="write the rivals' pictures, too")
+    parser.add_argument("--jobs", type=int, default=2)
+    Bench(parser.parse_args()).run()
+
+
+if __name__ == "__main__":
+    main()

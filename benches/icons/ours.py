@@ -1,0 +1,72 @@
+"""Runs `signet` as its users do: `icons export` and `look --json`.
+
+In:  the program, pictures. Out: sightings, one list per picture, in the pictures' order.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def arguments_of(program, home, *words):
+    # A home that is not there: nobody's settings, the built-in icons.
+    return [str(program), "--home", str(home), "--json", *map(str, words)]
+
+
+def export(program, home, folder):
+    done = subprocess.run(arguments_of(program, home, "icons", "export", folder), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"`signet icons export` failed: {done.stderr.strip()}")
+
+
+def look(program, home, paths, workers, tell=lambda done: None, cost=None):
+    """Sightings by path. `cost`, when a list, gets the CPU ms between one answer and the next (Linux; else time gone by)."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(arguments_of(program, home, "look", "--workers", workers, *paths),
+                                   stdout=subprocess.PIPE, stderr=errors, text=True)
+        seen, last = {}, None
+        for line in process.stdout:
+            if cost is not None:
+                now = cpu_ms(process.pid)
+                if last is not None:
+                    cost.append(now - last)
+                last = now
+            answer = json.loads(line)
+            if answer["error"]:
+                print(f"bench: {answer['path']}: {answer['error']}", file=sys.stderr)
+            seen[answer["path"]] = answer["icons"]
+            tell(len(seen))
+        if process.wait() not in (0, 1) or not seen:
+            errors.seek(0)
+            raise SystemExit(f"`signet look` failed: {errors.read().strip()}")
+    return seen
+
+
+def cpu_ms(pid):
+    """CPU time of all threads of a process."""
+    try:
+        total = 0
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                total += int(file.read().split()[0])
+        return total / 1e6
+    except OSError:
+        return time.monotonic() * 1e3
+
+
+def centre(sighting):
+    corners = sighting["corners"]
+    return [sum(corner[axis] for corner in corners) / 4 for axis in (0, 1)]
+
+
+def judge(sightings, name, middle, side):
+    """What one picture's sightings are worth: `found`, `asked`, `wrong`, `elsewhere`."""
+    def near(sighting):
+        x, y = centre(sighting)
+        return ((x - middle[0]) ** 2 + (y - middle[1]) ** 2) ** .5 <= side / 2
+    orders = [s for s in sightings if s["tier"] == "order"]
+    found = any(s["name"] == name and near(s) for s in orders)
+    return {"found": found, "asked": not found and any(s["name"] == name and near(s) for s in sightings),
+            "wrong": any(s["name"] != name and near(s) for s in orders), "elsewhere": any(not near(s) for s in orders)}
