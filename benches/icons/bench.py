@@ -29,12 +29,16 @@ import numpy as np
 import figures
 import ours
 import peers
+import plot
 import scenes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "bench-icons"
 SIDES, COVERED_SIDE = (16, 20, 24, 32, 48), 48
 CONDITIONS = ("easy", "hard", "easy-covered", "hard-covered")
+MARKS = ("<!-- bench-icons: begin -->", "<!-- bench-icons: end -->")
+# Fewer pictures a cell than this are a try: it shows that everything works, in about a minute.
+TRY_BELOW = 20
 PARTS = ("recall", "large", "false", "time")
 
 
@@ -66,6 +70,7 @@ def begin(options):
     STATE["photos"] = scenes.Photos(options["photos"], options["seed"], options["held_out"])
     STATE["markers"] = scenes.Markers(options["icons"])
     STATE["peers"] = peers.all_peers()
+    STATE["large"] = scenes.photos_below(options["large"]) if pathlib.Path(options["large"]).is_dir() else []
 
 
 def make_row(job):
@@ -102,6 +107,32 @@ def count_false(path):
     return {name: len(peer.find(grey)) for name, peer in STATE["peers"].items()}
 
 
+def make_large(job):
+    """One 12-megapixel picture with an icon; every other one is a photo held upright."""
+    level, number, folder = job
+    place, scene, corners = scenes.large(STATE["large"], level, STATE["seed"], number)
+    markers = STATE["markers"]
+    picture = place(scenes.Camera(scene).picture(markers.get("icon", number)))
+    jpeg = scenes.jpeg(picture, scene.quality)
+    if number % 2:
+        jpeg = scenes.sideways(jpeg)
+        corners = np.c_[picture.shape[0] - corners[:, 1], corners[:, 0]]
+    path = pathlib.Path(folder) / f"{level}-{number:05}.jpg"
+    path.write_bytes(jpeg)
+    return {"cell": f"{level}-large", "row": number, "path": str(path), "icon": markers.identity("icon", number), "photo": scene.photo,
+            "corners": corners.round(1).tolist(), "side": .03 * max(picture.shape[:2]), "upright": bool(number % 2)}
+
+
+def time_peers(path):
+    """CPU ms of each rival for one JPEG, its decoding included."""
+    jpeg, spent = pathlib.Path(path).read_bytes(), {}
+    for name, peer in STATE["peers"].items():
+        began = time.thread_time()
+        peer.find(peers.grey(jpeg))
+        spent[name] = 1e3 * (time.thread_time() - began)
+    return spent
+
+
 # --- Parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +152,7 @@ class Bench:
         if not self.photos.is_dir():
             raise SystemExit(f"there are no photos in {self.photos}: name a folder of your own, PHOTOS=dir")
         self.settings = {"photos": str(self.photos), "seed": options.seed, "held_out": held_out, "tone": options.tone,
-                         "icons": str(self.icons), "pictures": str(self.pictures), "keep": options.keep}
+                         "icons": str(self.icons), "large": str(options.shared / "camera" / "12mp"), "pictures": str(self.pictures), "keep": options.keep}
         begin(self.settings)
         packages = ("numpy", "opencv-contrib-python-headless", "pupil-apriltags", "zxing-cpp")
         self.versions = {name: importlib.metadata.version(name) for name in packages}
@@ -197,8 +228,91 @@ class Bench:
         found = sum(row["found"] for row in paths.values())
         wrong = sum(row["wrong"] for row in paths.values())
         self.figures["wrong"] = {"found": found, "wrong": wrong, "elsewhere": sum(row["elsewhere"] for row in paths.values())}
-        print(figures.recall_table(self.figures["recall"]))
-        print(f"\nwrong icon, tier order: {wrong} of {found} found; tier order elsewhere in the picture: {self.figures['wrong']['elsewhere']}")
+
+    def large(self):
+        if not STATE["large"]:
+            print("\n12-megapixel photos: left out, there are none in camera/12mp of --shared")
+            return
+        count, folder = max(2, self.o.count // 5), self.work / "large"
+        folder.mkdir(exist_ok=True)
+        jobs = [(level, number, str(folder)) for level in scenes.LEVELS for number in range(count)]
+        progress = Progress("12-megapixel pictures", len(jobs))
+        rows = []
+        with self.pool() as pool:
+            for row in pool.imap_unordered(make_large, jobs):
+                rows.append(row)
+                progress.tell(len(rows))
+        rows.sort(key=lambda row: (row["cell"], row["row"]))
+        progress = Progress("ours on them", len(rows))
+        seen = ours.look(self.o.signet, self.home, [row["path"] for row in rows], self.o.jobs, progress.tell)
+        for row in rows:
+            row["sightings"] = seen.get(row["path"], [])
+            row |= ours.judge(row["sightings"], row["icon"], np.mean(row["corners"], 0), row["side"])
+            if not self.o.keep:
+                pathlib.Path(row["path"]).unlink()
+        with open(self.work / "rows-large.jsonl", "w") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        self.figures["large"] = {}
+        for level in scenes.LEVELS:
+            mine = [row for row in rows if row["cell"] == f"{level}-large"]
+            self.figures["large"][level] = figures.share(sum(row["found"] for row in mine), len(mine)) | {
+                "ask": sum(row["asked"] for row in mine), "wrong": sum(row["wrong"] for row in mine)}
+
+    def false_finds(self):
+        folder = self.photos
+        # A try with a few pictures looks at a few photos.
+        paths = scenes.photos_below(folder)[:None if self.o.count >= TRY_BELOW else 20 * self.o.count]
+        counts = {}
+        if self.o.peers:
+            progress = Progress("rivals on ordinary photos", len(paths))
+            with self.pool() as pool:
+                for done, found in enumerate(pool.imap_unordered(count_false, map(str, paths), chunksize=8), 1):
+                    for name, finds in (found or {}).items():
+                        counts.setdefault(name, []).append(finds)
+                    progress.tell(done)
+        progress = Progress("ours on ordinary photos", len(paths))
+        seen = ours.look(self.o.signet, self.home, [str(path) for path in paths], self.o.jobs, progress.tell)
+        lines = []
+        for tier in ("order", "ask"):
+            counts[f"ours, {tier}"] = [sum(icon["tier"] == tier for icon in icons) for icons in seen.values()]
+            never_trained = [path for path in paths if scenes.is_held_out(path)]
+            counts[f"ours, {tier}, held out"] = [sum(icon["tier"] == tier for icon in seen.get(str(path), [])) for path in never_trained]
+        for path, icons in seen.items():
+            lines += [json.dumps({"path": path, "icon": icon}) + "\n" for icon in icons]
+        with open(self.work / "false.jsonl", "w") as file:
+            file.writelines(lines)
+        self.figures["false"] = {name: {"photos": len(finds), "finds": sum(finds), "photos_with": sum(map(bool, finds)),
+                                        "per_10000_upper": 1e4 * figures.poisson_upper(sum(map(bool, finds))) / max(1, len(finds))}
+                                 for name, finds in counts.items()}
+
+    def cost(self):
+        count, folder = min(60, max(4, self.o.count // 5)), self.work / "time"
+        folder.mkdir(exist_ok=True)
+        empty, marked = [], []
+        for number in range(count):
+            picture, name = STATE["photos"].take(number)
+            scale = scenes.LONG_PX / max(picture.shape[:2])
+            size = [round(side * scale) for side in picture.shape[1::-1]]
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+            scene = scenes.scene(STATE["photos"], scenes.Cell("easy", 48), self.o.seed, number, (picture, name))
+            camera = scenes.Camera(scene)
+            for listed, what, marker in ((empty, "empty", None), (marked, "icon", STATE["markers"].get("icon", number))):
+                path = folder / f"{what}-{number:03}.jpg"
+                path.write_bytes(scenes.jpeg(camera.picture(marker), 90))
+                listed.append(str(path))
+        out = {}
+        for what, paths in (("ours, no icon", empty), ("ours, one icon", marked)):
+            spent = []
+            ours.look(self.o.signet, self.home, paths, 1, cost=spent)
+            out[what] = median(spent)
+        if self.o.peers:
+            spent = [time_peers(path) for path in empty]
+            out |= {name: median([row[name] for row in spent]) for name in spent[0]}
+        self.figures["time"] = {"photos": count, "cpu_ms_median": out}
+        alone = [ours.stages(ROOT, path) for path in empty[:3]] if self.o.stages and self.o.count >= TRY_BELOW else []
+        alone = [row for row in alone if {"empty", "one-icon"} <= set(row)]
+        if alone:
+            self.figures["time"]["detection_ms"] = {what: median([row[what] for row in alone]) for what in ("empty", "one-icon")}
 
     def run(self):
         began = time.monotonic()
@@ -206,7 +320,29 @@ class Bench:
             getattr(self, {"false": "false_finds", "time": "cost"}.get(part, part))()
         self.figures["seconds"] = round(time.monotonic() - began)
         (self.work / "figures.json").write_text(json.dumps(self.figures, indent=1) + "\n")
-        print(f"\nbench: {self.figures['seconds']} s; figures in {self.work / 'figures.json'}, every picture in rows.jsonl beside it")
+        text = figures.report(self.figures)
+        (self.work / "figures.md").write_text(text)
+        print(text)
+        if "recall" in self.figures:
+            (self.work / "icons.svg").write_text(plot.svg(self.figures))
+        if self.o.publish:
+            publish(text, self.figures)
+        print(f"bench: {self.figures['seconds']} s; figures.json, figures.md, icons.svg and rows.jsonl (every picture) are in {self.work}")
+
+
+def median(values):
+    return float(np.median(values)) if values else None
+
+
+def publish(text, all_figures):
+    """Puts table and curves where readers find them: README.md between its marks, docs/icons.svg."""
+    readme = ROOT / "README.md"
+    before, mark, rest = readme.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not mark or not end:
+        raise SystemExit("README.md has lost the marks between which the figures stand")
+    readme.write_text(f"{before}{MARKS[0]}\n{text}{MARKS[1]}{after}")
+    (ROOT / "docs" / "icons.svg").write_text(plot.svg(all_figures))
 
 
 def listed(kind, allowed=None):
@@ -226,7 +362,7 @@ def main():
     parser.add_argument("--shared", type=pathlib.Path, default=pathlib.Path(os.environ.get("SIGNET_SHARED") or ROOT.parent / "shared"),
                         metavar="DIR", help="holds photos/ and camera/12mp/")
     parser.add_argument("--all-photos", action="store_true", help="also those of --shared that the networks were trained on")
-    parser.add_argument("--count", type=int, default=300, metavar="N", help="pictures per cell (2 shows that it works)")
+    parser.add_argument("--count", type=int, default=300, metavar="N", help=f"pictures per cell; below {TRY_BELOW}, false finds and times are only tried, too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sides", type=listed(float), default=SIDES, metavar="PX,..")
     parser.add_argument("--conditions", type=listed(str, CONDITIONS), default=CONDITIONS, metavar="NAME,..", help=", ".join(CONDITIONS))
@@ -235,6 +371,8 @@ def main():
     parser.add_argument("--tone", choices=scenes.TONES, default="linear", help="what is averaged: light, or 8-bit values")
     parser.add_argument("--work", default=WORK, metavar="DIR", help="where pictures and figures go and are taken from again")
     parser.add_argument("--keep", action="store_true", help="write the rivals' pictures, too")
+    parser.add_argument("--publish", action="store_true", help="put table and curves into README.md and docs/icons.svg")
+    parser.add_argument("--no-stages", dest="stages", action="store_false", help="without `cargo bench --bench detection`")
     parser.add_argument("--jobs", type=int, default=2)
     Bench(parser.parse_args()).run()
 

@@ -99,3 +99,57 @@ def recall_table(cells):
         lines.append(f"| {label} | {spread(cell['ours'])} | " + " | ".join(theirs)
                      + f" | {gap} | {cell['ask']} | {cell['wrong']} | {reached} |")
     return "\n".join(lines)
+
+
+def reached(ok):
+    return "reached" if ok else "**missed**"
+
+
+def report(all_figures):
+    """Everything that was measured, as Markdown; parts that were not are left out."""
+    parts = []
+    if "recall" in all_figures:
+        settings = all_figures["settings"]
+        n = max(cell["ours"]["n"] for cell in all_figures["recall"].values())
+        trained = "never trained on" if all_figures["held_out"] else "named by the user or trained on"
+        parts.append(f"{n} pictures a row, seed {settings['seed']}, on {all_figures['photos_count']:,} photos {trained}; {all_figures['icons_count']} icons in turn; "
+                     f"OpenCV {settings['opencv-contrib-python-headless']}, pupil-apriltags {settings['pupil-apriltags']}, zxing-cpp {settings['zxing-cpp']}"
+                     + ("" if settings["tone"] == "linear" else f"; tone {settings['tone']}") + ". In brackets 95 % intervals.")
+        parts.append(recall_table(all_figures["recall"]))
+        wrong = all_figures["wrong"]
+        rate = wrong["wrong"] / max(1, wrong["found"])
+        parts.append(f"Wrong icon, tier `order`: {wrong['wrong']} beside {wrong['found']} found (≤ 1 in 1,000: {reached(rate <= WRONG_PER_FOUND_MAX)}); "
+                     f"tier `order` elsewhere in the picture: {wrong['elsewhere']}.")
+    if "large" in all_figures:
+        large = all_figures["large"]
+        parts.append("In a 12-megapixel photo, 3 % as wide as its long side (121 px): "
+                     + ", ".join(f"{level.upper()} {spread(large[level])} of {large[level]['n']}" for level in large) + ".")
+    if "false" in all_figures:
+        parts.append(false_table(all_figures["false"]))
+    if "time" in all_figures:
+        parts.append(time_table(all_figures["time"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def false_table(counts):
+    lines = ["| false finds on photos without any | photos | with a find | per 10,000, 95 % bound | target |", "|---|---|---|---|---|"]
+    for name in sorted(counts, key=lambda name: (not name.startswith("ours"), name)):
+        row = counts[name]
+        target = "–"
+        if name == "ours, order":
+            target = "0 " + reached(row["photos_with"] == 0)
+        elif name == "ours, ask":
+            target = "≤ 5 per 10,000 " + reached(row["photos_with"] <= ASK_PER_PHOTO_MAX * row["photos"])
+        lines.append(f"| {name} | {row['photos']:,} | {row['photos_with']} | ≤ {row['per_10000_upper']:.1f} | {target} |")
+    return "\n".join(lines)
+
+
+def time_table(times):
+    spent = times["cpu_ms_median"]
+    lines = [f"| CPU ms for a 1024-px JPEG, one thread, median of {times['photos']} | |", "|---|---|"]
+    lines += [f"| {name} | {ms:.1f} |" for name, ms in spent.items() if ms is not None]
+    for what, most in (("empty", MS_EMPTY_MAX), ("one-icon", MS_ICON_MAX)):
+        if "detection_ms" in times:
+            ms = times["detection_ms"][what]
+            lines.append(f"| ours, detection alone, {what.replace('one-icon', 'one icon').replace('empty', 'no icon')} | {ms:.1f} (≤ {most}: {reached(ms <= most)}) |")
+    return "\n".join(lines)

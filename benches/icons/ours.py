@@ -9,6 +9,9 @@ import sys
 import tempfile
 import time
 
+# A command line holds so many paths on every system.
+PATHS_MAX = 2000
+
 
 def arguments_of(program, home, *words):
     # A home that is not there: nobody's settings, the built-in icons.
@@ -23,6 +26,13 @@ def export(program, home, folder):
 
 def look(program, home, paths, workers, tell=lambda done: None, cost=None):
     """Sightings by path. `cost`, when a list, gets the CPU ms between one answer and the next (Linux; else time gone by)."""
+    seen = {}
+    for first in range(0, len(paths), PATHS_MAX):
+        seen |= look_at(program, home, paths[first:first + PATHS_MAX], workers, lambda done: tell(first + done), cost)
+    return seen
+
+
+def look_at(program, home, paths, workers, tell, cost):
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(arguments_of(program, home, "look", "--workers", workers, *paths),
                                    stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -54,6 +64,18 @@ def cpu_ms(pid):
         return total / 1e6
     except OSError:
         return time.monotonic() * 1e3
+
+
+def stages(root, photo):
+    """ms that detection alone needs for an empty photo and for one with an icon, as `cargo bench --bench detection` says."""
+    done = subprocess.run(["cargo", "bench", "--locked", "--quiet", "--bench", "detection", "--", str(photo)],
+                          cwd=root, capture_output=True, text=True)
+    found = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0].startswith("detection/look/"):
+            found[words[0].rsplit("/", 1)[1]] = float(words[1])
+    return found
 
 
 def centre(sighting):

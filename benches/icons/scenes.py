@@ -377,7 +377,11 @@ class Camera:
         self.noise = dice.standard_normal(self.base.shape, np.float32) * np.float32(scene.noise)
 
     def take(self, marker):
-        """The picture with this marker (None: without any) as JPEG bytes."""
+        """The picture with this marker as JPEG bytes."""
+        return jpeg(self.picture(marker), self.scene.quality)
+
+    def picture(self, marker):
+        """The picture with this marker (None: without any), BGR."""
         scene, picture = self.scene, self.base
         if marker is not None:
             height, width = self.base.shape[:2]
@@ -401,9 +405,7 @@ class Camera:
                    part.shape[1] - (0 if high[0] == width else inner), part.shape[0] - (0 if high[1] == height else inner)]
             picture = self.base.copy()
             picture[low[1] + cut[1]:low[1] + cut[3], low[0] + cut[0]:low[0] + cut[2]] = part[cut[1]:cut[3], cut[0]:cut[2]]
-        picture = np.clip(np.rint(picture + self.noise), 0, 255).astype(np.uint8)
-        how = [cv2.IMWRITE_JPEG_QUALITY, scene.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
-        return cv2.imencode(".jpg", picture, how)[1].tobytes()
+        return np.clip(np.rint(picture + self.noise), 0, 255).astype(np.uint8)
 
     def lit(self, box):
         """Linear light on the marker's plane at each px of the box."""
@@ -414,6 +416,34 @@ class Camera:
         u, v = ((row[0] * x + row[1] * y + row[2]) / w for row in back[:2])
         gain, slope_u, slope_v = self.scene.light
         return (gain * (1 + slope_u * np.clip(2 * u, -1.2, 1.2) + slope_v * np.clip(2 * v, -1.2, 1.2))).astype(np.float32)
+
+
+def jpeg(picture, quality):
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
+    return cv2.imencode(".jpg", picture, how)[1].tobytes()
+
+
+def sideways(jpeg):
+    """The same JPEG with a note that it is to be turned a quarter clockwise (EXIF orientation 6), as phones write it."""
+    tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
+def large(paths, level, seed, number):
+    """One 12-megapixel photo with an icon 3 % as wide as its long side: the picture as the camera's sensor has it, and
+    the scene with corners in its px. Blur and noise are laid on the 1024 px around the icon."""
+    dice = np.random.default_rng([seed, 12, LEVELS[level].number, number])
+    path = paths[number // 2 % len(paths)]
+    whole = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    left, top = (int(dice.integers(0, size - LONG_PX + 1)) for size in whole.shape[1::-1])
+    cut = whole[top:top + LONG_PX, left:left + LONG_PX]
+    shown = scene(None, Cell(level, .03 * max(whole.shape[:2])), seed, number, (cut, path.name))
+
+    def place(picture):
+        whole[top:top + LONG_PX, left:left + LONG_PX] = picture
+        return whole
+    return place, shown, shown.corners() + [left, top]
 
 
 def margin_px(sigma):
