@@ -89,7 +89,7 @@ def make_row(job):
         for kind in scenes.KINDS[1:]:
             jpeg = camera.take(markers.get(kind, number))
             if STATE["keep"]:
-                (folder / f"{number:05}.{kind}").with_suffix(f".{kind}.jpg").write_bytes(jpeg)
+                (folder / f"{number:05}.{kind}.jpg").write_bytes(jpeg)
             grey, identity = peers.grey(jpeg), markers.identity(kind, number)
             for name, peer in STATE["peers"].items():
                 if peers.READS[name] == kind:
@@ -275,8 +275,8 @@ class Bench:
         lines = []
         for tier in ("order", "ask"):
             counts[f"ours, {tier}"] = [sum(icon["tier"] == tier for icon in icons) for icons in seen.values()]
-            never_trained = [path for path in paths if scenes.is_held_out(path)]
-            counts[f"ours, {tier}, held out"] = [sum(icon["tier"] == tier for icon in seen.get(str(path), [])) for path in never_trained]
+            never_trained = [seen[str(path)] for path in paths if scenes.is_held_out(path) and str(path) in seen]
+            counts[f"ours, {tier}, held out"] = [sum(icon["tier"] == tier for icon in icons) for icons in never_trained]
         for path, icons in seen.items():
             lines += [json.dumps({"path": path, "icon": icon}) + "\n" for icon in icons]
         with open(self.work / "false.jsonl", "w") as file:

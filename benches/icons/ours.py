@@ -36,7 +36,7 @@ def look_at(program, home, paths, workers, tell, cost):
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(arguments_of(program, home, "look", "--workers", workers, *paths),
                                    stdout=subprocess.PIPE, stderr=errors, text=True)
-        seen, last = {}, None
+        seen, answers, last = {}, 0, None
         for line in process.stdout:
             if cost is not None:
                 now = cpu_ms(process.pid)
@@ -44,11 +44,13 @@ def look_at(program, home, paths, workers, tell, cost):
                     cost.append(now - last)
                 last = now
             answer = json.loads(line)
+            answers += 1
             if answer["error"]:
                 print(f"bench: {answer['path']}: {answer['error']}", file=sys.stderr)
-            seen[answer["path"]] = answer["icons"]
-            tell(len(seen))
-        if process.wait() not in (0, 1) or not seen:
+            else:
+                seen[answer["path"]] = answer["icons"]
+            tell(answers)
+        if process.wait() not in (0, 1) or answers < len(paths):
             errors.seek(0)
             raise SystemExit(f"`signet look` failed: {errors.read().strip()}")
     return seen
@@ -75,6 +77,8 @@ def stages(root, photo):
         words = line.split()
         if len(words) == 3 and words[0].startswith("detection/look/"):
             found[words[0].rsplit("/", 1)[1]] = float(words[1])
+    if done.returncode:
+        print(f"bench: no figures for detection alone: {(done.stderr.strip() or 'cargo bench failed').splitlines()[-1]}", file=sys.stderr)
     return found
 
 

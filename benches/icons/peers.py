@@ -66,7 +66,7 @@ class OpenCvQr:
             return []
         if corners is None:
             return []
-        return [(text, np.reshape(c, (4, 2))) for text, c in zip(texts, corners) if text]
+        return [(text, np.reshape(c, (4, 2)) + .5) for text, c in zip(texts, corners) if text]
 
 
 def all_peers():
