@@ -67,7 +67,7 @@ def begin(options):
     cv2.setNumThreads(1)
     scenes.use_tone(options["tone"])
     STATE.update(options)
-    STATE["photos"] = scenes.Photos(options["photos"], options["seed"], options["held_out"])
+    STATE["photos"] = scenes.Photos(options["photos"], options["seed"], options["held_out"], options["enlarge"])
     STATE["markers"] = scenes.Markers(options["icons"])
     STATE["peers"] = peers.all_peers()
     STATE["large"] = scenes.photos_below(options["large"]) if pathlib.Path(options["large"]).is_dir() else []
@@ -151,12 +151,12 @@ class Bench:
         self.photos = pathlib.Path(options.photos or options.shared / "photos")
         if not self.photos.is_dir():
             raise SystemExit(f"there are no photos in {self.photos}: name a folder of your own, PHOTOS=dir")
-        self.settings = {"photos": str(self.photos), "seed": options.seed, "held_out": held_out, "tone": options.tone,
+        self.settings = {"photos": str(self.photos), "seed": options.seed, "held_out": held_out, "tone": options.tone, "enlarge": options.enlarge,
                          "icons": str(self.icons), "large": str(options.shared / "camera" / "12mp"), "pictures": str(self.pictures), "keep": options.keep}
         begin(self.settings)
         packages = ("numpy", "opencv-contrib-python-headless", "pupil-apriltags", "zxing-cpp")
         self.versions = {name: importlib.metadata.version(name) for name in packages}
-        self.fingerprint = {"version": scenes.VERSION, "seed": options.seed, "tone": options.tone, "photos": STATE["photos"].digest(),
+        self.fingerprint = {"version": scenes.VERSION, "seed": options.seed, "tone": options.tone, "enlarge": options.enlarge, "photos": STATE["photos"].digest(),
                             "icons": STATE["markers"].digest(), **self.versions}
         self.figures = {"settings": {k: v for k, v in self.fingerprint.items()}, "photos_count": STATE["photos"].count(),
                         "held_out": held_out, "icons_count": len(STATE["markers"].names), "program": self.program()}
@@ -369,6 +369,7 @@ def main():
     parser.add_argument("--only", type=listed(str, PARTS), default=PARTS, metavar="PART,..", help=", ".join(PARTS))
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="ours alone")
     parser.add_argument("--tone", choices=scenes.TONES, default="linear", help="what is averaged: light, or 8-bit values")
+    parser.add_argument("--enlarge", action="store_true", help="photos smaller than 1024 px are enlarged to it")
     parser.add_argument("--work", default=WORK, metavar="DIR", help="where pictures and figures go and are taken from again")
     parser.add_argument("--keep", action="store_true", help="write the rivals' pictures, too")
     parser.add_argument("--publish", action="store_true", help="put table and curves into README.md and docs/icons.svg")

@@ -114,7 +114,7 @@ def report(all_figures):
         trained = "never trained on" if all_figures["held_out"] else "named by the user or trained on"
         parts.append(f"{n} pictures a row, seed {settings['seed']}, on {all_figures['photos_count']:,} photos {trained}; {all_figures['icons_count']} icons in turn; "
                      f"OpenCV {settings['opencv-contrib-python-headless']}, pupil-apriltags {settings['pupil-apriltags']}, zxing-cpp {settings['zxing-cpp']}"
-                     + ("" if settings["tone"] == "linear" else f"; tone {settings['tone']}") + ". In brackets 95 % intervals.")
+                     + ("" if settings["tone"] == "linear" else f"; tone {settings['tone']}") + ("; small photos enlarged" if settings["enlarge"] else "") + ". In brackets 95 % intervals.")
         parts.append(recall_table(all_figures["recall"]))
         wrong = all_figures["wrong"]
         rate = wrong["wrong"] / max(1, wrong["found"])

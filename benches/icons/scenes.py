@@ -20,7 +20,8 @@ Tone.      With `--tone coded`, rendering, gain and blur work on 8-bit values in
            pictures. Dark lines then keep their width, which is easier for everybody and most of all for thresholds.
 
 All ranges are drawn evenly. Photos are shrunk to a long side of 1024 px; smaller ones are taken as they are, as Signet
-takes them: enlarging would give a background softer than any camera's. Too small ones (short side below 200) are left out.
+takes them: enlarging would give a background softer than any camera's (`--enlarge` does it all the same). Too small ones
+(short side below 200) are left out.
 
 Knows nothing of detectors.
 """
@@ -141,8 +142,8 @@ def photos_below(folder):
 class Photos:
     """Backgrounds in a seeded order that takes turns between the sub-folders, so that a large one does not rule."""
 
-    def __init__(self, folder, seed, held_out):
-        self.folder, self.cache = pathlib.Path(folder), {}
+    def __init__(self, folder, seed, held_out, enlarge=False):
+        self.folder, self.enlarge = pathlib.Path(folder), enlarge
         groups = {}
         for path in photos_below(folder):
             if not held_out or is_held_out(path):
@@ -164,7 +165,7 @@ class Photos:
         group = self.groups[number % len(self.groups)]
         for step in range(len(group)):
             path = group[(number // len(self.groups) + step) % len(group)]
-            picture = load(path)
+            picture = load(path, enlarge=self.enlarge)
             if picture is not None and min(picture.shape[:2]) >= SHORT_MIN_PX:
                 return picture, str(path.relative_to(self.folder))
         raise SystemExit(f"no photo in {group[0].parent} has a short side of {SHORT_MIN_PX} px")
