@@ -4,7 +4,7 @@
 PHOTOS ?=
 # Of bench-icons: pictures per row of its table, the generator's seed, a folder that keeps all pictures,
 # whether README.md and docs/icons.svg get the figures.
-COUNT ?= 300
+COUNT ?= 400
 SEED ?= 1
 KEEP ?=
 PUBLISH ?=

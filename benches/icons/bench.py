@@ -134,6 +134,19 @@ def time_peers(path):
     return spent
 
 
+def prove():
+    """A large, easy marker has to be found where it was drawn, and one seed has to give one picture; else no figure
+    would mean anything."""
+    cell = scenes.Cell("easy", 96)
+    for number in range(3):
+        scene = scenes.scene(STATE["photos"], cell, STATE["seed"], number)
+        first, again = (scenes.Camera(scene).take(STATE["markers"].get("apriltag", number)) for _ in range(2))
+        found = dict(STATE["peers"]["pupil-36h11"].find(peers.grey(first)))
+        corners = found.get(STATE["markers"].identity("apriltag", number))
+        if first != again or corners is None or np.abs(corners.mean(0) - scene.corners().mean(0)).max() > .5:
+            raise SystemExit("the generator is broken: a large, easy marker is not where it was drawn")
+
+
 # --- Parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +339,7 @@ class Bench:
 
     def run(self):
         began = time.monotonic()
+        prove()
         self.take_earlier()
         for part in self.o.only:
             getattr(self, {"false": "false_finds", "time": "cost"}.get(part, part))()
@@ -352,7 +366,7 @@ def publish(text, all_figures):
     _, end, after = rest.partition(MARKS[1])
     if not mark or not end:
         raise SystemExit("README.md has lost the marks between which the figures stand")
-    readme.write_text(f"{before}{MARKS[0]}\n{text}{MARKS[1]}{after}")
+    readme.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
     (ROOT / "docs" / "icons.svg").write_text(plot.svg(all_figures))
 
 
@@ -373,7 +387,7 @@ def main():
     parser.add_argument("--shared", type=pathlib.Path, default=pathlib.Path(os.environ.get("SIGNET_SHARED") or ROOT.parent / "shared"),
                         metavar="DIR", help="holds photos/ and camera/12mp/")
     parser.add_argument("--all-photos", action="store_true", help="also those of --shared that the networks were trained on")
-    parser.add_argument("--count", type=int, default=300, metavar="N", help=f"pictures per cell; below {TRY_BELOW}, false finds and times are only tried, too")
+    parser.add_argument("--count", type=int, default=400, metavar="N", help=f"pictures per cell; below {TRY_BELOW}, false finds and times are only tried, too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sides", type=listed(float), default=SIDES, metavar="PX,..")
     parser.add_argument("--conditions", type=listed(str, CONDITIONS), default=CONDITIONS, metavar="NAME,..", help=", ".join(CONDITIONS))
