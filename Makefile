@@ -2,14 +2,23 @@
 # One build profile serves everything, so nothing is compiled twice.
 
 PHOTOS ?=
+# Of bench-icons: pictures per row of its table, the generator's seed, a folder that keeps all pictures,
+# whether README.md and docs/icons.svg get the figures.
+COUNT ?= 400
+SEED ?= 1
+KEEP ?=
+PUBLISH ?=
 
-.PHONY: help setup build demo test bench check fmt clean
+RIVALS := target/bench-icons/venv
+
+.PHONY: help setup build demo test bench bench-icons check fmt clean
 
 help:
 	@echo 'make demo            marked photos become orders, a lab fetches the originals'
 	@echo 'make demo PHOTOS=dir the same on copies of your own pictures'
 	@echo 'make test            every test'
 	@echo 'make bench           every bench, as a table'
+	@echo 'make bench-icons     our icons beside AprilTag, ArUco and QR codes: PHOTOS=dir COUNT=n SEED=n KEEP=dir PUBLISH=1'
 	@echo 'make setup           what all of these do first: programs, ONNX Runtime'
 	@echo 'make check           format and lints, as .ci/run checks them'
 
@@ -28,6 +37,17 @@ test: setup
 # SIGNET_BENCH_SMOKE=1 runs each bench once, on small inputs.
 bench: setup
 	@cargo bench --locked --quiet
+
+# The rivals live in an environment of their own. It is made without pip, which Debian's Python cannot put there.
+$(RIVALS)/ready: benches/icons/requirements.txt
+	@echo 'setup: fetching the rivals of bench-icons (about 90 MB)'
+	@rm -rf $(RIVALS) && python3 -m venv --without-pip $(RIVALS)
+	@python3 -m pip --python $(RIVALS)/bin/python install --quiet --disable-pip-version-check --only-binary=:all: -r benches/icons/requirements.txt
+	@touch $@
+
+bench-icons: build $(RIVALS)/ready
+	@$(RIVALS)/bin/python benches/icons/bench.py --count $(COUNT) --seed $(SEED) $(if $(PHOTOS),--photos "$(PHOTOS)") \
+	  $(if $(KEEP),--work "$(KEEP)" --keep) $(if $(PUBLISH),--publish)
 
 check:
 	cargo fmt --check
