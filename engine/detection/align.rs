@@ -70,8 +70,11 @@ impl Aligner {
         if count == 0 {
             return Ok(());
         }
-        let input =
-            Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: Values::F32(&self.crops) };
+        let input = Input {
+            name: "crops",
+            shape: [count, 3, CROP_PX, CROP_PX],
+            values: Values::F32(&self.crops),
+        };
         self.network.run(input, &mut [("delta", &mut self.delta), ("framed", &mut self.framed)])?;
         if self.delta.len() != 8 * count || self.framed.len() != count {
             let cause = format!("it gives {} answers to {count} crops", self.framed.len());

@@ -45,11 +45,16 @@ const QUARTER_SIDE_MIN_PX: f32 = 80.0;
 /// Of the hottest candidates, how many are aligned twice whatever the first pass said.
 const SECOND_CHANCES: usize = 3;
 /// Of the hottest candidates, how many are searched for poses.
-const POSED_MAX: usize = 3;
+const POSED_MAX: usize = 2;
 /// Of the poses of one candidate, how many are aligned to the end.
-const POSES_KEPT: usize = 3;
+const POSES_KEPT: usize = 2;
 /// Candidates that are looked at closely, per photo.
-const CANDIDATES_MAX: usize = 8;
+const CANDIDATES_MAX: usize = 12;
+
+/// Below this, only the first few candidates count.
+const WARM: f32 = 0.18;
+/// How many.
+const LUKEWARM_MAX: usize = 4;
 
 /// Paper less ink, over what the drawing has; sharpened pictures overshoot, nonsense goes beyond.
 const CONTRAST_MAX: f32 = 1.3;
@@ -92,6 +97,8 @@ pub struct Thresholds {
     pub framed_first_min: f32,
     /// Candidates hotter than this and less framed than `settled_min` are searched for poses.
     pub pose_heat_min: f32,
+    /// All but the hottest candidate must be hotter than this for it.
+    pub pose_more_heat_min: f32,
     /// With so much of a frame seen, the outline is taken as it is.
     pub settled_min: f32,
     /// Poses in which the frame explains less are not followed.
@@ -120,6 +127,8 @@ pub struct Thresholds {
     pub drift_max: f32,
     /// and so many px more: what is left of precision on the smallest icons.
     pub drift_px_max: f32,
+    /// Of a covered icon, as a share of the side.
+    pub drift_covered_max: f32,
 }
 
 impl Default for Thresholds {
@@ -155,10 +164,11 @@ impl Default for Thresholds {
             heat_min: 0.12,
             framed_first_min: 0.02,
             pose_heat_min: 0.13,
+            pose_more_heat_min: 0.2,
             settled_min: 0.7,
             pose_likeness_min: 0.35,
             framed_second_min: 0.02,
-            drawn_cosine_min: 0.3,
+            drawn_cosine_min: 0.4,
             order,
             second: Gates {
                 cosine_min: 0.5,
@@ -225,6 +235,7 @@ impl Default for Thresholds {
             },
             drift_max: 0.06,
             drift_px_max: 1.2,
+            drift_covered_max: 0.12,
         }
     }
 }
@@ -472,6 +483,10 @@ impl IconDetector {
         order.truncate(8 * CANDIDATES_MAX);
         suppress(&quads, &mut order, 0.4);
         order.truncate(CANDIDATES_MAX);
+        // Many lukewarm places are a lively ground; an icon is among the first of them.
+        let warm =
+            order.iter().position(|&i| self.candidates[i].heat < WARM).unwrap_or(order.len());
+        order.truncate(warm.max(LUKEWARM_MAX));
         let heats = order.iter().map(|&i| self.candidates[i].heat).collect();
         (order.iter().map(|&i| quads[i]).collect(), heats)
     }
@@ -497,7 +512,12 @@ impl IconDetector {
             let settled = |guess: &Guess| {
                 guess.candidate == candidate && guess.framed >= self.thresholds.settled_min
             };
-            if heats[candidate] < self.thresholds.pose_heat_min || guesses.iter().any(settled) {
+            let heat_min = if candidate == 0 {
+                self.thresholds.pose_heat_min
+            } else {
+                self.thresholds.pose_more_heat_min
+            };
+            if heats[candidate] < heat_min || guesses.iter().any(settled) {
                 continue;
             }
             let least = self.thresholds.pose_likeness_min;
@@ -544,6 +564,7 @@ impl IconDetector {
             finding.second =
                 self.look_again(pyramid, &finding.quad, matched.icon, covered.is_some())?;
         }
+        let drift_max = if covered.is_some() { thresholds.drift_covered_max } else { drift_max };
         let agrees = finding.second.is_some_and(|second| {
             second.matched.icon == matched.icon
                 && second.drift <= drift_max

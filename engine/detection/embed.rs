@@ -77,7 +77,11 @@ impl Embedder {
         if count == 0 {
             return Ok(());
         }
-        let input = Input { name: "crops", shape: [count, 3, CROP_PX, CROP_PX], values: Values::F32(crops) };
+        let input = Input {
+            name: "crops",
+            shape: [count, 3, CROP_PX, CROP_PX],
+            values: Values::F32(crops),
+        };
         self.network.run(input, &mut [("embedding", &mut self.values)])?;
         if self.values.len() != count * EMBEDDING_LEN {
             let cause = format!("it gives {} numbers for {count} crops", self.values.len());

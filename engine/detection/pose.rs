@@ -40,7 +40,7 @@ const BLUR: f32 = 0.06;
 /// Nothing nearer to the tile's edge counts, as a share of the tile.
 const EDGE: f32 = 0.055;
 /// Outlines that are handed out.
-const FOUND_MAX: usize = 6;
+const FOUND_MAX: usize = 5;
 
 /// The frame in all poses.
 #[derive(Debug)]
@@ -74,9 +74,8 @@ impl Poses {
     /// None as long as the frame that is built in is sound.
     pub fn new() -> Result<Self, IconSetError> {
         let plane = Plane::of(&render_text(FRAME_SVG, Plane::PICTURE_PX)?, BLUR);
-        let tilts = std::iter::once((0, 1.0)).chain(
-            TILTS.into_iter().flat_map(|across| (0..AXES).map(move |axis| (axis, across))),
-        );
+        let tilts = std::iter::once((0, 1.0))
+            .chain(TILTS.into_iter().flat_map(|across| (0..AXES).map(move |axis| (axis, across))));
         let mut poses = Vec::new();
         for (axis, across) in tilts {
             for turn in 0..TURNS {
@@ -89,7 +88,7 @@ impl Poses {
     }
 
     /// The outlines around a place that look most like a frame, best first, each with its
-    /// correlation; at most three, all at least `likeness_min`.
+    /// correlation; at most five, all at least `likeness_min`.
     ///
     /// - `rough`: what the localiser says; its centre and area count
     pub fn find(
@@ -111,12 +110,8 @@ impl Poses {
             }
             let (red, rest) = self.crop.split_at(COPY_PX * COPY_PX);
             let (green, blue) = rest.split_at(COPY_PX * COPY_PX);
-            let copy: Vec<f32> = red
-                .iter()
-                .zip(green)
-                .zip(blue)
-                .map(|((r, g), b)| luma([*r, *g, *b]))
-                .collect();
+            let copy: Vec<f32> =
+                red.iter().zip(green).zip(blue).map(|((r, g), b)| luma([*r, *g, *b])).collect();
             let spread = deviation(&copy);
             for (index, pose) in self.poses.iter().enumerate() {
                 let best = SHIFTS
@@ -165,12 +160,13 @@ impl Pose {
     /// `None` when the tile would be flat.
     fn new(plane: &Plane, turn: f32, axis: f32, across: f32) -> Option<Self> {
         let grow = 1.0 / across.sqrt();
-        let corners = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]].map(|[x, y]: [f32; 2]| {
-            let (x, y) = (x * turn.cos() - y * turn.sin(), x * turn.sin() + y * turn.cos());
-            let along = (x * axis.cos() + y * axis.sin()) * grow;
-            let across = (-x * axis.sin() + y * axis.cos()) * across * grow;
-            [along * axis.cos() - across * axis.sin(), along * axis.sin() + across * axis.cos()]
-        });
+        let corners =
+            [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]].map(|[x, y]: [f32; 2]| {
+                let (x, y) = (x * turn.cos() - y * turn.sin(), x * turn.sin() + y * turn.cos());
+                let along = (x * axis.cos() + y * axis.sin()) * grow;
+                let across = (-x * axis.sin() + y * axis.cos()) * across * grow;
+                [along * axis.cos() - across * axis.sin(), along * axis.sin() + across * axis.cos()]
+            });
         let half = COPY_PX as f32 / 2.0;
         let outline = Quad(corners).map(|corner| corner.map(|at| half + at * TILE_PX));
         let back = Homography::from_unit_square(&outline)?.inverse()?;

@@ -403,8 +403,8 @@ impl Verifier {
                     *weights += full;
                 }
             }
-            let covered = differences
-                .map(|(sum, weights)| weights > 0.0 && sum > COVERED_MIN * weights);
+            let covered =
+                differences.map(|(sum, weights)| weights > 0.0 && sum > COVERED_MIN * weights);
             // Alone among explained neighbours it is noise; alone among covered ones, chance.
             self.mask = Mask(std::array::from_fn(|cell| {
                 let (row, column) = (cell / MASK, cell % MASK);
