@@ -118,7 +118,8 @@ fn printed_sheet_carries_the_seal_on_every_card() {
     ada.run(&["icons", "sheet", "--seal", "--out", "sheet.pdf"]).done();
     let mut render = std::process::Command::new("pdftoppm");
     let pdf = ada.path().join("sheet.pdf");
-    render.args(["-jpeg", "-r", "100", "-f", "1", "-l", "1"]).arg(&pdf);
+    // Cards are on the second page; the first shows signs without frames.
+    render.args(["-jpeg", "-r", "100", "-f", "2", "-l", "2"]).arg(&pdf);
     finish(render.arg(ada.path().join("page"))).done();
     let page = std::fs::read_dir(ada.path())
         .expect("a folder")
