@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use signet::agent::analyse::{Analyst, Eyes, path_fact};
 use signet::base::clock::Timestamp;
+use signet::base::config::Icons;
 use signet::base::ids::ContentHash;
 use signet::media::read::BYTES_MAX;
 use signet::media::{DecodeSpec, decode, read_original};
@@ -173,7 +174,7 @@ fn one_photo(
     let preview = preview.expect("an imprint asks for one");
     std::fs::write(folder.join(format!("{hash}.jpg")), preview).expect("the preview is kept");
     let name = PathBuf::from(path.file_name().unwrap_or_default());
-    let judgement = rules.judge(&analysis.facts(path_fact("bench", &name)));
+    let judgement = rules.judge(&analysis.facts(path_fact("bench", &name), Icons::default()));
     assert!(judgement.failures.is_empty(), "a rule failed");
     let row = PhotoRow {
         hash,

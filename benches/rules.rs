@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use signet::detection::{IconSet, Tier};
+use signet::detection::{IconSet, Seal, Tier};
 use signet::rules::{Facts, IconFact, Known, PathFact, RuleFile, RuleSet, TimeFact};
 
 fn main() {
@@ -63,6 +63,8 @@ fn photo(icons: &[&str]) -> Facts {
     let icon = |name: &&str| IconFact {
         name: (*name).to_owned(),
         tier: Tier::Order,
+        seal: Seal::None,
+        lowered: false,
         score: 0.95,
         size: 0.1,
         x: 0.5,

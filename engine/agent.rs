@@ -32,7 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
 use crate::access::key::KeyError;
-use crate::access::{Key, consent::ConsentError};
+use crate::access::seals::SealsError;
+use crate::access::{Key, Seals, consent::ConsentError};
 use crate::base::clock::Timestamp;
 use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
@@ -212,6 +213,9 @@ pub enum AgentError {
     /// The key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The owner's seal.
+    #[error(transparent)]
+    Seals(#[from] SealsError),
     /// The consent.
     #[error(transparent)]
     Consent(#[from] ConsentError),
@@ -274,7 +278,7 @@ impl Agent {
         let state = State::open(&home.state_path()).map_err(store_error(home.state_path()))?;
         state.settle_deliveries().map_err(store_error(home.state_path()))?;
         let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
-        let eyes = Eyes::of(&config)?;
+        let eyes = Eyes::of(&config)?.with_seal(Seals::load(&home)?.words(&key));
         let known = Known::of_icons(eyes.icon_names());
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
         Ok(Self {
@@ -649,7 +653,7 @@ impl PhotoLoop {
         photo: ContentHash,
         analysis: &Analysis,
     ) -> Result<bool, AgentError> {
-        let facts = analysis.facts(path_fact(collection, relative));
+        let facts = analysis.facts(path_fact(collection, relative), self.config.icons);
         let judgement = self.rules.set().judge(&facts);
         for failure in judgement.failures {
             let path = relative.to_path_buf();

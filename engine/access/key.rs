@@ -94,6 +94,17 @@ impl Key {
         self.0.sign(bytes).to_bytes()
     }
 
+    /// A secret for one purpose that says nothing of this key or of other purposes: HKDF-SHA256
+    /// (RFC 5869) of the secret half.
+    ///
+    /// - `purpose`: names what it is for and its version, such as `signet seal v1`
+    pub fn derived(&self, purpose: &str) -> [u8; 32] {
+        let mut derived = [0; 32];
+        let extracted = hmac_sha256::HKDF::extract(b"signet", self.0.as_bytes());
+        hmac_sha256::HKDF::expand(&mut derived, extracted, purpose);
+        derived
+    }
+
     /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
@@ -173,6 +184,16 @@ mod tests {
         // RFC 8037, appendix A.3.
         let key: PublicKey = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().expect("a key");
         assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn derived_secrets_differ_by_purpose_and_key_and_stay_the_same() {
+        let key = Key(SigningKey::from_bytes(&[7; 32]));
+        let other = Key(SigningKey::from_bytes(&[8; 32]));
+        assert_eq!(key.derived("a"), key.derived("a"));
+        assert_ne!(key.derived("a"), key.derived("b"));
+        assert_ne!(key.derived("a"), other.derived("a"));
+        assert_ne!(&key.derived("a"), key.0.as_bytes());
     }
 
     #[test]

@@ -10,8 +10,10 @@ pub mod grant;
 pub mod jws;
 pub mod key;
 pub mod proof;
+pub mod seals;
 
 pub use check::{Refusal, Request, check};
 pub use consent::Consent;
 pub use grant::{Claims, Member};
 pub use key::{Key, PublicKey};
+pub use seals::{Seals, seal_words};

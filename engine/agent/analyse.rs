@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::config::{Config, environment};
+use crate::base::config::{Config, Icons, environment};
+use crate::detection::detector::FORBIDDING;
 use crate::detection::{
     DetectionError, IconDetector, IconModels, IconSet, IconSetError, IconSighting, LibrarySearch,
-    Runtime,
+    Runtime, Seal, SealWord, Tier,
 };
 use crate::media::{DecodeError, DecodeSpec, Decoded, decode};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer};
@@ -67,6 +68,7 @@ pub struct Eyes {
     runtime: Runtime,
     library: PathBuf,
     icons: IconSet,
+    seal_words: Vec<SealWord>,
 }
 
 impl Eyes {
@@ -81,7 +83,12 @@ impl Eyes {
             program: std::env::current_exe().ok(),
         };
         let library = search.find()?;
-        Ok(Self { runtime: Runtime::load(&library)?, library, icons: IconSet::house()? })
+        Ok(Self {
+            runtime: Runtime::load(&library)?,
+            library,
+            icons: IconSet::house()?,
+            seal_words: Vec::new(),
+        })
     }
 
     /// As a config says.
@@ -90,6 +97,13 @@ impl Eyes {
     /// As [`Self::open`].
     pub fn of(config: &Config) -> Result<Self, AnalystError> {
         Self::open(config.detection.onnxruntime.as_deref())
+    }
+
+    /// Looks for the owner's seal around icons, too: any of these words.
+    #[must_use]
+    pub fn with_seal(mut self, words: Vec<SealWord>) -> Self {
+        self.seal_words = words;
+        self
     }
 
     /// Names of the icons.
@@ -117,7 +131,8 @@ impl Analyst {
     /// A network that cannot be used.
     pub fn new(eyes: &Eyes) -> Result<Self, AnalystError> {
         let models = IconModels::built_in(&eyes.runtime)?;
-        let detector = IconDetector::new(models, &eyes.icons)?;
+        let mut detector = IconDetector::new(models, &eyes.icons)?;
+        detector.set_seal(&eyes.seal_words);
         Ok(Self { renderer: Renderer::default(), detector })
     }
 
@@ -169,15 +184,27 @@ impl Analyst {
 
 impl Analysis {
     /// What rules may know of it.
-    pub fn facts(&self, path: PathFact) -> Facts {
+    ///
+    /// Where the owner requires a seal, an icon without it is lowered to `ask`; here, so that
+    /// what was seen long ago follows when the owner changes their mind. The icon that forbids
+    /// is obeyed as it was seen.
+    pub fn facts(&self, path: PathFact, icons: Icons) -> Facts {
         let (width, height) = (f64::from(self.width_px), f64::from(self.height_px));
         let icon_fact = |icon: &IconSighting| {
             let mean = |axis: usize| {
                 icon.corners.iter().map(|corner| f64::from(corner[axis])).sum::<f64>() / 4.0
             };
+            // Nobody looked: nobody can tell.
+            let seal = icon.seal.unwrap_or(Seal::Unreadable);
+            let lowered = icons.require_seal
+                && seal != Seal::Mine
+                && icon.tier == Tier::Order
+                && icon.name != FORBIDDING;
             IconFact {
                 name: icon.name.clone(),
-                tier: icon.tier,
+                tier: if lowered { Tier::Ask } else { icon.tier },
+                seal,
+                lowered,
                 score: f64::from(icon.score),
                 size: f64::from(icon.side_px()) / width.max(height),
                 x: mean(0) / width,
@@ -208,5 +235,49 @@ pub fn path_fact(collection: &str, relative: &Path) -> PathFact {
         folder: folders.join("/"),
         name: text(relative.file_name()),
         extension: text(relative.extension()).to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn analysis(icons: &[(&str, Tier, Option<Seal>)]) -> Analysis {
+        let sighting = |(name, tier, seal): &(&str, Tier, Option<Seal>)| IconSighting {
+            name: (*name).to_owned(),
+            tier: *tier,
+            score: 0.9,
+            corners: [[0.0, 0.0], [40.0, 0.0], [40.0, 40.0], [0.0, 40.0]],
+            seal: *seal,
+        };
+        let json = serde_json::json!({
+            "width_px": 400, "height_px": 300, "bytes_count": 1, "media_type": "image/jpeg",
+            "taken_at": null, "icons": icons.iter().map(sighting).collect::<Vec<_>>(),
+        });
+        serde_json::from_value(json).expect("an analysis")
+    }
+
+    #[test]
+    fn icon_without_the_owners_seal_is_lowered_only_where_one_is_required() {
+        let path = || path_fact("photos", Path::new("a.jpg"));
+        let cases = [
+            ("share", Tier::Order, Some(Seal::Mine), Tier::Order),
+            ("share", Tier::Order, Some(Seal::Foreign), Tier::Ask),
+            ("share", Tier::Order, Some(Seal::Unreadable), Tier::Ask),
+            ("share", Tier::Order, Some(Seal::None), Tier::Ask),
+            ("share", Tier::Order, None, Tier::Ask),
+            ("share", Tier::Ask, Some(Seal::Mine), Tier::Ask),
+            ("share", Tier::Ask, Some(Seal::None), Tier::Ask),
+            ("do-not-share", Tier::Order, Some(Seal::None), Tier::Order),
+        ];
+        for (name, tier, seal, expected) in cases {
+            let seen = analysis(&[(name, tier, seal)]);
+            let facts = seen.facts(path(), Icons { require_seal: true });
+            assert_eq!(facts.icons[0].tier, expected, "{name} {tier:?} {seal:?}");
+            assert_eq!(facts.icons[0].lowered, expected != tier, "{name} {tier:?} {seal:?}");
+            let facts = seen.facts(path(), Icons::default());
+            assert_eq!((facts.icons[0].tier, facts.icons[0].lowered), (tier, false));
+            assert_eq!(facts.icons[0].seal, seal.unwrap_or(Seal::Unreadable));
+        }
     }
 }

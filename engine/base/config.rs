@@ -22,6 +22,9 @@ pub struct Config {
     /// How photos are looked at.
     #[serde(default)]
     pub detection: Detection,
+    /// Which icons may order by themselves.
+    #[serde(default)]
+    pub icons: Icons,
     /// Where providers reach this computer.
     #[serde(default)]
     pub serve: Serve,
@@ -68,6 +71,14 @@ pub struct Detection {
     pub onnxruntime: Option<PathBuf>,
     /// Photos looked at at once; 0 is one per core.
     pub workers: usize,
+}
+
+/// Which icons may order by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Icons {
+    /// An icon without the owner's readable seal is at most asked about (`docs/seal.md`).
+    pub require_seal: bool,
 }
 
 /// Where providers reach this computer.
@@ -231,6 +242,10 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # Photos looked at at once; 0 is one per core.\n\
          workers = 0\n\
          # onnxruntime = \"/usr/lib/libonnxruntime.so\"\n\n\
+         [icons]\n\
+         # true: an icon orders by itself only with your own seal around it (`signet icons\n\
+         # sheet --seal`); others are asked about. do-not-share is obeyed in any case.\n\
+         require_seal = false\n\n\
          [serve]\n\
          # Where providers reach this computer, and how they name it if that differs.\n\
          listen = {listen}\n\
@@ -282,6 +297,18 @@ mod tests {
         assert_eq!(config.owner.name, "Ada \\ \"L\"");
         assert_eq!(config.collections[0].name, "a \"b\"");
         assert_eq!(config.serve.listen, "127.0.0.1:0");
+        assert!(!config.icons.require_seal);
+    }
+
+    #[test]
+    fn seal_is_required_only_when_said_so_in_the_right_words() {
+        let text = "[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n";
+        let parse = |rest: &str| Config::parse(&format!("{text}{rest}"), Path::new("signet.toml"));
+        assert!(!parse("").expect("no word of it").icons.require_seal);
+        assert!(parse("[icons]\nrequire_seal = true\n").expect("required").icons.require_seal);
+        for wrong in ["[icons]\nrequire_seals = true\n", "[icons]\nrequire_seal = \"yes\"\n"] {
+            assert!(parse(wrong).is_err_and(|e| e.to_string().contains("line 5")), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! signet.toml          configuration, written by `signet init`, edited by people
-//! keys/                the agent's Ed25519 key and the providers' webhook secrets (0600)
+//! keys/                the agent's Ed25519 key, the providers' webhook secrets, and
+//!                      which of the owner's seals are valid (0600)
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
 //! rules/*.toml         rule files, with their cases beside them
@@ -136,6 +137,11 @@ impl Home {
     /// The webhook secret shared with a provider.
     pub fn secret_path(&self, provider: &str) -> PathBuf {
         self.keys_dir().join(format!("{provider}.whsec"))
+    }
+
+    /// Which of the owner's seals are valid; absent until one is renewed.
+    pub fn seals_path(&self) -> PathBuf {
+        self.keys_dir().join("seals.json")
     }
 
     /// Signed consents.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::icons_words::Group;
 use super::{
-    CommandError, Context, Outcome, failed, icons_export, icons_sheet, icons_stamp, output,
+    CommandError, Context, Outcome, failed, icons_export, icons_seal, icons_sheet, icons_stamp,
+    output,
 };
 use crate::detection::IconSet;
 use crate::detection::icon_set::Icon;
@@ -24,6 +25,8 @@ enum Command {
     Export(icons_export::Export),
     /// Write a PDF with an overview, cards and stickers to print and cut out
     Sheet(icons_sheet::Sheet),
+    /// Show which of your seals are valid, or begin a new one
+    Seal(icons_seal::Seal),
     /// Draw icons onto a copy of a photo
     Stamp(icons_stamp::Stamp),
 }
@@ -53,6 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::List => list(&set, context),
         Command::Export(export) => icons_export::run(export, &set, context)?,
         Command::Sheet(sheet) => icons_sheet::run(sheet, &set, context)?,
+        Command::Seal(seal) => icons_seal::run(seal, context)?,
         Command::Stamp(stamp) => icons_stamp::run(stamp, &set, context)?,
     }
     Ok(Outcome::Done)

@@ -15,10 +15,11 @@ use image::codecs::{png::PngEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::icons::Listed;
-use super::{CommandError, Context, failed, icons_words, output};
+use super::{CommandError, Context, failed, icons_seal, icons_words, output};
 use crate::base::files::{Readers, write_atomic};
 use crate::detection::IconSet;
-use crate::detection::icon_set::Picture;
+use crate::detection::icon_set::{Icon, Picture};
+use crate::detection::seal::{sealed_picture, sealed_svg};
 
 /// Side of exported pictures.
 const EXPORT_PX: u32 = 1024;
@@ -41,6 +42,9 @@ pub(super) struct Export {
     /// Write stickers for phones instead: 512 px, PNG and WebP, with a list
     #[arg(long)]
     stickers: bool,
+    /// Put your own seal around each icon (docs/seal.md)
+    #[arg(long)]
+    seal: bool,
 }
 
 /// Runs it.
@@ -49,10 +53,15 @@ pub(super) struct Export {
 /// As the message says.
 pub(super) fn run(export: &Export, set: &IconSet, context: &Context) -> Result<(), CommandError> {
     let folder = &export.folder;
+    let word = export.seal.then(|| icons_seal::word(context)).transpose()?;
+    let picture = |icon: &Icon, side_px| match word {
+        Some(word) => sealed_picture(icon, word, side_px).map_err(failed),
+        None => icon.picture(side_px).map_err(failed),
+    };
     fs::create_dir_all(folder).map_err(|error| trouble(folder, &error))?;
     for icon in set.icons() {
         if export.stickers {
-            let rgba = sticker(&icon.picture(STICKER_TILE_PX).map_err(failed)?);
+            let rgba = sticker(&picture(icon, STICKER_TILE_PX)?);
             for (extension, bytes) in
                 [("png", png(&rgba, STICKER_PX)?), ("webp", webp(&rgba, STICKER_PX)?)]
             {
@@ -66,9 +75,16 @@ pub(super) fn run(export: &Export, set: &IconSet, context: &Context) -> Result<(
                 write(&folder.join(format!("{}.{extension}", icon.name())), &bytes)?;
             }
         } else {
-            let rgba = icon.picture(EXPORT_PX).map_err(failed)?.rgba;
+            let rgba = picture(icon, EXPORT_PX)?.rgba;
             write(&folder.join(format!("{}.png", icon.name())), &png(&rgba, EXPORT_PX)?)?;
-            write(&folder.join(format!("{}.svg", icon.name())), icon.svg().as_bytes())?;
+            let svg = match word {
+                Some(word) => {
+                    let tile = icon.shapes().map_err(failed)?;
+                    sealed_svg(icon.meaning(), tile, word)
+                }
+                None => icon.svg().to_owned(),
+            };
+            write(&folder.join(format!("{}.svg", icon.name())), svg.as_bytes())?;
         }
         if context.json {
             output::json(&Listed::of(icon));
@@ -203,7 +219,7 @@ mod tests {
 
     fn exported(folder: &Path, stickers: bool) -> IconSet {
         let set = IconSet::house().expect("the built-in icons");
-        let export = Export { folder: folder.join("new/icons"), stickers };
+        let export = Export { folder: folder.join("new/icons"), stickers, seal: false };
         run(&export, &set, &context()).expect("export");
         set
     }
@@ -256,7 +272,7 @@ mod tests {
     fn folder_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let set = IconSet::house().expect("the built-in icons");
-        let export = Export { folder: file.path().join("icons"), stickers: false };
+        let export = Export { folder: file.path().join("icons"), stickers: false, seal: false };
         let error = run(&export, &set, &context()).expect_err("a file is no folder");
         assert!(error.to_string().contains("icons"), "{error}");
     }

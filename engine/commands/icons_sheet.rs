@@ -17,17 +17,18 @@ use pdf_writer::types::LineCapStyle;
 use pdf_writer::{Content, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::icons_words::{Group, chosen, instruction};
-use super::{CommandError, Context, failed, output};
+use super::{CommandError, Context, failed, icons_seal, output};
 use crate::base::files::{Readers, write_atomic};
-use crate::detection::IconSet;
 use crate::detection::icon_set::{GLYPH_UNITS, Icon, IconSetError, Shape, Step, TILE_UNITS};
+use crate::detection::seal::{CARD_SCALE, sealed_shapes};
+use crate::detection::{IconSet, SealWord};
 
 /// PDF points in a millimetre.
 const MM: f32 = 72.0 / 25.4;
 const MARGIN: f32 = 12.0 * MM;
 const HEADER: f32 = 15.0 * MM;
 /// What a tile needs with all that may be drawn around it, in tiles.
-const ROOM: f32 = 1456.0 / TILE_UNITS;
+const ROOM: f32 = CARD_SCALE;
 
 /// Cards: what fits on both papers with the largest tile. From two metres away a phone
 /// shows this tile some 60 px wide.
@@ -54,6 +55,9 @@ pub(super) struct Sheet {
     /// Only these icons, by name, separated by commas; stickers then fill their pages
     #[arg(long, value_delimiter = ',', value_name = "NAME[,NAME]")]
     icons: Vec<String>,
+    /// Put your own seal around each icon (docs/seal.md)
+    #[arg(long)]
+    seal: bool,
     /// The PDF to write
     #[arg(long, default_value = "signet-icons.pdf")]
     out: PathBuf,
@@ -120,7 +124,8 @@ struct Pen {
 pub(super) fn run(sheet: &Sheet, set: &IconSet, context: &Context) -> Result<(), CommandError> {
     let whole = sheet.icons.is_empty();
     let icons = if whole { set.icons().iter().collect() } else { chosen(&sheet.icons, set)? };
-    let (bytes, pages_count) = document(&icons, sheet.paper, whole).map_err(failed)?;
+    let word = sheet.seal.then(|| icons_seal::word(context)).transpose()?;
+    let (bytes, pages_count) = document(&icons, sheet.paper, whole, word).map_err(failed)?;
     write_atomic(&sheet.out, &bytes, Readers::Usual).map_err(|error| {
         CommandError::failed(format!("`{}` cannot be written: {error}", sheet.out.display()))
     })?;
@@ -136,10 +141,13 @@ pub(super) fn run(sheet: &Sheet, set: &IconSet, context: &Context) -> Result<(),
 }
 
 /// The whole PDF and how many pages it has: overview, cards, stickers.
+///
+/// With a word, cards and stickers carry that seal; the overview cuts it off with the frame.
 fn document(
     icons: &[&Icon],
     paper: Paper,
     overview: bool,
+    word: Option<SealWord>,
 ) -> Result<(Vec<u8>, usize), IconSetError> {
     let mut next = 0;
     let mut new_ref = || {
@@ -153,9 +161,12 @@ fn document(
     let mut signs = Vec::with_capacity(icons.len());
     for (index, &icon) in icons.iter().enumerate() {
         let id = new_ref();
-        let content = drawing(&icon.shapes()?);
+        let tile = icon.shapes()?;
+        let shapes = word.map_or_else(|| tile.clone(), |word| sealed_shapes(tile.clone(), word));
+        let content = drawing(&shapes);
         let mut form = pdf.form_xobject(id, &content);
-        form.bbox(Rect::new(0.0, 0.0, 1.0, 1.0));
+        let beyond = if word.is_some() { (ROOM - 1.0) / 2.0 } else { 0.0 };
+        form.bbox(Rect::new(-beyond, -beyond, 1.0 + beyond, 1.0 + beyond));
         form.matrix([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
         form.resources();
         forms.push(id);
@@ -555,7 +566,7 @@ mod tests {
         let set = IconSet::house().expect("the built-in icons");
         let icons: Vec<&Icon> = set.icons().iter().collect();
         for paper in [Paper::A4, Paper::Letter] {
-            let (bytes, pages_count) = document(&icons, paper, true).expect("a PDF");
+            let (bytes, pages_count) = document(&icons, paper, true, None).expect("a PDF");
             assert_eq!(pages_count, 6);
             let text = String::from_utf8_lossy(&bytes);
             assert!(text.starts_with("%PDF-") && text.trim_end().ends_with("%%EOF"));
@@ -569,10 +580,25 @@ mod tests {
     }
 
     #[test]
+    fn sealed_sheet_has_as_many_icons_and_pages_and_other_drawings() {
+        let set = IconSet::house().expect("the built-in icons");
+        let icons: Vec<&Icon> = set.icons().iter().collect();
+        let word = SealWord::derive(&[1; 32], 1);
+        let (plain, pages_count) = document(&icons, Paper::A4, true, None).expect("a PDF");
+        let (sealed, sealed_count) = document(&icons, Paper::A4, true, Some(word)).expect("a PDF");
+        assert_eq!(sealed_count, pages_count);
+        let count = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).matches(text).count();
+        assert_eq!(count(&sealed, "/I3 Do"), count(&plain, "/I3 Do"));
+        // 24 dots and the card on every icon, four curves each.
+        let more = count(&sealed, " c\n") - count(&plain, " c\n");
+        assert_eq!(more, icons.len() * 25 * 4);
+    }
+
+    #[test]
     fn few_icons_fill_the_pages_of_stickers_and_have_no_overview() {
         let set = IconSet::house().expect("the built-in icons");
         let icons = [set.get("mug").expect("a mug"), set.get("end").expect("an end")];
-        let (bytes, pages_count) = document(&icons, Paper::A4, false).expect("a PDF");
+        let (bytes, pages_count) = document(&icons, Paper::A4, false, None).expect("a PDF");
         assert_eq!(pages_count, 3);
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(text.matches("/I0 Do").count(), 1 + 12 + 24);

@@ -10,11 +10,12 @@
 use std::path::{Path, PathBuf};
 
 use super::icons_words::chosen;
-use super::{CommandError, Context, failed, output};
+use super::{CommandError, Context, failed, icons_seal, output};
 use crate::base::files::{Readers, write_atomic};
 use crate::detection::IconSet;
 use crate::detection::draw::{Brush, draw};
 use crate::detection::quads::Quad;
+use crate::detection::seal::{CARD_SCALE, sealed_picture};
 use crate::media::decode::{PIXELS_MAX, SIDE_PX_MAX};
 use crate::media::read::BYTES_MAX;
 use crate::media::{CivilTime, DecodeError, DecodeSpec, Frame, decode, read_original};
@@ -41,6 +42,9 @@ pub(super) struct Stamp {
     /// Side of an icon in percent of the photo's long side
     #[arg(long, default_value_t = 12.0)]
     size_percent: f32,
+    /// Put your own seal around each icon; the sticker is then 1.42 times as wide
+    #[arg(long)]
+    seal: bool,
     /// Where: top-left, top-right, bottom-left, bottom-right, centre, or X,Y in percent of width and height
     #[arg(long, default_value = "bottom-right", value_name = "PLACE")]
     at: Place,
@@ -94,6 +98,7 @@ pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(),
     let icons = chosen(&stamp.icon, set)?;
     let names: Vec<&str> = icons.iter().map(|icon| icon.name()).collect();
     check(stamp)?;
+    let word = stamp.seal.then(|| icons_seal::word(context)).transpose()?;
     let out = stamp.out.clone().unwrap_or_else(|| copy_path(&stamp.photo, &names));
     refuse_overwriting(&out, &stamp.photo, context)?;
     let original = read_original(&stamp.photo, BYTES_MAX).map_err(failed)?;
@@ -103,9 +108,14 @@ pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(),
     let taken_at = decoded.metadata.taken_at;
     let mut frame = orient::upright(decoded.frame, decoded.metadata.orientation);
     let side_px = stamp.size_percent / 100.0 * frame.long_side_px() as f32;
-    let quads = places(&frame, icons.len(), side_px, stamp.at, stamp.turn.to_radians())?;
+    let sticker_px = if word.is_some() { side_px * CARD_SCALE } else { side_px };
+    let quads = places(&frame, icons.len(), sticker_px, stamp.at, stamp.turn.to_radians())?;
     for (icon, quad) in icons.iter().zip(&quads) {
-        let brush = Brush::new(&icon.picture(BRUSH_PX).map_err(failed)?);
+        let picture = match word {
+            Some(word) => sealed_picture(icon, word, BRUSH_PX),
+            None => icon.picture(BRUSH_PX),
+        };
+        let brush = Brush::new(&picture.map_err(failed)?);
         draw(&mut frame, &brush, quad, stamp.opacity);
     }
     let mut jpeg = encode::jpeg(&frame, QUALITY, PACKET).map_err(failed)?;

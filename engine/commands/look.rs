@@ -9,11 +9,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::access::seal_words;
 use crate::agent::analyse::{Analysis, Analyst, Eyes};
 use crate::base::causes::one_line;
 use crate::base::config::Config;
 use crate::base::home::Home;
-use crate::detection::{IconSighting, Tier};
+use crate::detection::{IconSighting, Seal, Tier};
 use crate::media::read::BYTES_MAX;
 use crate::media::read_original;
 
@@ -51,13 +52,16 @@ struct Line<'a> {
 /// # Errors
 /// When nothing can be looked at: no library, no such path.
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
-    let config = match Home::open(&context.home) {
-        Ok(home) => Some(Config::load(&home).map_err(failed)?),
-        Err(_no_home_needed) => None,
+    let (config, words) = match Home::open(&context.home) {
+        Ok(home) => {
+            let words = seal_words(&home).map_err(failed)?;
+            (Some(Config::load(&home).map_err(failed)?), words)
+        }
+        Err(_no_home_needed) => (None, Vec::new()),
     };
     let library = config.as_ref().and_then(|config| config.detection.onnxruntime.clone());
     let (paths, mut some_failed) = photos_below(&args.paths)?;
-    let eyes = Eyes::open(library.as_deref()).map_err(failed)?;
+    let eyes = Eyes::open(library.as_deref()).map_err(failed)?.with_seal(words);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers_count =
         if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));
@@ -185,7 +189,12 @@ fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> b
 
 fn words(icon: &IconSighting) -> String {
     let question = if icon.tier == Tier::Ask { "?" } else { "" };
-    format!("{}{question} {:.2}", icon.name, icon.score)
+    let seal = match icon.seal {
+        Some(Seal::Mine) => " sealed",
+        Some(Seal::Foreign) => " sealed by another",
+        Some(Seal::Unreadable | Seal::None) | None => "",
+    };
+    format!("{}{question}{seal} {:.2}", icon.name, icon.score)
 }
 
 fn progress_bar(photos_count: usize) -> ProgressBar {

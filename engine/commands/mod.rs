@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod grants;
 pub mod icons;
 mod icons_export;
+mod icons_seal;
 mod icons_sheet;
 mod icons_stamp;
 mod icons_words;

@@ -24,6 +24,8 @@ use super::icon_set::IconSet;
 use super::localise::{Candidate, Localiser};
 use super::pose::Poses;
 use super::quads::{Quad, suppress};
+use super::seal::reader::{SealReader, SealReading};
+use super::seal::{SealWord, WORDS_MAX};
 use super::session::Runtime;
 use super::sighting::{IconSighting, Tier};
 use super::verify::{Evidence, Templates, Verifier};
@@ -37,7 +39,7 @@ pub const ALIGNER: &[u8] = include_bytes!("../../models/icons/aligner.onnx");
 /// The embedder that ships with the program.
 pub const EMBEDDER: &[u8] = include_bytes!("../../models/icons/embedder.onnx");
 /// The icon that forbids: it is reported on weaker evidence than the others.
-const FORBIDDING: &str = "do-not-share";
+pub const FORBIDDING: &str = "do-not-share";
 /// The size that the localiser was made for.
 const LOCALISER_SIDE_PX: u32 = 1024;
 /// Smaller icons than this (in px at the localiser's size) are not taken from the quarter-size copy.
@@ -297,6 +299,8 @@ pub struct Finding {
     pub score: f32,
     /// Absent when it is nothing to speak of.
     pub tier: Option<Tier>,
+    /// What is around it; absent when no seal is asked for or there is no tier.
+    pub seal: Option<SealReading>,
 }
 
 /// What the second look says.
@@ -332,6 +336,8 @@ pub struct IconDetector {
     candidates: Vec<Candidate>,
     embeddings: Vec<Embedding>,
     framed: Vec<f32>,
+    seal_words: Vec<SealWord>,
+    seal_reader: SealReader,
 }
 
 impl IconDetector {
@@ -353,7 +359,15 @@ impl IconDetector {
             candidates: Vec::new(),
             embeddings: Vec::new(),
             framed: Vec::new(),
+            seal_words: Vec::new(),
+            seal_reader: SealReader::default(),
         })
+    }
+
+    /// From now on the seal around each icon is read and compared with these words, of which
+    /// the first [`WORDS_MAX`] count. Without words no seal is looked for.
+    pub fn set_seal(&mut self, words: &[SealWord]) {
+        self.seal_words = words.iter().copied().take(WORDS_MAX).collect();
     }
 
     /// What the set looks like to the embedder.
@@ -383,6 +397,7 @@ impl IconDetector {
                 tier,
                 score: finding.score,
                 corners: finding.quad.0,
+                seal: finding.seal.map(|reading| reading.seal),
             })
         });
         Ok(sightings.collect())
@@ -441,8 +456,10 @@ impl IconDetector {
                 second: None,
                 score: 0.0,
                 tier: None,
+                seal: None,
             };
             self.weigh(&mut pyramid, &mut finding)?;
+            self.read_seal(&mut pyramid, &mut finding);
             findings.push(finding);
         }
         findings.sort_by(|a, b| b.tier.cmp(&a.tier).then(b.score.total_cmp(&a.score)));
@@ -605,6 +622,16 @@ impl IconDetector {
         let passes = seen.visible >= self.thresholds.visible_min
             && gates.pass(finding.framed, &finding.matched, &seen);
         passes.then_some(seen)
+    }
+
+    /// Reads the seal around what has a tier, from the pixels that decided it.
+    fn read_seal(&mut self, pyramid: &mut Pyramid<'_>, finding: &mut Finding) {
+        if let (Some(_), Some(evidence), [_, ..]) =
+            (finding.tier, &finding.evidence, &*self.seal_words)
+        {
+            let (quad, blur) = (&finding.quad, evidence.blur);
+            finding.seal = Some(self.seal_reader.read(pyramid, quad, blur, &self.seal_words));
+        }
     }
 
     /// Draws the nearest icon and, when it is close behind, the runner-up; the better one counts.

@@ -689,7 +689,10 @@ fn blur_at_least(sigma: f32) -> usize {
 }
 
 /// Solves a symmetric positive system (lower half given) by Cholesky; `None` when it is not.
-fn solve<const N: usize>(normal: &mut [[f64; N]; N], right: &mut [f64; N]) -> Option<[f64; N]> {
+pub(super) fn solve<const N: usize>(
+    normal: &mut [[f64; N]; N],
+    right: &mut [f64; N],
+) -> Option<[f64; N]> {
     for i in 0..N {
         for j in 0..=i {
             let known: f64 = (0..j).map(|k| normal[i][k] * normal[j][k]).sum();

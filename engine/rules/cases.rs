@@ -10,7 +10,7 @@
 //! expect = ["ask: order 2 print-10x15 from lab"]
 //! ```
 //!
-//! An icon may also be `{ name, tier, score, size, x, y }`. A photo may have `collection`,
+//! An icon may also be `{ name, tier, seal, score, size, x, y }`. A photo may have `collection`,
 //! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`. `fails`
 //! names the rules that are meant to be skipped. The order of what is expected is free.
 //!
@@ -24,7 +24,7 @@ use super::facts::{Facts, IconFact, PathFact, TimeFact};
 use super::read::{Known, copies_within, is_word};
 use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
-use crate::detection::Tier;
+use crate::detection::{Seal, Tier};
 
 /// How one case went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -121,7 +121,7 @@ const CASE_KEYS: [&str; 10] = [
     "expect",
     "fails",
 ];
-const ICON_KEYS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
+const ICON_KEYS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 /// Scores of a short icon without and with `?`; any that fit their tier would do.
 const SCORE_ORDER: f64 = 0.95;
 const SCORE_ASK: f64 = 0.7;
@@ -230,6 +230,8 @@ impl Reader<'_> {
         let mut fact = IconFact {
             name: String::new(),
             tier: Tier::Order,
+            seal: Seal::None,
+            lowered: false,
             score: SCORE_ORDER,
             size: 0.1,
             x: 0.5,
@@ -252,6 +254,15 @@ impl Reader<'_> {
                 None | Some((_, Some("order"))) => {}
                 Some((_, Some("ask"))) => (fact.tier, fact.score) = (Tier::Ask, SCORE_ASK),
                 Some((at, _)) => self.mistake(at, "`tier` is \"order\" or \"ask\""),
+            }
+            match table.get("seal").map(|seal| (seal.span().start, seal.get_ref().as_str())) {
+                None | Some((_, Some("none"))) => {}
+                Some((_, Some("mine"))) => fact.seal = Seal::Mine,
+                Some((_, Some("foreign"))) => fact.seal = Seal::Foreign,
+                Some((_, Some("unreadable"))) => fact.seal = Seal::Unreadable,
+                Some((at, _)) => {
+                    self.mistake(at, "`seal` is \"mine\", \"foreign\", \"unreadable\" or \"none\"")
+                }
             }
             let shares = [
                 ("score", &mut fact.score),

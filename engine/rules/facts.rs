@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detection::Tier;
+use crate::detection::{Seal, Tier};
 
 /// The facts of one photo version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct IconFact {
     pub name: String,
     /// `order` or `ask`.
     pub tier: Tier,
+    /// Whose seal is around it.
+    pub seal: Seal,
+    /// It was seen surely and is `ask` only because the owner requires a seal.
+    pub lowered: bool,
     /// `0.0..=1.0`.
     pub score: f64,
     /// Side of the icon as a share of the photo's long side, `0.0..=1.0`.
@@ -36,6 +40,23 @@ pub struct IconFact {
     pub x: f64,
     /// Centre, as a share of the height, `0.0..=1.0` from the top.
     pub y: f64,
+}
+
+impl Facts {
+    /// Why icons that were seen surely are only asked about; `None` where there are none.
+    pub fn unsealed(&self) -> Option<String> {
+        let lowered = self.icons.iter().filter(|icon| icon.lowered);
+        let words = lowered.map(|icon| {
+            let more = match icon.seal {
+                Seal::Foreign => " but another's",
+                Seal::Unreadable => ", or none that can be read",
+                Seal::Mine | Seal::None => "",
+            };
+            format!("the icon `{}` does not carry your seal{more}", icon.name)
+        });
+        let words: Vec<String> = words.collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
 }
 
 /// Where the file lies inside its collection; `/` separates folders on every system.

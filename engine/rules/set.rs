@@ -138,13 +138,13 @@ impl RuleSet {
             Some(condition) => condition.truth(photo)?,
             None => false,
         };
-        Ok(Some(Verdict {
-            rule: rule.name.clone(),
-            revision: self.revision.clone(),
-            wish,
-            confirm: if asks { Confirm::Ask } else { rule.confirm },
-            reason: rule.reason.clone(),
-        }))
+        let confirm = if asks { Confirm::Ask } else { rule.confirm };
+        let mut reason = rule.reason.clone();
+        if let (Confirm::Ask, Some(unsealed)) = (confirm, photo.facts().unsealed()) {
+            reason = format!("{reason}; {unsealed}");
+        }
+        let (rule, revision) = (rule.name.clone(), self.revision.clone());
+        Ok(Some(Verdict { rule, revision, wish, confirm, reason }))
     }
 }
 

@@ -27,7 +27,7 @@ use signet::media::Frame;
 use super::composite::{Dice, Scene, compose, easy, hard, invented, is_held_out, open, photos};
 
 /// A detector of the house set.
-fn detector() -> IconDetector {
+pub(crate) fn detector() -> IconDetector {
     detector_of(&IconSet::house().expect("the built-in icons"))
 }
 

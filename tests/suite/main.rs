@@ -12,5 +12,6 @@ mod journey;
 mod media;
 mod orders;
 mod rules;
+mod seal;
 mod sheets;
 mod world;

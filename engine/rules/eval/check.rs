@@ -213,7 +213,9 @@ impl<'a> Checker<'a> {
             return Kind::Any;
         }
         match (inside, field) {
-            (Kind::Icon, "name" | "tier") | (Kind::Path, _) | (Kind::Taken, "text") => Kind::Text,
+            (Kind::Icon, "name" | "tier" | "seal") | (Kind::Path, _) | (Kind::Taken, "text") => {
+                Kind::Text
+            }
             (Kind::Icon, _) => Kind::Number,
             _ => Kind::Whole,
         }

@@ -44,6 +44,11 @@ impl<'f> PhotoScope<'f> {
         }
     }
 
+    /// The facts themselves.
+    pub(crate) const fn facts(&self) -> &'f Facts {
+        self.facts
+    }
+
     /// Starts counting steps anew, for the next condition.
     pub(super) fn restart(&self) {
         self.steps_count.store(0, Ordering::Relaxed);
@@ -113,7 +118,7 @@ enum FactValue<'f> {
 }
 
 /// Fields of an icon, a path and a time, in the order the documentation lists them.
-pub(super) const ICON_FIELDS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
+pub(super) const ICON_FIELDS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 pub(super) const PATH_FIELDS: [&str; 4] = ["collection", "folder", "name", "extension"];
 pub(super) const TAKEN_FIELDS: [&str; 6] = ["text", "year", "month", "day", "hour", "weekday"];
 
@@ -127,6 +132,7 @@ impl<'f> FactValue<'f> {
                 Tier::Order => "order",
                 Tier::Ask => "ask",
             }),
+            (Self::Icon(icon), "seal") => text(icon.seal.name()),
             (Self::Icon(icon), "score") => number(icon.score),
             (Self::Icon(icon), "size") => number(icon.size),
             (Self::Icon(icon), "x") => number(icon.x),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::detection::Tier;
+use crate::detection::{Seal, Tier};
 use crate::rules::facts::{Facts, IconFact, PathFact, TimeFact};
 
 fn icons() -> Vec<String> {
@@ -11,7 +11,16 @@ fn icons() -> Vec<String> {
 }
 
 fn icon(name: &str, tier: Tier, score: f64, x: f64) -> IconFact {
-    IconFact { name: name.to_owned(), tier, score, size: 0.1, x, y: 0.5 }
+    IconFact {
+        name: name.to_owned(),
+        tier,
+        seal: Seal::None,
+        lowered: false,
+        score,
+        size: 0.1,
+        x,
+        y: 0.5,
+    }
 }
 
 fn photo(taken: Option<&str>) -> Facts {
@@ -77,6 +86,7 @@ fn loops_answer_over_icons() {
     check(r#"icons.all(i, i.score > 0.65)"#, false);
     check(r#"icons.exists_one(i, i.tier == "order")"#, true);
     check(r#"size(icons.filter(i, i.tier == "ask")) == 2"#, true);
+    check(r#"icons.all(i, i.seal == "none") && !icons.exists(i, i.seal == "mine")"#, true);
     check(r#"icons.filter(i, i.x < 0.5).all(i, i.name == "print-10x15")"#, true);
     check(r#""copies-2" in icons.map(i, i.name)"#, true);
     check("icons.exists(a, icons.exists(b, a.name == b.name && a.x < b.x))", true);

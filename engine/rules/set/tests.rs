@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::detection::Tier;
+use crate::detection::{Seal, Tier};
 use crate::rules::facts::{IconFact, PathFact, TimeFact};
 
 const ICONS: [&str; 8] = [
@@ -35,6 +35,8 @@ fn photo(icons: &[(&str, Tier)]) -> Facts {
     let icon = |(name, tier): &(&str, Tier)| IconFact {
         name: (*name).to_owned(),
         tier: *tier,
+        seal: Seal::None,
+        lowered: false,
         score: 0.9,
         size: 0.1,
         x: 0.5,
@@ -229,6 +231,36 @@ fn confirm_and_ask_when_decide_who_says_yes() {
 }
 
 #[test]
+fn reason_names_the_icon_that_asks_for_want_of_a_seal() {
+    let text = r#"
+[[rule]]
+name = "prints"
+when = 'seen("canvas")'
+order = { product = "canvas", provider = "lab" }
+ask_when = '!has("canvas")'
+reason = "the canvas icon is on the photo"
+"#;
+    let rules = load(text).expect("good rules");
+    let mut facts = photo(&[("canvas", Tier::Ask)]);
+    let reason = |facts: &Facts| rules.judge(facts).verdicts[0].reason.clone();
+    assert_eq!(reason(&facts), "the canvas icon is on the photo");
+    facts.icons[0].lowered = true;
+    for (seal, more) in [
+        (Seal::None, ""),
+        (Seal::Foreign, " but another's"),
+        (Seal::Unreadable, ", or none that can be read"),
+    ] {
+        facts.icons[0].seal = seal;
+        let expected = format!(
+            "the canvas icon is on the photo; the icon `canvas` does not carry your seal{more}"
+        );
+        assert_eq!(reason(&facts), expected);
+    }
+    // A sure one orders, and nothing is said of seals.
+    assert_eq!(reason(&photo(&[("canvas", Tier::Order)])), "the canvas icon is on the photo");
+}
+
+#[test]
 fn revision_changes_with_contents_and_order_only() {
     let text = "# nothing\n";
     let one = load(text).expect("loads");
@@ -303,6 +335,8 @@ fn any_icon() -> impl Strategy<Value = IconFact> {
         |(name, sure, score, size, x, y)| IconFact {
             name,
             tier: if sure { Tier::Order } else { Tier::Ask },
+            seal: Seal::None,
+            lowered: false,
             score,
             size,
             x,
