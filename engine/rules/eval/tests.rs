@@ -36,7 +36,7 @@ fn photo(taken: Option<&str>) -> Facts {
 
 fn compiled(text: &str, wanted: Kind) -> Result<Condition, Vec<ExprMistake>> {
     let icons = icons();
-    compile(text, wanted, &Names { icons: &icons, defined: BTreeMap::new() })
+    compile(text, wanted, &Names::of_icons(&icons))
 }
 
 #[track_caller]

@@ -20,10 +20,13 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         purpose: Purpose::Print,
         product: Some("print-10x15".into()),
         copies: 1,
+        addressee: None,
+        express: false,
         price_minor: 29,
         currency: "EUR".into(),
         state,
         reason: "an icon".into(),
+        origin: "an icon".into(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -51,8 +54,9 @@ fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
 
 fn state_with_grant(bytes_count: u64) -> (State, GrantRow) {
     let state = State::in_memory().expect("opens");
-    state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
-    let grant = state.put_grant(&grant("k", bytes_count)).expect("kept");
+    let order = order("k", OrderState::Ready);
+    state.put_orders(vec![order.clone()]).expect("kept");
+    let grant = state.put_grant(&order, &grant("k", bytes_count)).expect("kept").expect("as read");
     (state, grant)
 }
 
