@@ -352,11 +352,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sheet_has_a_page_of_cards_and_one_of_stickers_with_every_icon() {
+    fn sheet_has_every_icon_as_a_card_and_as_stickers() {
         let set = IconSet::house().expect("the built-in icons");
         for paper in [Paper::A4, Paper::Letter] {
             let (bytes, pages_count) = document(&set, paper).expect("a PDF");
-            assert_eq!(pages_count, 2);
+            assert_eq!(pages_count, 6);
             let text = String::from_utf8_lossy(&bytes);
             assert!(text.starts_with("%PDF-") && text.trim_end().ends_with("%%EOF"));
             for index in 0..set.icons().len() {

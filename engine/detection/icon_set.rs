@@ -34,15 +34,31 @@ pub const CLOSED_FRAME_SVG: &str = concat!(
 );
 
 /// The house set: names as file names have them.
-const HOUSE: [(&str, &str); 8] = [
+const HOUSE: [(&str, &str); 24] = [
     ("print-10x15", include_str!("../../models/icons/set/print-10x15.svg")),
     ("print-13x18", include_str!("../../models/icons/set/print-13x18.svg")),
     ("print-20x30", include_str!("../../models/icons/set/print-20x30.svg")),
+    ("square", include_str!("../../models/icons/set/square.svg")),
+    ("panorama", include_str!("../../models/icons/set/panorama.svg")),
     ("canvas", include_str!("../../models/icons/set/canvas.svg")),
+    ("poster", include_str!("../../models/icons/set/poster.svg")),
+    ("postcard", include_str!("../../models/icons/set/postcard.svg")),
+    ("photobook", include_str!("../../models/icons/set/photobook.svg")),
+    ("calendar", include_str!("../../models/icons/set/calendar.svg")),
+    ("mug", include_str!("../../models/icons/set/mug.svg")),
+    ("puzzle", include_str!("../../models/icons/set/puzzle.svg")),
     ("copies-2", include_str!("../../models/icons/set/copies-2.svg")),
     ("copies-3", include_str!("../../models/icons/set/copies-3.svg")),
+    ("copies-5", include_str!("../../models/icons/set/copies-5.svg")),
+    ("copies-10", include_str!("../../models/icons/set/copies-10.svg")),
+    ("to-a", include_str!("../../models/icons/set/to-a.svg")),
+    ("to-b", include_str!("../../models/icons/set/to-b.svg")),
+    ("to-c", include_str!("../../models/icons/set/to-c.svg")),
     ("share", include_str!("../../models/icons/set/share.svg")),
+    ("express", include_str!("../../models/icons/set/express.svg")),
+    ("keep-private-copy", include_str!("../../models/icons/set/keep-private-copy.svg")),
     ("do-not-share", include_str!("../../models/icons/set/do-not-share.svg")),
+    ("end", include_str!("../../models/icons/set/end.svg")),
 ];
 /// Largest SVG that is read from a folder.
 const SVG_BYTES_MAX: u64 = 256 * 1024;
@@ -435,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn house_set_is_sound_and_has_its_eight_names() {
+    fn house_set_is_sound_and_has_its_24_names() {
         let set = IconSet::house().expect("the built-in icons");
         let names: Vec<_> = set.icons().iter().map(Icon::name).collect();
         assert_eq!(
@@ -444,11 +460,27 @@ mod tests {
                 "print-10x15",
                 "print-13x18",
                 "print-20x30",
+                "square",
+                "panorama",
                 "canvas",
+                "poster",
+                "postcard",
+                "photobook",
+                "calendar",
+                "mug",
+                "puzzle",
                 "copies-2",
                 "copies-3",
+                "copies-5",
+                "copies-10",
+                "to-a",
+                "to-b",
+                "to-c",
                 "share",
-                "do-not-share"
+                "express",
+                "keep-private-copy",
+                "do-not-share",
+                "end",
             ]
         );
         assert!(set.icons().iter().all(|icon| icon.meaning() != icon.name()));

