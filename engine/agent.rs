@@ -27,8 +27,8 @@ mod keep;
 pub mod outlet;
 mod worker;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -65,6 +65,9 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// The longest time that a photo waits to be judged, however busy its collection is.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
+
+/// Photos judged in one turn of the loop; the rest wait for the next.
+const JUDGED_PER_TURN_MAX: usize = 100;
 
 /// How late a file system may tell the time; twice and more what kernels do.
 const FILE_TIME_LATE_MAX: Duration = Duration::from_millis(25);
@@ -398,6 +401,7 @@ impl Agent {
             wake,
             tell,
             waiting: Vec::new(),
+            queued: BTreeSet::new(),
             arrivals: BTreeMap::new(),
         };
         let stop = shutdown.clone();
@@ -462,8 +466,9 @@ struct PhotoLoop {
     wishes: Wishes,
     wake: Arc<Notify>,
     tell: Tell,
-    /// Photos that are to be judged.
+    /// Photos that are to be judged, and which they are.
     waiting: Vec<Waiting>,
+    queued: BTreeSet<ContentHash>,
     /// When the last photo of each collection came.
     arrivals: BTreeMap<String, Instant>,
 }
@@ -654,38 +659,51 @@ impl PhotoLoop {
 
     /// How long the loop may wait for something to happen.
     fn patience(&self) -> Duration {
-        if self.waiting.is_empty() { TICK } else { TICK.min(self.settle()) }
+        match self.waiting.iter().any(|photo| !photo.is_held) {
+            true => Duration::ZERO,
+            false if self.waiting.is_empty() => TICK,
+            false => TICK.min(self.settle()),
+        }
     }
 
     /// Takes up what the index says is to be judged.
     fn find_waiting(&mut self) -> Result<(), AgentError> {
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
-        let index = lock(&self.index);
+        let index = self.index.clone();
+        let index = lock(&index);
         for photo in index.photos_to_judge().map_err(keep_error)? {
-            if self.waiting.iter().any(|waiting| waiting.photo == photo) {
-                continue;
-            }
             let place = index.first_place(&photo).map_err(keep_error)?;
-            let collection = place.map(|(collection, _)| collection).unwrap_or_default();
-            let since = Instant::now();
-            self.waiting.push(Waiting { photo, collection, since, is_held: false });
+            self.queue(photo, &place.map(|(collection, _)| collection).unwrap_or_default());
         }
         Ok(())
     }
 
+    /// Puts a photo behind those that are to be judged, unless it is among them.
+    fn queue(&mut self, photo: ContentHash, collection: &str) {
+        if self.queued.insert(photo) {
+            let (collection, since) = (collection.to_owned(), Instant::now());
+            self.waiting.push(Waiting { photo, collection, since, is_held: false });
+        }
+    }
+
     /// Judges the photos whose turn has come.
     fn judge_waiting(&mut self) -> Result<(), AgentError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         let (now, settle) = (Instant::now(), self.settle());
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut ready = false;
         let mut result = Ok(());
+        let mut left_count = JUDGED_PER_TURN_MAX;
         waiting.retain_mut(|photo| {
             let quiet_since = self.arrivals.get(&photo.collection).copied().unwrap_or(photo.since);
             let is_settled = now.duration_since(quiet_since.max(photo.since)) >= settle
                 || now.duration_since(photo.since) >= SETTLE_MAX;
-            if result.is_err() || (photo.is_held && !is_settled) {
+            if result.is_err() || left_count == 0 || (photo.is_held && !is_settled) {
                 return true;
             }
+            left_count -= 1;
             match self.judge(&photo.photo, is_settled) {
                 Ok(Some(is_ready)) => {
                     ready |= is_ready;
@@ -702,6 +720,7 @@ impl PhotoLoop {
             }
         });
         self.waiting = waiting;
+        self.queued = self.waiting.iter().map(|photo| photo.photo).collect();
         if ready {
             self.wake.notify_one();
         }
@@ -836,10 +855,13 @@ impl PhotoLoop {
                     .record_file(&job.collection, &job.relative, &state, &photo)
                     .map_err(keep_error)?;
                 let place = (job.collection.as_str(), job.relative.as_path());
-                arrive(&mut index, &photo, place, &analysis, pause_ms).map_err(keep_error)?;
+                let changed =
+                    arrive(&mut index, &photo, place, &analysis, pause_ms).map_err(keep_error)?;
                 index.commit_batch().map_err(keep_error)?;
                 drop(index);
-                self.find_waiting()?;
+                for photo in changed {
+                    self.queue(photo, &job.collection);
+                }
             }
         }
         Ok(None)

@@ -24,7 +24,7 @@ use crate::base::ids::ContentHash;
 use crate::orders::Terms;
 use crate::orders::plan::{Photo, plan};
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
-use crate::rules::{CardFact, Facts, Judgement, RuleFailure, RuleSet, Wish};
+use crate::rules::{CardFact, Confirm, Facts, Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
 use crate::store::{Replanned, State, StoreError};
 
@@ -54,7 +54,8 @@ pub(super) enum Judged {
     Later,
 }
 
-/// Records the place of a photo that the index just got, and what changes by it.
+/// Records the place of a photo that the index just got, and what changes by it. Gives the
+/// photos that are to be judged now, if they may order: this one first.
 ///
 /// The index should have an open batch, so that all of it is kept or nothing.
 pub(super) fn arrive(
@@ -63,14 +64,16 @@ pub(super) fn arrive(
     (collection, relative): (&str, &Path),
     analysis: &Analysis,
     pause_ms: i64,
-) -> Result<(), StoreError> {
+) -> Result<Vec<ContentHash>, StoreError> {
     let facts = analysis.facts(path_fact(collection, relative));
     let role = Role::of(&facts.icons, analysis.card);
     let taken_ms = analysis.taken_at.as_deref();
     let taken_ms = taken_ms.and_then(|taken| clock_ms(taken, analysis.taken_millis));
     let Some(taken_ms) = taken_ms else {
-        return index.record_place(photo, collection, relative, None);
+        index.record_place(photo, collection, relative, None)?;
+        return Ok(vec![*photo]);
     };
+    let mut changed = vec![*photo];
     let mut shot = Shot {
         photo: *photo,
         collection: collection.to_owned(),
@@ -91,9 +94,10 @@ pub(super) fn arrive(
             break;
         }
         index.set_card(&behind.photo, behind.card.as_ref(), behind.is_doubtful)?;
+        changed.push(behind.photo);
         shot = behind;
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Finds out what applies to a shot; tells whether that differs from what it says.
@@ -137,9 +141,12 @@ impl Judge<'_> {
             let index = lock(self.index);
             (index.photo(photo)?, index.first_place(photo)?, index.shot(photo)?)
         };
-        let analysis = row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
+        let row = row.filter(|row| row.may_order);
+        let analysis =
+            row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
         let (Some(analysis), Some((collection, relative))) = (analysis, place) else {
-            // Neither seen nor anywhere: the next scan looks at it again.
+            // It was there before the first start; or nobody knows it, and the next scan
+            // looks at it again.
             return Ok(Judged::Now(Box::new(outcome)));
         };
         let facts = analysis.facts(path_fact(&collection, &relative));
@@ -148,7 +155,7 @@ impl Judge<'_> {
             // A card photo is a word to those behind it, and no photo.
             Role::Card => self.card_alone(shot.as_ref()),
             _ => match self.card_of(shot.as_ref())? {
-                Some(card) => self.rules.judge_under(&facts, &card),
+                Some(card) => self.under(&facts, &card, shot.as_ref())?,
                 None => self.rules.judge(&facts),
             },
         };
@@ -181,6 +188,30 @@ impl Judge<'_> {
         Ok(Judged::Now(Box::new(outcome)))
     }
 
+    /// Judges a photo that a card applies to. A file that was edited where it lies is another
+    /// version of a photo that the card was for already: that may be one wish, so it asks.
+    fn under(
+        &self,
+        facts: &Facts,
+        card: &CardFact,
+        shot: Option<&Shot>,
+    ) -> Result<Judgement, StoreError> {
+        let mut judgement = self.rules.judge_under(facts, card);
+        let Some(shot) = shot else { return Ok(judgement) };
+        let versions = lock(self.index).other_versions(shot)?;
+        for version in versions {
+            if !self.state.has_live_orders(&version)? {
+                continue;
+            }
+            for verdict in judgement.verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
+                verdict.confirm = Confirm::Ask;
+                verdict.doubts.push("an earlier version of it was ordered".to_owned());
+            }
+            break;
+        }
+        Ok(judgement)
+    }
+
     /// What follows from a card photo itself: nothing, but one that is in no roll is told of.
     fn card_alone(&self, shot: Option<&Shot>) -> Judgement {
         let mut judgement = Judgement::default();
@@ -189,7 +220,7 @@ impl Judge<'_> {
                 rule: "card".to_owned(),
                 revision: self.rules.revision().to_owned(),
                 wish: Wish::Note,
-                confirm: crate::rules::Confirm::No,
+                confirm: Confirm::No,
                 reason: "a card photo that does not say when it was taken applies to no photo"
                     .to_owned(),
                 doubts: Vec::new(),
@@ -207,7 +238,8 @@ impl Judge<'_> {
             let index = lock(self.index);
             (index.photo(&card)?, index.first_place(&card)?)
         };
-        let analysis = row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
+        let analysis =
+            row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
         let Some(analysis) = analysis else { return Ok(None) };
         let (collection, relative) = place.unwrap_or_default();
         let Facts { icons, taken, .. } = analysis.facts(path_fact(&collection, &relative));

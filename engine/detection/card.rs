@@ -20,9 +20,9 @@
     reason = "pixel indices are clamped to the copy, whose sides are at most a few hundred"
 )]
 
+use super::quads::Quad;
 use super::sighting::{IconSighting, Tier};
 use super::warp::Homography;
-use super::quads::Quad;
 use crate::media::Frame;
 
 /// An icon of a card is at least so long, as a share of the picture's long side.
@@ -67,9 +67,11 @@ pub fn is_card(frame: &Frame, seen: &[IconSighting]) -> bool {
         copy.follow(&corners, &mut paper);
     }
     let marked = paper.iter().enumerate().filter(|(_, is_paper)| **is_paper);
-    outline.extend(marked.map(|(index, _)| {
-        [(index % copy.width) as f32 + 0.5, (index / copy.width) as f32 + 0.5]
-    }));
+    outline.extend(
+        marked.map(|(index, _)| {
+            [(index % copy.width) as f32 + 0.5, (index / copy.width) as f32 + 0.5]
+        }),
+    );
     let paper_area = area(&hull(outline));
     paper_area >= PAPER_SHARE_MIN * copy.pixels.len() as f32
         && icons_area >= ICON_SHARE_MIN * paper_area
@@ -125,8 +127,9 @@ impl Copy {
             let along = 0.2 + 0.6 * place as f32 / (RIM_PLACES - 1) as f32;
             [[along, RIM], [along, 1.0 - RIM], [RIM, along], [1.0 - RIM, along]]
         });
-        let mut rim: Vec<usize> =
-            rim.filter_map(|[u, v]| self.at(map.apply([u, v]))).collect();
+        let mut rim: Vec<usize> = rim
+            .filter_map(|[u, v]| self.at(map.map([u, v].map(f64::from)).map(|value| value as f32)))
+            .collect();
         // The brighter half: pixels that the ring reaches into are darker.
         rim.sort_by(|a, b| light(self.pixels[*b]).total_cmp(&light(self.pixels[*a])));
         rim.truncate(rim.len().div_ceil(2));
@@ -151,8 +154,7 @@ impl Copy {
             ];
             for next in beside.into_iter().flatten() {
                 let (here, there) = (self.pixels[index], self.pixels[next]);
-                let step =
-                    here.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let step = here.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 if !paper[next] && step <= STEP_MAX && is_like(white, there) {
                     paper[next] = true;
                     open.push(next);
@@ -169,9 +171,8 @@ fn light(pixel: [f32; 3]) -> f32 {
 /// Whether a pixel may be the same paper in another light.
 fn is_like(white: [f32; 3], pixel: [f32; 3]) -> bool {
     let share = light(pixel) / light(white).max(1.0);
-    let tint = |channel: usize| {
-        pixel[channel] / pixel[1].max(1.0) - white[channel] / white[1].max(1.0)
-    };
+    let tint =
+        |channel: usize| pixel[channel] / pixel[1].max(1.0) - white[channel] / white[1].max(1.0);
     (LIGHT_RANGE[0]..=LIGHT_RANGE[1]).contains(&share)
         && tint(0).abs() <= TINT_MAX
         && tint(2).abs() <= TINT_MAX
@@ -243,9 +244,9 @@ mod tests {
         let edges = [left, top, left + width, top + height].map(|edge| edge as usize);
         fill(&mut frame, edges, [236, 232, 224]);
         let side = width * 0.55;
-        let seen =
-            icon(&mut frame, left + width * 0.054, top + (height - side) / 2.0, side, tier);
-        let words = [left + width * 0.65, top + height * 0.4, left + width * 0.9, top + height * 0.5];
+        let seen = icon(&mut frame, left + width * 0.054, top + (height - side) / 2.0, side, tier);
+        let words =
+            [left + width * 0.65, top + height * 0.4, left + width * 0.9, top + height * 0.5];
         fill(&mut frame, words.map(|edge| edge as usize), [30, 40, 60]);
         (frame, vec![seen])
     }
@@ -302,6 +303,6 @@ mod tests {
         let mut points = vec![[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 3.0]];
         points.extend([[1.0, 1.0], [2.0, 2.9], [4.0, 1.0], [0.0, 0.0]]);
         assert!((area(&hull(points)) - 12.0).abs() < 1e-4);
-        assert_eq!(area(&hull(vec![[1.0, 1.0]])), 0.0);
+        assert!(area(&hull(vec![[1.0, 1.0]])) < f32::EPSILON);
     }
 }

@@ -106,7 +106,10 @@ pub(crate) enum Plan {
         to: Option<Condition>,
         express: Option<Condition>,
     },
-    Share { provider: String, to: Option<Condition> },
+    Share {
+        provider: String,
+        to: Option<Condition>,
+    },
     Keep,
     Note,
     Forbid,
@@ -451,7 +454,9 @@ impl Reader<'_> {
         };
         let at = value.span().start;
         if names.each.is_some() && !self.text(value, "name")?.contains(EACH_IN_TEXT) {
-            let message = format!("with `each` there are several rules: put `{EACH_IN_TEXT}` into their name");
+            let message = format!(
+                "with `each` there are several rules: put `{EACH_IN_TEXT}` into their name"
+            );
             self.mistake(at, message);
             return None;
         }

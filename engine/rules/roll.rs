@@ -179,9 +179,7 @@ pub(super) fn combined(
     let mut inherited: Vec<String> = Vec::new();
     for icon in card.iter().filter(|icon| icon.name != END) {
         let is_like = |other: &&IconFact| {
-            let both = |list: &Vec<String>| {
-                list.contains(&icon.name) && list.contains(&other.name)
-            };
+            let both = |list: &Vec<String>| list.contains(&icon.name) && list.contains(&other.name);
             other.name == icon.name || lists.iter().any(both)
         };
         let mut alike = own.iter().filter(is_like);

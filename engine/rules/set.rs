@@ -214,10 +214,7 @@ impl RuleSet {
 }
 
 /// The label that `to` gives: none where it is empty.
-fn addressee(
-    to: Option<&Condition>,
-    photo: &PhotoScope<'_>,
-) -> Result<Option<String>, String> {
+fn addressee(to: Option<&Condition>, photo: &PhotoScope<'_>) -> Result<Option<String>, String> {
     let Some(to) = to else { return Ok(None) };
     let label = to.text(photo)?;
     if label.is_empty() {

@@ -38,7 +38,8 @@ const MISSING_COUNT_FREE: u64 = 20;
 /// Above [`MISSING_COUNT_FREE`], the share of a collection that one scan may remove.
 const MISSING_PERCENT_FREE: u64 = 5;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE collections (
         name TEXT PRIMARY KEY,
         scan INTEGER NOT NULL,
@@ -68,7 +69,8 @@ const STEPS: &[&str] = &["
         first_seen INTEGER NOT NULL,
         may_order INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-", "
+",
+    "
     ALTER TABLE photos ADD COLUMN is_judged INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE photos ADD COLUMN collection TEXT;
     ALTER TABLE photos ADD COLUMN path BLOB;
@@ -81,7 +83,8 @@ const STEPS: &[&str] = &["
     CREATE INDEX photos_by_roll ON photos (collection, camera, taken_ms, name_key, hash)
         WHERE taken_ms IS NOT NULL;
     CREATE INDEX photos_to_judge ON photos (hash) WHERE is_judged = 0;
-"];
+",
+];
 
 /// What is known of a file in the state it has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -544,9 +547,8 @@ impl Index {
     /// # Errors
     /// See [`StoreError`].
     pub fn shot(&self, photo: &ContentHash) -> Result<Option<Shot>, StoreError> {
-        let sql = format!(
-            "SELECT {SHOT_COLUMNS} FROM photos WHERE hash = ?1 AND taken_ms IS NOT NULL"
-        );
+        let sql =
+            format!("SELECT {SHOT_COLUMNS} FROM photos WHERE hash = ?1 AND taken_ms IS NOT NULL");
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_row([photo.as_bytes()], shot_of).optional()?)
     }
@@ -574,6 +576,21 @@ impl Index {
             shot.photo.as_bytes(),
         ];
         Ok(self.connection.prepare_cached(&sql)?.query_row(from, shot_of).optional()?)
+    }
+
+    /// Other photos of the same roll and moment that were found under the same path: what
+    /// lay there before or after the file was edited.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn other_versions(&self, shot: &Shot) -> Result<Vec<ContentHash>, StoreError> {
+        let sql = "SELECT hash FROM photos
+                   WHERE collection = ?1 AND camera = ?2 AND taken_ms = ?3 AND hash <> ?4
+                       AND path = (SELECT path FROM photos WHERE hash = ?4)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let from = params![shot.collection, shot.camera, shot.taken_ms, shot.photo.as_bytes()];
+        let rows = statement.query_map(from, |row| row.get(0).map(ContentHash::from_bytes))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Notes which card applies to a photo now; it is to be judged again if it may order.
@@ -664,8 +681,7 @@ fn known_of(row: &Row<'_>) -> rusqlite::Result<Known> {
     }
 }
 
-const SHOT_COLUMNS: &str =
-    "hash, collection, camera, taken_ms, name_key, role, card, is_doubtful";
+const SHOT_COLUMNS: &str = "hash, collection, camera, taken_ms, name_key, role, card, is_doubtful";
 
 fn shot_of(row: &Row<'_>) -> rusqlite::Result<Shot> {
     Ok(Shot {
@@ -887,9 +903,8 @@ mod tests {
         put(2, "a", 1000, "IMG_9.jpg", true);
         put(3, "b", 1000, "IMG_9.jpg", true);
         put(4, "a", 500, "IMG_99.jpg", false);
-        let shot = |index: &Index, number| {
-            index.shot(&hash(number)).expect("asks").expect("is in a roll")
-        };
+        let shot =
+            |index: &Index, number| index.shot(&hash(number)).expect("asks").expect("is in a roll");
         let beside = |index: &Index, number, side| {
             let shot = shot(index, number);
             index.neighbour(&shot, side).expect("asks").map(|shot| shot.photo)

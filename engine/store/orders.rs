@@ -405,8 +405,7 @@ impl State {
                     continue;
                 }
                 let wish = |order: &Order| (order.copies, order.addressee.clone(), order.express);
-                let is_alive =
-                    !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
+                let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
                 if is_alive && wish(old) != wish(&order) {
                     let note = format!(
                         "stays as it was ordered, although its icons now ask for {}",
@@ -426,6 +425,20 @@ impl State {
     /// As any read.
     pub fn order(&self, order_key: &str) -> Result<Option<Order>, StoreError> {
         self.read(|db| find_order(db, order_key))
+    }
+
+    /// Whether a photo has orders that were not cancelled and did not fail.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn has_live_orders(&self, photo: &ContentHash) -> Result<bool, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT count(*) FROM orders WHERE photo = ?1
+                 AND state IN ('ask', 'ready', 'accepted', 'done')",
+            )?
+            .query_row([photo.as_bytes()], |row| Ok(row.get::<_, i64>(0)? > 0))
+        })
     }
 
     /// What happened to an order, oldest first: when, the state it was in then, and why.

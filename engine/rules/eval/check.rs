@@ -42,7 +42,16 @@ const FACTS: [(&str, Kind); 6] = [
 ];
 const ICON_QUESTIONS: [&str; 5] = ["has", "seen", "faint", "count", "different"];
 const FUNCTIONS: [&str; 11] = [
-    "has", "seen", "faint", "count", "different", "size", "int", "double", "string", "bool",
+    "has",
+    "seen",
+    "faint",
+    "count",
+    "different",
+    "size",
+    "int",
+    "double",
+    "string",
+    "bool",
     "matches",
 ];
 /// Stands for one icon of a list, in a rule that is made for each of them.

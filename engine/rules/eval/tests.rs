@@ -242,7 +242,7 @@ fn longest_and_deepest_conditions_fit_a_small_stack() {
 #[test]
 fn definitions_cannot_be_stacked_beyond_the_limits() {
     let icons = icons();
-    let mut names = Names { icons: &icons, defined: BTreeMap::new() };
+    let mut names = Names::of_icons(&icons);
     let mut text = "width_px > 1".to_owned();
     let mut refused = false;
     for index in 0..20 {
