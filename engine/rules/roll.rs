@@ -196,3 +196,60 @@ pub(super) fn combined(
     }
     (icons, inherited)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn icon(name: &str, tier: Tier) -> IconFact {
+        IconFact { name: name.to_owned(), tier, score: 0.9, size: 0.1, x: 0.5, y: 0.5 }
+    }
+
+    #[test]
+    fn role_follows_from_sure_icons_and_the_card() {
+        let (sure, faint) = (Tier::Order, Tier::Ask);
+        for (icons, is_card, expected) in [
+            (vec![icon("mug", sure)], true, Role::Card),
+            (vec![icon("mug", faint)], true, Role::Photo),
+            (vec![icon("mug", sure)], false, Role::Photo),
+            (vec![icon("mug", sure), icon(END, sure)], true, Role::Card),
+            (vec![icon("mug", sure), icon(END, sure)], false, Role::End),
+            (vec![icon(END, sure)], true, Role::End),
+            (vec![icon(END, faint)], true, Role::PerhapsEnd),
+            (vec![icon(END, faint), icon(END, sure)], false, Role::End),
+            (vec![], true, Role::Photo),
+        ] {
+            let role = Role::of(&icons, is_card);
+            assert_eq!(role, expected, "{icons:?} {is_card}");
+            assert_eq!(Role::parse(role.as_str()), role);
+        }
+    }
+
+    #[test]
+    fn pause_is_longer_than_its_length_and_not_as_long() {
+        let card =
+            Step { photo: ContentHash::of(b"card"), taken_ms: 0, role: Role::Card, in_force: None };
+        let applies = |taken_ms| in_force(Some(&card), taken_ms, Role::Photo, 1000).is_some();
+        assert!(applies(0) && applies(1000));
+        assert!(!applies(1001));
+        assert_eq!(in_force(None, 0, Role::Photo, 1000), None);
+    }
+
+    #[test]
+    fn faint_icon_on_the_photo_and_sure_on_the_card_is_sure() {
+        let lists = [vec!["mug".to_owned(), "puzzle".to_owned()]];
+        let (own, card) = ([icon("mug", Tier::Ask)], [icon("mug", Tier::Order)]);
+        let (icons, inherited) = combined(&own, &card, &lists);
+        assert!(icons.iter().any(|icon| icon.tier == Tier::Order));
+        assert_eq!(inherited, ["mug"]);
+        let (icons, inherited) = combined(&card, &card, &lists);
+        assert_eq!((icons.len(), inherited.len()), (1, 0));
+    }
+
+    #[test]
+    fn camera_clock_counts_milliseconds() {
+        let (a, b) = (clock_ms("2026-07-01T10:00:00", 999), clock_ms("2026-07-01T10:00:01", 0));
+        assert_eq!(b.zip(a).map(|(b, a)| b - a), Some(1));
+        assert_eq!(clock_ms("yesterday", 0), None);
+    }
+}

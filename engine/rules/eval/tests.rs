@@ -125,9 +125,15 @@ fn unknown_names_are_told_with_the_nearest() {
     );
     check_mistake(
         "has(canvas)",
-        "(canvas)",
-        "`has()` takes the name of one icon in quotes: `has(\"…\")`",
+        "canvas)",
+        "there is no list `canvas`; the name of an icon stands in quotes: `has(\"…\")`",
     );
+    check_mistake(
+        "has(1)",
+        "(1)",
+        "`has()` takes the name of one icon in quotes: `has(\"…\")`, or of a list without",
+    );
+    check_mistake("seen(each)", "each)", "`each` is known only in a rule that says `each = \"…\"`");
 }
 
 #[test]

@@ -354,7 +354,7 @@ reason = "y"
 name = "d"
 when = 'true'
 share = { provider = "lab", to = 'true' }
-ask = [{ wenn = 'true', reason = "x" }]
+ask = [{ wehn = 'true', reason = "x" }]
 "#;
     let mistakes = load(text).expect_err("full of mistakes");
     assert_eq!(
@@ -374,7 +374,7 @@ ask = [{ wenn = 'true', reason = "x" }]
             "a.toml:34:10: `note` needs no `reason`: it is one",
             "a.toml:39:35: this has to give text, it gives true or false",
             "a.toml:40:8: here is missing `when`, its condition",
-            "a.toml:40:10: an `ask` has no `wenn`: did you mean `when`?",
+            "a.toml:40:10: an `ask` has no `wehn`: did you mean `when`?",
         ]
     );
 }
