@@ -9,11 +9,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::icons_words::chosen;
 use super::{CommandError, Context, failed, output};
 use crate::base::files::{Readers, write_atomic};
+use crate::detection::IconSet;
 use crate::detection::draw::{Brush, draw};
 use crate::detection::quads::Quad;
-use crate::detection::{IconSet, icon_set::Icon};
 use crate::media::decode::{PIXELS_MAX, SIDE_PX_MAX};
 use crate::media::read::BYTES_MAX;
 use crate::media::{CivilTime, DecodeError, DecodeSpec, Frame, decode, read_original};
@@ -91,8 +92,9 @@ impl std::str::FromStr for Place {
 /// As the message says.
 pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(), CommandError> {
     let icons = chosen(&stamp.icon, set)?;
+    let names: Vec<&str> = icons.iter().map(|icon| icon.name()).collect();
     check(stamp)?;
-    let out = stamp.out.clone().unwrap_or_else(|| copy_path(&stamp.photo, &stamp.icon));
+    let out = stamp.out.clone().unwrap_or_else(|| copy_path(&stamp.photo, &names));
     refuse_overwriting(&out, &stamp.photo, context)?;
     let original = read_original(&stamp.photo, BYTES_MAX).map_err(failed)?;
     let spec = DecodeSpec { cover_px: SIDE_PX_MAX, pixels_max: PIXELS_MAX };
@@ -115,13 +117,13 @@ pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(),
     })?;
     if context.json {
         output::json(
-            &serde_json::json!({ "path": out, "icons": stamp.icon, "side_px": side_px.round() }),
+            &serde_json::json!({ "path": out, "icons": names, "side_px": side_px.round() }),
         );
     } else {
         output::line(format_args!(
             "wrote {}: {} at {} px",
             out.display(),
-            stamp.icon.join(" and "),
+            names.join(" and "),
             side_px.round()
         ));
     }
@@ -139,19 +141,6 @@ struct InPhoto {
 /// Says where the copy comes from, to anyone who opens it.
 const PACKET: &[u8] = br#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="signet icons stamp"/></rdf:RDF></x:xmpmeta>"#;
 
-fn chosen<'a>(names: &[String], set: &'a IconSet) -> Result<Vec<&'a Icon>, CommandError> {
-    let find = |name: &String| {
-        set.get(name.trim()).ok_or_else(|| {
-            let known: Vec<_> = set.icons().iter().map(Icon::name).collect();
-            CommandError::Usage(format!(
-                "there is no icon `{name}`: choose from {}",
-                known.join(", ")
-            ))
-        })
-    };
-    names.iter().map(find).collect()
-}
-
 fn check(stamp: &Stamp) -> Result<(), CommandError> {
     let usage = |text: &str| Err(CommandError::Usage(text.into()));
     if !(1.0..=100.0).contains(&stamp.size_percent) {
@@ -166,11 +155,11 @@ fn check(stamp: &Stamp) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn copy_path(photo: &Path, names: &[String]) -> PathBuf {
+fn copy_path(photo: &Path, names: &[&str]) -> PathBuf {
     let mut name = photo.file_stem().unwrap_or_default().to_os_string();
     for icon in names {
         name.push("-");
-        name.push(icon.trim());
+        name.push(icon);
     }
     name.push(".jpg");
     photo.with_file_name(name)
@@ -343,7 +332,8 @@ mod tests {
         let path = photo(folder.path());
         let set = IconSet::house().expect("the built-in icons");
         for (words, expected) in [
-            (&["--icon", "nonsense"][..], "print-10x15"),
+            (&["--icon", "nonsense"][..], "signet icons list"),
+            (&["--icon", "share, print10x15"][..], "did you mean `print-10x15`?"),
             (&["--icon", "share", "--size-percent", "0"], "1 to 100"),
             (&["--icon", "share", "--opacity", "0"], "above 0"),
             (&["--icon", "share,canvas", "--size-percent", "60"], "do not fit"),

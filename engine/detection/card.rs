@@ -6,7 +6,7 @@
 //! A card is paper around an icon. From the white rim of the largest sure icons the paper is
 //! followed as far as it goes, in a quarter-size copy; text on it is gone around. What the
 //! paper's outline takes in has to be most of the picture, and icons have to be a good part
-//! of that, as on the cards that `signet icons sheet` prints (0.43): so a sticker on a
+//! of that, as on the cards that `signet icons sheet` prints (0.29): so a sticker on a
 //! picture of snow is none, however far the white goes, and neither is a card that a person
 //! holds into the scene.
 //!
@@ -27,13 +27,13 @@ use crate::media::Frame;
 
 /// An icon of a card is at least so long, as a share of the picture's long side.
 ///
-/// A printed card that fills half the picture has one of 0.40; the largest of a whole sheet
-/// that was not cut up has 0.17, and stickers are smaller than this.
-const ICON_SIDE_MIN: f32 = 0.25;
+/// A printed card that fills half the picture has one of 0.33, three cards above each other
+/// have 0.22; those of a whole sheet that was not cut up have 0.13.
+const ICON_SIDE_MIN: f32 = 0.2;
 /// Share of the picture that paper and icons take, at least.
 const PAPER_SHARE_MIN: f32 = 0.4;
 /// Share of the paper that sure icons take, at least.
-const ICON_SHARE_MIN: f32 = 0.22;
+const ICON_SHARE_MIN: f32 = 0.2;
 /// Long side of the copy in which paper is followed, in px.
 const COPY_SIDE_PX: usize = 256;
 /// Paper changes by at most so much from one pixel of the copy to the next, of 255.
@@ -238,13 +238,13 @@ mod tests {
 
     /// A card as the sheet prints them, with some text, on a table.
     fn card(width: f32, tier: Tier) -> (Frame, Vec<IconSighting>) {
-        let height = width * 64.0 / 93.0;
+        let height = width * 60.0 / 93.0;
         let (left, top) = ((1024.0 - width) / 2.0, (768.0 - height) / 2.0);
         let mut frame = plain(TABLE);
         let edges = [left, top, left + width, top + height].map(|edge| edge as usize);
         fill(&mut frame, edges, [236, 232, 224]);
-        let side = width * 0.55;
-        let seen = icon(&mut frame, left + width * 0.054, top + (height - side) / 2.0, side, tier);
+        let side = width * 0.43;
+        let seen = icon(&mut frame, left + width * 0.108, top + (height - side) / 2.0, side, tier);
         let words =
             [left + width * 0.65, top + height * 0.4, left + width * 0.9, top + height * 0.5];
         fill(&mut frame, words.map(|edge| edge as usize), [30, 40, 60]);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn card_that_fills_half_the_picture_or_more_is_a_card_photo() {
-        for width in [745.0, 850.0, 980.0] {
+        for width in [785.0, 850.0, 980.0] {
             let (frame, seen) = card(width, Tier::Order);
             assert!(is_card(&frame, &seen), "{width}");
         }

@@ -31,7 +31,7 @@ use super::composite::{Dice, Scene, compose, easy, invented, is_held_out, open, 
 use super::icons::on_all_cores;
 
 /// Width and height of a printed card, in its own units.
-const CARD: [u32; 2] = [930, 640];
+const CARD: [u32; 2] = [930, 600];
 
 /// A card in a picture.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +48,9 @@ pub(crate) struct CardScene {
 fn drawn(icon: &Picture, light: f32, dice: &mut Dice) -> Brush {
     let [width, height] = CARD;
     let mut card = Frame::new(width, height, vec![255; (width * height * 3) as usize]).expect("it");
-    draw(&mut card, &Brush::new(icon), &Quad::square(50.0, 64.0, 512.0), 1.0);
+    draw(&mut card, &Brush::new(icon), &Quad::square(100.0, 100.0, 400.0), 1.0);
     for line in 0..5_u32 {
-        let (top, thick) = if line == 0 { (270, 26) } else { (300 + 24 * line, 11) };
+        let (top, thick) = if line == 0 { (230, 26) } else { (260 + 24 * line, 11) };
         for y in top..top + thick {
             for x in (606..880 - 30 * line).filter(|x| x % 17 > 4) {
                 let at = (3 * (y * width + x)) as usize;
@@ -172,7 +172,9 @@ fn loose(count: usize, sides: [f32; 2]) -> [usize; 2] {
 #[test]
 fn cards_that_fill_the_picture_are_card_photos() {
     let [cards_count, sure_count] = cards(48, [0.5, 1.0], 25.0);
-    assert!(cards_count >= 40, "{cards_count} of 48, {sure_count} icons were sure");
+    println!("{cards_count} card photos, {sure_count} with a sure icon, of 48");
+    assert!(sure_count >= 36, "icons on cards are not read: {sure_count} of 48");
+    assert!(cards_count * 20 >= sure_count * 19, "{cards_count} of {sure_count} with a sure icon");
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn cards_in_a_scene_and_stickers_are_no_card_photos() {
 #[test]
 #[ignore = "prints a table; takes minutes"]
 fn table_of_card_photos() {
-    const COUNT: usize = 300;
+    const COUNT: usize = 60;
     for (low, high) in [(0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (0.6, 0.8), (0.8, 1.0)] {
         for tilt in [10.0, 35.0] {
             let [cards, sure] = cards(COUNT, [low, high], tilt);

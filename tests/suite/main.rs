@@ -14,4 +14,5 @@ mod media;
 mod orders;
 mod rolls;
 mod rules;
+mod sheets;
 mod world;
