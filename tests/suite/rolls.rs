@@ -1,6 +1,7 @@
 //! Rolls with the real program: a card goes for the series behind it, whatever arrives when.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use signet::media::Frame;
@@ -185,6 +186,43 @@ fn roll_outlives_kills_in_its_middle() {
     wait_for_orders(&world, &["IMG_2.jpg print-10x15 x 1 done", "IMG_3.jpg print-10x15 x 1 done"]);
     assert_eq!(world.filed().len(), 2, "the lab has others");
     assert_eq!(world.orders().len(), 2, "something was ordered twice");
+}
+
+#[test]
+fn killed_at_random_moments_every_photo_of_the_series_is_one_order() {
+    const PHOTOS_COUNT: usize = 12;
+    let world = World::new();
+    let mut dice = Dice::new(11);
+    let _lab = world.start_lab();
+    drop(world.start_agent());
+    for number in 0..PHOTOS_COUNT {
+        let mut agent = world.start_agent_unready();
+        let (before, after) = (dice.below(300), dice.below(600));
+        pause(before);
+        // The card comes in the middle, as a card reader that goes backwards gives it.
+        if number == PHOTOS_COUNT / 2 {
+            world.drop_photo("IMG_00.jpg", &card("print-10x15", "Ixus", "10:00:00"));
+        }
+        let clock = format!("10:01:{number:02}");
+        let seed = 100 + u64::try_from(number).expect("small");
+        world.drop_photo(&format!("IMG_1{number}.jpg"), &plain(seed, "Ixus", &clock));
+        pause(after);
+        agent.kill();
+    }
+    let _agent = world.start_agent();
+    world.wait_orders(PHOTOS_COUNT, "done");
+    assert_eq!(world.filed().len(), PHOTOS_COUNT, "the lab has others");
+    let photos: BTreeSet<String> =
+        world.orders().iter().map(|order| order["photo"].to_string()).collect();
+    assert_eq!(photos.len(), PHOTOS_COUNT, "a photo was ordered twice and another not");
+}
+
+/// Lets time pass: the moment of a kill is the point of a test.
+fn pause(millis: usize) {
+    let until = Instant::now() + Duration::from_millis(millis as u64);
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
+    }
 }
 
 #[test]
