@@ -43,10 +43,13 @@ fn main() {
         purpose: Purpose::Print,
         product: Some("print-10x15".to_owned()),
         copies: 1,
+        addressee: None,
+        express: false,
         price_minor: 29,
         currency: "EUR".to_owned(),
         state: OrderState::Ready,
         reason: String::new(),
+        origin: String::new(),
         created_at: NOW,
         updated_at: NOW,
     };

@@ -27,10 +27,13 @@ fn order(number: usize) -> Order {
         purpose: Purpose::Print,
         product: Some("print-10x15".to_owned()),
         copies: 1,
+        addressee: None,
+        express: false,
         price_minor: 29,
         currency: "EUR".to_owned(),
         state: OrderState::Accepted,
         reason: String::new(),
+        origin: String::new(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -63,8 +66,10 @@ fn main() {
     let state = State::open(&folder.path().join("state.sqlite")).expect("opens");
     let accesses_count = if smoke() { 5 } else { 500 };
     state.put_orders((0..accesses_count).map(order).collect()).expect("kept");
-    let grants: Vec<_> =
-        (0..accesses_count).map(|number| state.put_grant(&grant(number)).expect("kept")).collect();
+    let grants: Vec<_> = (0..accesses_count)
+        .map(|number| state.put_grant(&order(number), &grant(number)).expect("kept"))
+        .map(|kept| kept.expect("the order is as it was"))
+        .collect();
     let entries = access_entries("lab", "signet", 25, 20);
     let mut times_ms = Vec::new();
     for grant in &grants {

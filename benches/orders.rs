@@ -46,9 +46,12 @@ fn main() {
             provider: "lab".to_owned(),
             product: "print-10x15".to_owned(),
             copies: 2,
+            addressee: None,
+            express: false,
         },
         confirm: Confirm::No,
         reason: "the print icon is on the photo".to_owned(),
+        doubts: Vec::new(),
     };
     let verdicts = [verdict];
     let orders = |photo: &Photo| plan(photo, &verdicts, &consent, &|_| Usage::default(), NOW);
@@ -65,6 +68,8 @@ fn main() {
         purpose: Purpose::Print,
         product: Some("print-10x15".to_owned()),
         copies: 2,
+        addressee: None,
+        express: false,
         price_minor: 58,
         currency: "EUR".to_owned(),
         members: Vec::new(),

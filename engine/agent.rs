@@ -3,13 +3,18 @@
 //!
 //! ```text
 //! collector ──Found──► intake ──Job──► workers ──Report──► loop ──orders──► dispatcher
-//!  (watch, scan)       known?          read, hash, decode,  judge, plan,     (async, with
-//!                                      preview, detect      keep             the server)
+//!  (watch, scan)       known?          read, hash, decode,  keep, judge,     (async, with
+//!                                      preview, detect      plan             the server)
 //! ```
 //!
-//! Only the loop writes what was seen and ordered. Orders are kept before the index says
-//! that their photo is done: after a crash in between the photo is looked at again and its
-//! orders have the same keys.
+//! Only the loop writes what was seen and ordered. A photo is kept in the index as one that
+//! is to be judged, and counts as judged once its orders are kept: after a crash in between
+//! it is judged again and its orders have the same keys.
+//!
+//! Photos arrive in any order, a card after those that it is for. So a photo of a roll from
+//! which something would leave is judged when its collection has been quiet for a moment
+//! (`[roll] settle_ms`), [`SETTLE_MAX`] after it came at the latest; and again when a card
+//! comes later still.
 //!
 //! A photo that was there before its collection was first watched is looked at like any
 //! other, but orders nothing unless the owner asks for it. It was there if its change time
@@ -17,11 +22,13 @@
 
 pub mod analyse;
 pub mod books;
+mod judge;
+mod keep;
 pub mod outlet;
 mod worker;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -41,13 +48,13 @@ use crate::base::home::{Home, HomeError, HomeLock};
 use crate::base::ids::ContentHash;
 use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
-use crate::orders::plan::{Photo, plan};
 use crate::rules::{Known, RuleFailure, RuleMistake};
 use crate::store::index::{Index, PhotoRow};
 use crate::store::{Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
-use analyse::{Analysis, AnalystError, Eyes, path_fact};
+use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use judge::{Judge, Judged, Outcome, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
 
@@ -56,6 +63,12 @@ const JOBS_AHEAD: usize = 4;
 
 /// How often rule files and retries are looked at.
 const TICK: Duration = Duration::from_millis(250);
+
+/// The longest time that a photo waits to be judged, however busy its collection is.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
+
+/// Photos judged in one turn of the loop; the rest wait for the next.
+const JUDGED_PER_TURN_MAX: usize = 100;
 
 /// How late a file system may tell the time; twice and more what kernels do.
 const FILE_TIME_LATE_MAX: Duration = Duration::from_millis(25);
@@ -103,6 +116,8 @@ pub enum AgentEvent {
         photo: ContentHash,
         /// `name` or `name?` (tier `ask`).
         icons: Vec<String>,
+        /// It shows a card and little else: its icons are for the photos behind it.
+        card: bool,
         /// It was there before the first start, so it orders nothing.
         existing: bool,
     },
@@ -117,6 +132,38 @@ pub enum AgentEvent {
     },
     /// An order was planned.
     Planned(Box<Order>),
+    /// An order that nobody was told of is another now: a card arrived late.
+    Changed(Box<Order>),
+    /// An order that nobody was told of is no longer wished: a card arrived late.
+    Withdrawn {
+        /// The order.
+        order_key: String,
+    },
+    /// An order stays as it is, although a card that arrived late says otherwise.
+    Stays {
+        /// The order.
+        order_key: String,
+        /// Path of the photo inside its collection.
+        path: String,
+    },
+    /// Something about a photo that the owner should know; nothing is ordered by it.
+    Note {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
+    /// The original was copied into the owner's private folder.
+    KeptPrivately {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// The copy.
+        copy: PathBuf,
+    },
     /// A provider took an order.
     Accepted {
         /// The order.
@@ -357,6 +404,9 @@ impl Agent {
             wishes,
             wake,
             tell,
+            waiting: Vec::new(),
+            queued: BTreeSet::new(),
+            arrivals: BTreeMap::new(),
         };
         let stop = shutdown.clone();
         let photos = tokio::task::spawn_blocking(move || photos.run(&stop));
@@ -420,6 +470,21 @@ struct PhotoLoop {
     wishes: Wishes,
     wake: Arc<Notify>,
     tell: Tell,
+    /// Photos that are to be judged, and which they are.
+    waiting: Vec<Waiting>,
+    queued: BTreeSet<ContentHash>,
+    /// When the last photo of each collection came.
+    arrivals: BTreeMap<String, Instant>,
+}
+
+/// A photo that is to be judged.
+struct Waiting {
+    photo: ContentHash,
+    /// Where it was found.
+    collection: String,
+    since: Instant,
+    /// It was judged, and something of it would leave.
+    is_held: bool,
 }
 
 /// What the loop is told by its threads.
@@ -451,11 +516,16 @@ impl PhotoLoop {
         let intake = self.start_intake(found, jobs.clone(), messages);
 
         let mut retries: Vec<(Instant, Job)> = Vec::new();
+        // What an earlier run left to be judged.
+        self.find_waiting()?;
         let result = loop {
             if *shutdown.borrow() {
                 break Ok(());
             }
-            let handled = match inbox.recv_timeout(TICK) {
+            if let Err(error) = self.judge_waiting() {
+                break Err(error);
+            }
+            let handled = match inbox.recv_timeout(self.patience()) {
                 Ok(Message::Collection(event)) => {
                     self.tell_collection(event);
                     Ok(None)
@@ -586,6 +656,159 @@ impl PhotoLoop {
         })
     }
 
+    /// How long a collection has to be quiet.
+    fn settle(&self) -> Duration {
+        Duration::from_millis(self.config.roll.settle_ms).min(SETTLE_MAX)
+    }
+
+    /// How long the loop may wait for something to happen.
+    fn patience(&self) -> Duration {
+        match self.waiting.iter().any(|photo| !photo.is_held) {
+            true => Duration::ZERO,
+            false if self.waiting.is_empty() => TICK,
+            false => TICK.min(self.settle()),
+        }
+    }
+
+    /// Takes up what the index says is to be judged.
+    fn find_waiting(&mut self) -> Result<(), AgentError> {
+        let keep_error = |source| AgentError::Keep { what: "what was seen", source };
+        let index = self.index.clone();
+        let index = lock(&index);
+        for photo in index.photos_to_judge().map_err(keep_error)? {
+            let place = index.first_place(&photo).map_err(keep_error)?;
+            self.queue(photo, &place.map(|(collection, _)| collection).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Puts a photo behind those that are to be judged, unless it is among them.
+    fn queue(&mut self, photo: ContentHash, collection: &str) {
+        if self.queued.insert(photo) {
+            let (collection, since) = (collection.to_owned(), Instant::now());
+            self.waiting.push(Waiting { photo, collection, since, is_held: false });
+        }
+    }
+
+    /// Judges the photos whose turn has come.
+    fn judge_waiting(&mut self) -> Result<(), AgentError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let (now, settle) = (Instant::now(), self.settle());
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut ready = false;
+        let mut result = Ok(());
+        let mut left_count = JUDGED_PER_TURN_MAX;
+        waiting.retain_mut(|photo| {
+            let quiet_since = self.arrivals.get(&photo.collection).copied().unwrap_or(photo.since);
+            let is_settled = now.duration_since(quiet_since.max(photo.since)) >= settle
+                || now.duration_since(photo.since) >= SETTLE_MAX;
+            if result.is_err() || left_count == 0 || (photo.is_held && !is_settled) {
+                return true;
+            }
+            left_count -= 1;
+            match self.judge(&photo.photo, is_settled) {
+                Ok(Some(is_ready)) => {
+                    ready |= is_ready;
+                    false
+                }
+                Ok(None) => {
+                    photo.is_held = true;
+                    true
+                }
+                Err(error) => {
+                    result = Err(error);
+                    true
+                }
+            }
+        });
+        self.waiting = waiting;
+        self.queued = self.waiting.iter().map(|photo| photo.photo).collect();
+        if ready {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Judges one photo, does what follows and marks it; `None`: not yet. Tells whether an
+    /// order may go out.
+    fn judge(&self, photo: &ContentHash, is_settled: bool) -> Result<Option<bool>, AgentError> {
+        let keep_error = |source| AgentError::Keep { what: "an order", source };
+        let providers = self.consent.providers();
+        let judge = Judge {
+            index: &self.index,
+            state: &self.state,
+            rules: self.rules.set(),
+            providers: &providers,
+            icons: self.config.icons,
+        };
+        let judged = judge.judge(photo, is_settled, Timestamp::now()).map_err(keep_error)?;
+        let Judged::Now(outcome) = judged else { return Ok(None) };
+        if !outcome.keep || self.keep_privately(photo, &outcome) {
+            lock(&self.index).set_judged(photo, true).map_err(keep_error)?;
+        }
+        let orders = &outcome.orders;
+        let ready = orders.new.iter().chain(&orders.changed);
+        let ready = ready.filter(|order| order.state == OrderState::Ready).count() > 0;
+        self.tell_outcome(*outcome);
+        Ok(Some(ready))
+    }
+
+    /// Copies an original into the private folder. One that cannot be copied is told of and
+    /// tried again at the next start.
+    fn keep_privately(&self, photo: &ContentHash, outcome: &Outcome) -> bool {
+        let (collection, path) = (outcome.collection.clone(), outcome.relative.clone());
+        let places = lock(&self.index).locations(photo).unwrap_or_default();
+        let here = places.iter().map(|place| (place.collection.as_str(), place.path.as_path()));
+        let here = here.chain([(collection.as_str(), path.as_path())]);
+        let mut trouble = "its collection is not watched".to_owned();
+        for (collection, path) in here {
+            let root = self.config.collections.iter().find(|root| root.name == collection);
+            let Some(root) = root else { continue };
+            match keep::keep(&self.home, photo, &root.path.join(path)) {
+                Ok(None) => return true,
+                Ok(Some(copy)) => {
+                    let (collection, path) = (outcome.collection.clone(), outcome.relative.clone());
+                    (self.tell)(AgentEvent::KeptPrivately { collection, path, copy });
+                    return true;
+                }
+                Err(error) => trouble = crate::base::causes::one_line(&error),
+            }
+        }
+        (self.tell)(AgentEvent::Warning {
+            text: format!(
+                "`{}` could not be kept privately: {trouble}; it is tried again at the next start",
+                path.display()
+            ),
+        });
+        false
+    }
+
+    fn tell_outcome(&self, outcome: Outcome) {
+        let Outcome { collection, relative, orders, notes, failures, .. } = outcome;
+        for failure in failures {
+            (self.tell)(AgentEvent::RuleFailed { path: relative.clone(), failure });
+        }
+        for text in notes {
+            let (collection, path) = (collection.clone(), relative.clone());
+            (self.tell)(AgentEvent::Note { collection, path, text });
+        }
+        for order in orders.new {
+            (self.tell)(AgentEvent::Planned(Box::new(order)));
+        }
+        for order in orders.changed {
+            (self.tell)(AgentEvent::Changed(Box::new(order)));
+        }
+        for order in orders.withdrawn {
+            (self.tell)(AgentEvent::Withdrawn { order_key: order.order_key });
+        }
+        for order in orders.kept {
+            let (order_key, path) = (order.order_key, order.relative);
+            (self.tell)(AgentEvent::Stays { order_key, path });
+        }
+    }
+
     /// Keeps what a worker found; gives the job back when it is to be tried again.
     fn keep(
         &mut self,
@@ -593,6 +816,7 @@ impl PhotoLoop {
         first_started: &BTreeMap<String, Timestamp>,
     ) -> Result<Option<(Instant, Job)>, AgentError> {
         let Report { mut job, seen } = report;
+        self.arrivals.insert(job.collection.clone(), Instant::now());
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
         match seen {
             Seen::Gone => {}
@@ -622,66 +846,31 @@ impl PhotoLoop {
                 let existing = first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;
                 self.tell_photo(&job, photo, &analysis, existing);
-                let ready =
-                    !existing && self.order(&job.collection, &job.relative, photo, &analysis)?;
                 let row = PhotoRow {
                     hash: photo,
                     analysis_json: serde_json::to_string(&analysis).unwrap_or_default(),
                     first_seen: Timestamp::now(),
                     may_order: !existing,
                 };
+                let pause_ms = i64::from(self.config.roll.pause_minutes) * 60_000;
                 let mut index = lock(&self.index);
+                index.begin_batch().map_err(keep_error)?;
                 index.record_photo(&row).map_err(keep_error)?;
                 index
                     .record_file(&job.collection, &job.relative, &state, &photo)
                     .map_err(keep_error)?;
+                let place = (job.collection.as_str(), job.relative.as_path());
+                let changed =
+                    arrive(&mut index, &photo, place, &analysis, (self.config.icons, pause_ms))
+                        .map_err(keep_error)?;
+                index.commit_batch().map_err(keep_error)?;
                 drop(index);
-                // Not before: the provider may come for the photo at once.
-                if ready {
-                    self.wake.notify_one();
+                for photo in changed {
+                    self.queue(photo, &job.collection);
                 }
             }
         }
         Ok(None)
-    }
-
-    /// Judges a photo version and keeps the orders that follow; tells whether any may go out.
-    fn order(
-        &self,
-        collection: &str,
-        relative: &Path,
-        photo: ContentHash,
-        analysis: &Analysis,
-    ) -> Result<bool, AgentError> {
-        let facts = analysis.facts(path_fact(collection, relative), self.config.icons);
-        let judgement = self.rules.set().judge(&facts);
-        for failure in judgement.failures {
-            let path = relative.to_path_buf();
-            (self.tell)(AgentEvent::RuleFailed { path, failure });
-        }
-        if judgement.verdicts.is_empty() {
-            return Ok(false);
-        }
-        let now = Timestamp::now();
-        let photo = Photo {
-            hash: photo,
-            collection: collection.to_owned(),
-            relative: relative.to_string_lossy().into_owned(),
-        };
-        let providers = self.consent.providers();
-        let keep_error = |source| AgentError::Keep { what: "an order", source };
-        let mut usages = BTreeMap::new();
-        for provider in providers.keys() {
-            usages.insert(provider.clone(), self.state.usage(provider, now).map_err(keep_error)?);
-        }
-        let usage = |provider: &str| usages.get(provider).copied().unwrap_or_default();
-        let orders = plan(&photo, &judgement.verdicts, &providers, &usage, now);
-        let new = self.state.put_orders(orders).map_err(keep_error)?;
-        let ready = new.iter().any(|order| order.state == OrderState::Ready);
-        for order in new {
-            (self.tell)(AgentEvent::Planned(Box::new(order)));
-        }
-        Ok(ready)
     }
 
     /// Orders from photos that were looked at in earlier runs without ordering.
@@ -689,16 +878,10 @@ impl PhotoLoop {
         let keep_error = |source| AgentError::Keep { what: "an order", source };
         let held = lock(&self.index).held_photos().map_err(keep_error)?;
         for row in held {
-            let Ok(analysis) = serde_json::from_str::<Analysis>(&row.analysis_json) else {
-                continue;
-            };
-            let places = lock(&self.index).locations(&row.hash).map_err(keep_error)?;
-            if let Some(place) = places.first() {
-                self.order(&place.collection, &place.path, row.hash, &analysis)?;
-                lock(&self.index)
-                    .record_photo(&PhotoRow { may_order: true, ..row })
-                    .map_err(keep_error)?;
-            }
+            let mut index = lock(&self.index);
+            let hash = row.hash;
+            index.record_photo(&PhotoRow { may_order: true, ..row }).map_err(keep_error)?;
+            index.set_judged(&hash, false).map_err(keep_error)?;
         }
         Ok(())
     }
@@ -728,6 +911,7 @@ impl PhotoLoop {
             path: job.relative.clone(),
             photo,
             icons: icons.collect(),
+            card: analysis.card,
             existing,
         });
     }

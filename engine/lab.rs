@@ -50,6 +50,10 @@ pub enum LabEvent {
         product: Option<String>,
         /// How many.
         copies: u32,
+        /// Label of who it is for; absent: the owner.
+        addressee: Option<String>,
+        /// Whether it is urgent.
+        express: bool,
     },
     /// Everything of an order was fetched, checked, filed and acknowledged.
     Filed {
@@ -252,6 +256,8 @@ impl Inbox for Lab {
             owner: self.home.owner(owner).map_or_else(|| order.owner.clone(), |owner| owner.name),
             product: order.product,
             copies: order.copies,
+            addressee: order.addressee,
+            express: order.express,
         });
         let _ = self.incoming.send(order.order_key);
         Ok(Taken::New)

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::config::{Config, Icons, environment};
+use crate::base::ids::derived;
+use crate::detection::card::is_card;
 use crate::detection::detector::FORBIDDING;
 use crate::detection::{
     DetectionError, IconDetector, IconModels, IconSet, IconSetError, IconSighting, LibrarySearch,
     Runtime, Seal, SealWord, Tier,
 };
-use crate::media::{DecodeError, DecodeSpec, Decoded, decode};
+use crate::media::{DecodeError, DecodeSpec, Decoded, Metadata, decode};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
@@ -30,8 +32,17 @@ pub struct Analysis {
     pub media_type: String,
     /// When it was taken, by the camera's clock: `2026-07-01T10:00:00`.
     pub taken_at: Option<String>,
+    /// Thousandths of a second behind that, 0 to 999.
+    #[serde(default)]
+    pub taken_millis: u16,
+    /// Digest of the camera's make, model and serial number, where it says any of them.
+    #[serde(default)]
+    pub camera: Option<String>,
     /// Icons, best first; corners in pixels of the upright original.
     pub icons: Vec<IconSighting>,
+    /// Whether it shows a card and little else.
+    #[serde(default)]
+    pub card: bool,
 }
 
 /// Why nothing could be said of a photo.
@@ -176,6 +187,9 @@ impl Analyst {
             bytes_count: bytes.len() as u64,
             media_type: media_type.name().to_owned(),
             taken_at: metadata.taken_at.map(|time| time.to_string()),
+            taken_millis: metadata.taken_millis,
+            camera: camera_of(&metadata),
+            card: is_card(&frame, &seen),
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))
@@ -220,6 +234,13 @@ impl Analysis {
             bytes_count: self.bytes_count,
         }
     }
+}
+
+/// Tells cameras apart without keeping what they say of themselves.
+fn camera_of(metadata: &Metadata) -> Option<String> {
+    let parts = [&metadata.camera_make, &metadata.camera_model, &metadata.camera_serial];
+    let parts = parts.map(|part| part.as_deref().unwrap_or_default());
+    parts.iter().any(|part| !part.is_empty()).then(|| derived("camera", &parts))
 }
 
 /// A path inside a collection, as rules see it.

@@ -71,7 +71,9 @@ impl Outlet for Counter {
         let grant =
             issue(order, &content, terms, &holder.thumbprint(), consent.number, &self.key, now)
                 .map_err(|error| later(&error))?;
-        let grant = self.state.put_grant(&grant).map_err(|error| later(&error))?;
+        let grant = self.state.put_grant(order, &grant).map_err(|error| later(&error))?;
+        // With a grant it is under way: from here on no card that arrives late changes it.
+        let grant = grant.ok_or_else(|| Hindrance::Later("it was just changed".into()))?;
         if grant.revoked_at.is_some() {
             return Err(Hindrance::Never("its grant was revoked".into()));
         }
@@ -111,6 +113,8 @@ impl Counter {
             purpose: order.purpose,
             product: order.product.clone(),
             copies: order.copies,
+            addressee: order.addressee.clone(),
+            express: order.express,
             price_minor: order.price_minor,
             currency: order.currency.clone(),
             members: vec![MemberMessage {

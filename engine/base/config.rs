@@ -19,6 +19,9 @@ pub struct Config {
     /// How closely they are watched.
     #[serde(default)]
     pub watch: Watch,
+    /// How a card finds the photos that it is for.
+    #[serde(default)]
+    pub roll: Roll,
     /// How photos are looked at.
     #[serde(default)]
     pub detection: Detection,
@@ -63,6 +66,17 @@ pub struct Watch {
     pub rescan_minutes: u64,
 }
 
+/// How a card finds the photos that it is for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roll {
+    /// A longer time between two photos of a camera ends a card, in minutes.
+    pub pause_minutes: u32,
+    /// Before something of a photo leaves, its collection is to be quiet for so long, so
+    /// that cards and photos may arrive in any order.
+    pub settle_ms: u64,
+}
+
 /// How photos are looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -104,6 +118,12 @@ pub struct Service {
 impl Default for Watch {
     fn default() -> Self {
         Self { quiet_ms: 2000, rescan_minutes: 60 }
+    }
+}
+
+impl Default for Roll {
+    fn default() -> Self {
+        Self { pause_minutes: 10, settle_ms: 1000 }
     }
 }
 
@@ -238,6 +258,12 @@ pub fn template(new: &NewConfig<'_>) -> String {
          quiet_ms = 2000\n\
          # Everything is compared with the disk again after this long.\n\
          rescan_minutes = 60\n\n\
+         [roll]\n\
+         # A card applies until another card, the icon `end`, or a pause longer than this.\n\
+         pause_minutes = 10\n\
+         # Nothing is sent before the collection was quiet for so long (30 s at most):\n\
+         # cards and the photos behind them may arrive in any order.\n\
+         settle_ms = 1000\n\n\
          [detection]\n\
          # Photos looked at at once; 0 is one per core.\n\
          workers = 0\n\

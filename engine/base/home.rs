@@ -8,6 +8,7 @@
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
 //! rules/*.toml         rule files, with their cases beside them
 //! previews/            low-resolution copies, can be made again
+//! private/             originals that were to be kept; offered to nobody
 //! state.sqlite         orders, outbox, grants, access log, ledger: never rebuilt
 //! index.sqlite         what was seen in the collections: can be rebuilt
 //! agent.lock           held while an agent runs
@@ -162,6 +163,11 @@ impl Home {
     /// Low-resolution copies.
     pub fn previews_dir(&self) -> PathBuf {
         self.root.join("previews")
+    }
+
+    /// Copies of originals that were to be kept. Nothing in it is ever offered.
+    pub fn private_dir(&self) -> PathBuf {
+        self.root.join("private")
     }
 
     /// Orders, grants, access log, ledger.

@@ -111,9 +111,13 @@ fn tell(event: &LabEvent, json: bool) {
         return;
     }
     match event {
-        LabEvent::Received { order_key, owner, product, copies } => {
+        LabEvent::Received { order_key, owner, product, copies, addressee, express } => {
             let what = product.as_deref().unwrap_or("to look at");
-            output::line(format_args!("order {order_key} from {owner}: {what} x {copies}"));
+            let to = addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
+            let express = if *express { ", express" } else { "" };
+            output::line(format_args!(
+                "order {order_key} from {owner}: {what} x {copies}{to}{express}"
+            ));
         }
         LabEvent::Filed { order_key, files, bytes_count, millis } => {
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();

@@ -42,6 +42,8 @@ struct Line<'a> {
     height_px: Option<u32>,
     taken_at: Option<&'a str>,
     icons: &'a [IconSighting],
+    /// It shows a card and little else.
+    card: bool,
     faces: [(); 0],
     companions: [(); 0],
     error: Option<&'a str>,
@@ -172,6 +174,7 @@ fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> b
             height_px: analysis.map(|analysis| analysis.height_px),
             taken_at: analysis.and_then(|analysis| analysis.taken_at.as_deref()),
             icons: analysis.map_or(&[], |analysis| &analysis.icons),
+            card: analysis.is_some_and(|analysis| analysis.card),
             faces: [],
             companions: [],
             error: looked.as_ref().err().map(String::as_str),
@@ -179,7 +182,8 @@ fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> b
     } else if let Ok(analysis) = looked {
         let icons: Vec<_> = analysis.icons.iter().map(words).collect();
         let icons = if icons.is_empty() { "no icons".to_owned() } else { icons.join(", ") };
-        output::line(format_args!("{}: {icons}", path.display()));
+        let card = if analysis.card { "a card photo: " } else { "" };
+        output::line(format_args!("{}: {card}{icons}", path.display()));
     }
     if let Err(error) = looked {
         tracing::error!("`{}`: {error}", path.display());

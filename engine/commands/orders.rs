@@ -4,6 +4,7 @@ use crate::access::{Consent, Key};
 use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::base::money::decimal;
+use crate::store::orders::words;
 use crate::store::{Order, OrderState, State};
 
 use super::{CommandError, Context, Outcome, failed, output};
@@ -158,9 +159,15 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
     }
     output::line(line_of(order));
     output::line(format_args!("  rule      {} of revision {}", order.rule, order.revision));
-    output::line(format_args!("  because   {}", order.reason));
+    output::line(format_args!("  because   {}", order.origin));
+    if order.reason != order.origin {
+        output::line(format_args!("  {:<9} {}", order.state, order.reason));
+    }
     output::line(format_args!("  planned   {}", order.created_at));
     output::line(format_args!("  changed   {}", order.updated_at));
+    for (at, state, note) in state.order_events(&order.order_key).map_err(failed)? {
+        output::line(format_args!("  history   {at} {state}: {note}"));
+    }
     if let Some(trouble) = trouble {
         output::line(format_args!("  trouble   {trouble}"));
     }
@@ -175,11 +182,10 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
 
 fn line_of(order: &Order) -> String {
     format!(
-        "{}  {:<9}  {:<16} x {:<3} {:>9} {}  {:<10} {}/{}",
+        "{}  {:<9}  {:<32} {:>9} {}  {:<10} {}/{}",
         order.order_key,
         order.state,
-        order.product.as_deref().unwrap_or("share"),
-        order.copies,
+        words(order),
         decimal(order.price_minor),
         order.currency,
         order.provider,

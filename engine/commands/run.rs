@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::agent::{Agent, AgentEvent, Wishes};
 use crate::base::home::Home;
 use crate::base::money::decimal;
-use crate::store::OrderState;
+use crate::store::orders::words as order_words;
+use crate::store::{Order, OrderState};
 
 use super::{CommandError, Context, Outcome, failed, output, serving};
 
@@ -88,6 +89,23 @@ fn spinner() -> ProgressBar {
     bar
 }
 
+/// An order that was planned, in words.
+fn planned(order: &Order) -> String {
+    let what = order_words(order);
+    let (key, provider) = (&order.order_key, &order.provider);
+    match order.state {
+        OrderState::Ask => format!(
+            "  waits for you: {what} from {provider}: {}; signet orders approve {key}",
+            order.reason
+        ),
+        OrderState::Refused => format!("  not ordered: {what} from {provider}: {}", order.reason),
+        _ => {
+            let price = format!("{} {}", decimal(order.price_minor), order.currency);
+            format!("  order {key}: {what} from {provider}, {price}: {}", order.origin)
+        }
+    }
+}
+
 /// An event in words; nothing for what people need not see.
 fn words(event: &AgentEvent) -> Option<String> {
     Some(match event {
@@ -99,32 +117,34 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Reachable { collection, online: false } => {
             format!("{collection}: offline; nothing is forgotten, it is watched again once back")
         }
-        AgentEvent::Photo { collection, path, icons, existing, .. } => {
+        AgentEvent::Photo { collection, path, icons, card, existing, .. } => {
             if icons.is_empty() {
                 return None;
             }
-            let note = if *existing { " (was there before, orders nothing)" } else { "" };
+            let note = match (card, existing) {
+                (true, _) => " (a card, for the photos behind it)",
+                (false, true) => " (was there before, orders nothing)",
+                (false, false) => "",
+            };
             format!("{collection}/{}: {}{note}", path.display(), icons.join(", "))
         }
         AgentEvent::Unreadable { collection, path, error } => {
             format!("{collection}/{}: cannot be read: {error}", path.display())
         }
-        AgentEvent::Planned(order) => {
-            let what = order.product.as_deref().unwrap_or("share");
-            let price = format!("{} {}", decimal(order.price_minor), order.currency);
-            let key = &order.order_key;
-            let (copies, provider) = (order.copies, &order.provider);
-            match order.state {
-                OrderState::Ask => format!(
-                    "  waits for you: {what} x {copies} from {provider}: {}; \
-                     signet orders approve {key}",
-                    order.reason
-                ),
-                OrderState::Refused => {
-                    format!("  not ordered: {what} from {provider}: {}", order.reason)
-                }
-                _ => format!("  order {key}: {what} x {copies} from {provider}, {price}"),
-            }
+        AgentEvent::Planned(order) => planned(order),
+        AgentEvent::Changed(order) => format!("{} (changed)", planned(order)),
+        AgentEvent::Withdrawn { order_key } => {
+            format!("  order {order_key} taken back: the icons no longer ask for it")
+        }
+        AgentEvent::Stays { order_key, path } => format!(
+            "  order {order_key} for {path} stays as it is: it is on its way, and a card that \
+             arrived later changes nothing about it"
+        ),
+        AgentEvent::Note { collection, path, text } => {
+            format!("{collection}/{}: {text}", path.display())
+        }
+        AgentEvent::KeptPrivately { collection, path, copy } => {
+            format!("{collection}/{}: kept privately as {}", path.display(), copy.display())
         }
         AgentEvent::Accepted { order_key, provider } => {
             format!("  {provider} has order {order_key}")

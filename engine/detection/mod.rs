@@ -6,6 +6,7 @@
 //! Knows nothing of rules, orders or photos on disk.
 
 pub mod align;
+pub mod card;
 pub mod detector;
 pub mod draw;
 pub mod embed;

@@ -220,8 +220,20 @@ impl Card {
 
 /// A new lab's configuration: prices in euro cents, as an example to be edited.
 pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
-    let products =
-        [("print-10x15", 29), ("print-13x18", 49), ("print-20x30", 299), ("canvas", 3990)];
+    let products = [
+        ("print-10x15", 29),
+        ("print-13x18", 49),
+        ("print-20x30", 299),
+        ("square", 39),
+        ("panorama", 199),
+        ("canvas", 3990),
+        ("poster", 1490),
+        ("postcard", 199),
+        ("photobook", 2490),
+        ("calendar", 1990),
+        ("mug", 1290),
+        ("puzzle", 2290),
+    ];
     LabConfig {
         name: name.to_owned(),
         listen: listen.to_owned(),

@@ -1,10 +1,11 @@
 //! Reads the few facts of a photo that its camera wrote beside the pixels.
 //!
 //! In:  the EXIF block of a file, as TIFF bytes (`jpeg`, `png` and `webp` find it).
-//! Out: orientation, when the photo was taken by its own clock, who made the camera.
+//! Out: orientation, when the photo was taken by its own clock, which camera took it.
 //!
 //! Broken EXIF is common and never an error of the photo: what can be read is kept, the
-//! rest is absent. Location and serial numbers are not read at all.
+//! rest is absent. Location is not read at all. The camera's serial number is, to tell two
+//! cameras of one model apart; it must not be kept or shown as it is.
 
 use std::fmt;
 
@@ -23,10 +24,14 @@ pub struct Metadata {
     pub orientation: Orientation,
     /// When the shutter opened, by the camera's clock, whose zone is unknown.
     pub taken_at: Option<CivilTime>,
+    /// Thousandths of a second behind `taken_at`, 0 to 999; 0 where the camera does not say.
+    pub taken_millis: u16,
     /// Maker of the camera, such as `Canon`.
     pub camera_make: Option<String>,
     /// Model of the camera, such as `Canon EOS 40D`.
     pub camera_model: Option<String>,
+    /// Serial number of the camera. Private: keep a digest at most.
+    pub camera_serial: Option<String>,
 }
 
 /// EXIF orientation: where the first row and column of the stored pixels belong.
@@ -182,15 +187,25 @@ impl Metadata {
         let Ok(exif) = parsed else {
             return Self::default();
         };
+        let taken = [
+            (Tag::DateTimeOriginal, Tag::SubSecTimeOriginal),
+            (Tag::DateTimeDigitized, Tag::SubSecTimeDigitized),
+            (Tag::DateTime, Tag::SubSecTime),
+        ]
+        .into_iter()
+        .find_map(|(moment, rest)| {
+            let moment = CivilTime::from_exif(ascii(&exif, moment)?)?;
+            Some((moment, ascii(&exif, rest).map_or(0, millis)))
+        });
         Self {
             orientation: number(&exif, Tag::Orientation)
                 .map(Orientation::from_exif)
                 .unwrap_or_default(),
-            taken_at: [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime]
-                .into_iter()
-                .find_map(|tag| CivilTime::from_exif(ascii(&exif, tag)?)),
+            taken_at: taken.map(|(moment, _)| moment),
+            taken_millis: taken.map_or(0, |(_, millis)| millis),
             camera_make: ascii(&exif, Tag::Make).and_then(name),
             camera_model: ascii(&exif, Tag::Model).and_then(name),
+            camera_serial: ascii(&exif, Tag::BodySerialNumber).and_then(name),
         }
     }
 }
@@ -204,6 +219,12 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
         Value::Ascii(texts) => texts.first().map(Vec::as_slice),
         _ => None,
     }
+}
+
+/// Thousandths of a second from the digits behind the point, as many as there are.
+fn millis(digits: &[u8]) -> u16 {
+    let mut digits = digits.iter().copied().take_while(u8::is_ascii_digit);
+    (0..3).fold(0, |sum, _| sum * 10 + digits.next().map_or(0, |digit| u16::from(digit - b'0')))
 }
 
 fn name(text: &[u8]) -> Option<String> {
@@ -240,6 +261,15 @@ mod tests {
             Some("2026-07-01T10:00:05")
         );
         assert_eq!(metadata.taken_at.map(CivilTime::weekday), Some(3), "a Wednesday");
+    }
+
+    #[test]
+    fn fractions_of_a_second_have_any_number_of_digits() {
+        for (text, expected) in
+            [("5", 500), ("05", 50), ("123456", 123), ("", 0), ("  ", 0), ("12 ", 120)]
+        {
+            assert_eq!(millis(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ struct Wished<'a> {
     purpose: Purpose,
     product: Option<&'a str>,
     copies: u32,
+    addressee: Option<&'a str>,
+    express: bool,
 }
 
 /// Derives the key of an order: a second scan, a crash or a lost row cannot order twice.
@@ -49,7 +51,8 @@ pub fn order_key(rule: &str, photo: ContentHash, provider: &str, product: Option
 /// - `usage`: what already counts towards each provider's limits; orders planned here as
 ///   `ready` count for those after them
 ///
-/// One [`Wish::Forbid`] among the verdicts and nothing is planned.
+/// One [`Wish::Forbid`] among the verdicts and nothing is planned. Wishes that stay on the
+/// computer are no orders.
 pub fn plan(
     photo: &Photo,
     verdicts: &[Verdict],
@@ -64,17 +67,25 @@ pub fn plan(
     let mut orders: Vec<Order> = Vec::new();
     for verdict in verdicts {
         let wished = match &verdict.wish {
-            Wish::Forbid => continue,
-            Wish::Order { provider, product, copies } => Wished {
+            Wish::Forbid | Wish::Keep | Wish::Note => continue,
+            Wish::Order { provider, product, copies, addressee, express } => Wished {
                 verdict,
                 provider,
                 purpose: Purpose::Print,
                 product: Some(product),
                 copies: (*copies).max(1),
+                addressee: addressee.as_deref(),
+                express: *express,
             },
-            Wish::Share { provider } => {
-                Wished { verdict, provider, purpose: Purpose::Share, product: None, copies: 1 }
-            }
+            Wish::Share { provider, addressee } => Wished {
+                verdict,
+                provider,
+                purpose: Purpose::Share,
+                product: None,
+                copies: 1,
+                addressee: addressee.as_deref(),
+                express: false,
+            },
         };
         let usage = used.entry(wished.provider).or_insert_with(|| usage(wished.provider));
         let order = decide(photo, &wished, consent.get(wished.provider), *usage, now);
@@ -106,7 +117,13 @@ fn decide(
     let (state, reason) = match covered(wished, terms, price_minor, usage, now) {
         Err(reason) => (OrderState::Refused, reason),
         Ok(Some(limit)) => (OrderState::Ask, limit),
-        Ok(None) if verdict.confirm == Confirm::Ask => (OrderState::Ask, verdict.reason.clone()),
+        Ok(None) if verdict.confirm == Confirm::Ask => {
+            let reason = match verdict.doubts.as_slice() {
+                [] => verdict.reason.clone(),
+                doubts => format!("{}; but {}", verdict.reason, doubts.join(", and ")),
+            };
+            (OrderState::Ask, reason)
+        }
         Ok(None) => (OrderState::Ready, verdict.reason.clone()),
     };
     Order {
@@ -120,10 +137,13 @@ fn decide(
         purpose: wished.purpose,
         product: wished.product.map(str::to_owned),
         copies: wished.copies,
+        addressee: wished.addressee.map(str::to_owned),
+        express: wished.express,
         price_minor,
         currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
         state,
         reason,
+        origin: verdict.reason.clone(),
         created_at: now,
         updated_at: now,
     }
@@ -206,9 +226,16 @@ mod tests {
         Verdict {
             rule: rule.into(),
             revision: "0".repeat(12),
-            wish: Wish::Order { provider: "lab".into(), product: product.into(), copies },
+            wish: Wish::Order {
+                provider: "lab".into(),
+                product: product.into(),
+                copies,
+                addressee: None,
+                express: false,
+            },
             confirm: Confirm::No,
             reason: "an icon".into(),
+            doubts: Vec::new(),
         }
     }
 
@@ -229,6 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn doubts_are_the_reason_of_an_order_that_waits() {
+        let doubts = vec!["the icon is faint".to_owned(), "there are two addressees".to_owned()];
+        let verdict = Verdict { confirm: Confirm::Ask, doubts, ..wish("a", "print-10x15", 1) };
+        let photo =
+            Photo { hash: ContentHash::of(b"p"), collection: "c".into(), relative: "p.jpg".into() };
+        let consent = [("lab".to_owned(), terms())].into();
+        let orders = plan(&photo, &[verdict], &consent, &|_| Usage::default(), NOW);
+        assert_eq!(
+            orders[0].reason,
+            "an icon; but the icon is faint, and there are two addressees"
+        );
+        assert_eq!(orders[0].origin, "an icon");
+    }
+
+    #[test]
+    fn wish_that_stays_on_the_computer_is_no_order() {
+        let stays = |stays: Wish| Verdict { wish: stays, ..wish("a", "", 1) };
+        assert_eq!(states(&[stays(Wish::Keep), stays(Wish::Note)], |_| ()), []);
+    }
+
+    #[test]
     fn one_forbid_stops_every_wish_on_the_photo() {
         let forbid = Verdict { wish: Wish::Forbid, ..wish("no", "", 1) };
         assert_eq!(states(&[wish("a", "print-10x15", 1), forbid], |_| ()), []);
@@ -241,7 +289,13 @@ mod tests {
         assert_eq!(states(&one, |t| t.purposes.clear()), [OrderState::Refused]);
         assert_eq!(states(&one, |t| t.valid_until = Some(NOW)), [OrderState::Refused]);
         let elsewhere = Verdict {
-            wish: Wish::Order { provider: "x".into(), product: "mug".into(), copies: 1 },
+            wish: Wish::Order {
+                provider: "x".into(),
+                product: "mug".into(),
+                copies: 1,
+                addressee: None,
+                express: false,
+            },
             ..wish("a", "", 1)
         };
         assert_eq!(states(&[elsewhere], |_| ()), [OrderState::Refused]);

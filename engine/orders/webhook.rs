@@ -57,6 +57,12 @@ pub struct OrderMessage {
     pub product: Option<String>,
     /// How many.
     pub copies: u32,
+    /// Label of who it is for, as the owner and the provider agreed; absent: the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addressee: Option<String>,
+    /// Whether it is urgent; absent: it is not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub express: bool,
     /// Price agreed for all copies, minor units.
     pub price_minor: i64,
     /// Currency of the price.
@@ -65,6 +71,11 @@ pub struct OrderMessage {
     pub members: Vec<MemberMessage>,
     /// Where to tell that everything arrived with the right digest.
     pub receipt_url: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// One file that the provider may fetch.

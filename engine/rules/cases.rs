@@ -10,7 +10,8 @@
 //! expect = ["ask: order 2 print-10x15 from lab"]
 //! ```
 //!
-//! An icon may also be `{ name, tier, seal, score, size, x, y }`. A photo may have `collection`,
+//! An icon may also be `{ name, tier, seal, score, size, x, y }`. `card` lists the icons of the
+//! card that was photographed before. A photo may have `collection`,
 //! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`. `fails`
 //! names the rules that are meant to be skipped. The order of what is expected is free.
 //!
@@ -22,6 +23,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::facts::{Facts, IconFact, PathFact, TimeFact};
 use super::read::{Known, copies_within, is_word};
+use super::roll::CardFact;
 use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use crate::detection::{Seal, Tier};
@@ -75,8 +77,11 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
     let mut spoke: Vec<String> = Vec::new();
     let cases = cases
         .into_iter()
-        .map(|Case { name, line, facts, mut expected, fails }| {
-            let judgement = set.judge(&facts);
+        .map(|Case { name, line, facts, card, mut expected, fails }| {
+            let judgement = match &card {
+                Some(card) => set.judge_under(&facts, card),
+                None => set.judge(&facts),
+            };
             spoke.extend(judgement.verdicts.iter().map(|verdict| verdict.rule.clone()));
             let mut given: Vec<String> =
                 judgement.verdicts.iter().map(ToString::to_string).collect();
@@ -105,13 +110,15 @@ struct Case {
     name: String,
     line: usize,
     facts: Facts,
+    card: Option<CardFact>,
     expected: Vec<String>,
     fails: Vec<String>,
 }
 
-const CASE_KEYS: [&str; 10] = [
+const CASE_KEYS: [&str; 11] = [
     "name",
     "icons",
+    "card",
     "collection",
     "path",
     "taken",
@@ -176,6 +183,12 @@ impl Reader<'_> {
         for value in self.list(table, "icons") {
             icons.extend(self.icon(value));
         }
+        let mut card = table.get("card").map(|_| CardFact::default());
+        for value in self.list(table, "card") {
+            if let Some(card) = &mut card {
+                card.icons.extend(self.icon(value));
+            }
+        }
         let path = match table.get("path") {
             Some(value) => self.text(value, "path")?,
             None => "photo.jpg",
@@ -222,7 +235,7 @@ impl Reader<'_> {
             fails.push(rule.to_owned());
         }
         let (line, _) = self.source.place(start);
-        Some(Case { name, line, facts, expected, fails })
+        Some(Case { name, line, facts, card, expected, fails })
     }
 
     fn icon(&mut self, value: &Value<'_>) -> Option<IconFact> {
@@ -311,17 +324,25 @@ impl Reader<'_> {
         let wish = text.strip_prefix("ask: ").unwrap_or(text);
         let words: Vec<&str> = wish.split(' ').collect();
         let fine = match words.as_slice() {
-            ["order", copies, product, "from", provider] => {
+            ["order", copies, product, "from", provider, rest @ ..] => {
+                let rest_fine = match rest {
+                    [] | ["express"] => true,
+                    ["to", label] | ["to", label, "express"] => is_word(label),
+                    _ => false,
+                };
                 copies.parse().is_ok_and(|number| copies_within(number).is_some())
                     && is_word(product)
                     && is_word(provider)
+                    && rest_fine
             }
             ["share", "with", provider] => is_word(provider),
-            ["forbid"] => wish == text,
+            ["share", "with", provider, "to", label] => is_word(provider) && is_word(label),
+            ["forbid" | "keep" | "note"] => wish == text,
             _ => false,
         };
         if !fine {
-            let message = "write `order 2 print-10x15 from lab`, `share with lab` or `forbid`; \
+            let message = "write `order 2 mug from lab to a express`, `share with lab to a` (both \
+                           also without what follows the provider), `keep`, `note` or `forbid`; \
                            `ask: ` goes before the first two";
             self.mistake(value.span().start, message);
             return None;

@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::IdedExpr;
-use cel::common::types::{CelBool, CelInt};
+use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
@@ -85,6 +85,17 @@ pub(crate) struct Names<'n> {
     pub(crate) icons: &'n [String],
     /// What `[define]` of this file has named so far.
     pub(crate) defined: BTreeMap<String, Defined>,
+    /// Icons that `[lists]` of this file has put together.
+    pub(crate) lists: BTreeMap<String, Vec<String>>,
+    /// What the word `each` stands for, in a rule that is made for each of a list.
+    pub(crate) each: Option<String>,
+}
+
+impl<'n> Names<'n> {
+    /// These icons, nothing named yet.
+    pub(crate) const fn of_icons(icons: &'n [String]) -> Self {
+        Self { icons, defined: BTreeMap::new(), lists: BTreeMap::new(), each: None }
+    }
 }
 
 /// A named part of conditions, checked and ready to be put in.
@@ -161,6 +172,13 @@ impl Condition {
     pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
         self.answer(photo, "a whole number", |value| {
             value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
+        })
+    }
+
+    /// The text it gives for the photo, or why there is none.
+    pub(crate) fn text(&self, photo: &PhotoScope<'_>) -> Result<String, String> {
+        self.answer(photo, "text", |value| {
+            value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
     }
 

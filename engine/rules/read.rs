@@ -1,25 +1,34 @@
 //! Reads rule files: TOML in, rules or every mistake at once out.
 //!
-//! A file has `[file]` (title, description), `[define]` (names for parts of conditions) and
-//! any number of `[[rule]]`. The keys of a rule:
+//! A file has `[file]` (title, description), `[lists]` (icons that belong together),
+//! `[define]` (names for parts of conditions) and any number of `[[rule]]`. The keys of a
+//! rule:
 //!
 //! | key | is |
 //! |---|---|
 //! | `name` | lower-case letters, digits and hyphens, unique over all files |
 //! | `when` | the condition |
-//! | `order` | `{ product, provider, copies }`; `copies` a number or a condition giving one, else 1 |
-//! | `share` | `{ provider }`: the preview, nothing made of it |
+//! | `each` | name of a list: the rule is made once for each of its icons |
+//! | `order` | `{ product, provider, copies, to, express }`; see below |
+//! | `share` | `{ provider, to }`: the preview, nothing made of it |
+//! | `keep` | `true`: the original is copied into the owner's private folder |
+//! | `note` | words: the owner is told, nothing else happens |
 //! | `forbid` | `true`: nothing leaves the computer for this photo |
+//! | `ask` | list of `{ when, reason }`: where one is true a person confirms first, and is told why |
 //! | `confirm` | `"no"` (as if left out) or `"ask"`: a person confirms first |
 //! | `ask_when` | a condition: when it is true a person confirms first |
 //! | `reason` | words for the owner |
 //!
-//! A rule has exactly one of `order`, `share` and `forbid`. Where TOML itself is broken, the
+//! `copies` is a number or a condition giving one, else 1; `to` a condition giving the label
+//! of an addressee, `""` is nobody in particular; `express` a condition. In a rule with
+//! `each`, `{each}` in its texts and `each` in its conditions stand for the icon.
+//!
+//! A rule has exactly one of `order`, `share`, `keep`, `note` and `forbid`. Where TOML itself is broken, the
 //! parser recovers and reading goes on; only mistakes that are no echo of the break are told.
 //!
 //! Knows no photos and no disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -67,14 +76,42 @@ pub(crate) struct Rule {
     pub(crate) plan: Plan,
     pub(crate) confirm: Confirm,
     pub(crate) ask_when: Option<Condition>,
+    pub(crate) doubts: Vec<Doubt>,
     pub(crate) reason: String,
+}
+
+/// Something that makes a rule ask, and what it says then.
+#[derive(Debug, Clone)]
+pub(crate) struct Doubt {
+    pub(crate) when: Condition,
+    pub(crate) reason: String,
+}
+
+/// What one or more files say.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// In the order of the files and of the lines.
+    pub(crate) rules: Vec<Rule>,
+    /// The lists of icons of each file that has some, by its name.
+    pub(crate) lists: HashMap<String, Vec<Vec<String>>>,
 }
 
 /// What a rule wants where its condition holds.
 #[derive(Debug, Clone)]
 pub(crate) enum Plan {
-    Order { provider: String, product: String, copies: Copies },
-    Share { provider: String },
+    Order {
+        provider: String,
+        product: String,
+        copies: Copies,
+        to: Option<Condition>,
+        express: Option<Condition>,
+    },
+    Share {
+        provider: String,
+        to: Option<Condition>,
+    },
+    Keep,
+    Note,
     Forbid,
 }
 
@@ -85,23 +122,33 @@ pub(crate) enum Copies {
     Computed(Condition),
 }
 
-const FILE_KEYS: [&str; 3] = ["file", "define", "rule"];
+const FILE_KEYS: [&str; 4] = ["file", "lists", "define", "rule"];
 const ABOUT_KEYS: [&str; 2] = ["title", "description"];
-const RULE_KEYS: [&str; 8] =
-    ["name", "when", "order", "share", "forbid", "confirm", "ask_when", "reason"];
-const ORDER_KEYS: [&str; 3] = ["product", "provider", "copies"];
-const SHARE_KEYS: [&str; 1] = ["provider"];
+const RULE_KEYS: [&str; 12] = [
+    "name", "each", "when", "order", "share", "keep", "note", "forbid", "confirm", "ask_when",
+    "ask", "reason",
+];
+/// What a rule may want.
+const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
+const ORDER_KEYS: [&str; 5] = ["product", "provider", "copies", "to", "express"];
+const SHARE_KEYS: [&str; 2] = ["provider", "to"];
+const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
+/// In the texts of a rule with `each`: the icon it is made for.
+const EACH_IN_TEXT: &str = "{each}";
 
 /// Reads all files; rules stay in the order of the files and of the lines.
-pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Vec<Rule>, Vec<RuleMistake>> {
+pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<RuleMistake>> {
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+    let mut lists = HashMap::new();
     let mut places = HashMap::new();
     for file in files {
         match Source::new(file) {
             Ok(source) => {
                 let mut reader =
                     Reader { source, known, mistakes: Vec::new(), places: &mut places };
-                rules.extend(reader.file());
+                let contents = reader.file();
+                rules.extend(contents.rules);
+                lists.extend(contents.lists);
                 mistakes.append(&mut reader.mistakes);
             }
             Err(mistake) => mistakes.push(mistake),
@@ -118,7 +165,7 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Vec<Rule>, Vec<R
     }
     mistakes.sort();
     mistakes.dedup();
-    if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Contents { rules, lists }) } else { Err(mistakes) }
 }
 
 struct Reader<'a> {
@@ -136,12 +183,12 @@ impl Reader<'_> {
         self.mistakes.push(self.source.mistake(at, message));
     }
 
-    fn file(&mut self) -> Vec<Rule> {
+    fn file(&mut self) -> Contents {
         let (table, errors) = DeTable::parse_recoverable(self.source.text);
-        let mut rules = Vec::new();
-        self.contents(table.get_ref(), &mut rules);
+        let mut contents = Contents::default();
+        self.contents(table.get_ref(), &mut contents);
         if errors.is_empty() {
-            return rules;
+            return contents;
         }
         let broken: Vec<RuleMistake> = errors
             .iter()
@@ -157,10 +204,10 @@ impl Reader<'_> {
             !lines.contains(&mistake.line) && !mistake.message.starts_with(MISSING)
         });
         self.mistakes.extend(broken);
-        rules
+        contents
     }
 
-    fn contents(&mut self, table: &DeTable<'_>, rules: &mut Vec<Rule>) {
+    fn contents(&mut self, table: &DeTable<'_>, contents: &mut Contents) {
         self.only(table, &FILE_KEYS, "a rule file");
         if let Some(about) = table.get("file")
             && let Some(about) = self.table(about, "[file]")
@@ -173,7 +220,14 @@ impl Reader<'_> {
             }
         }
         let known = self.known;
-        let mut names = Names { icons: &known.icons, defined: BTreeMap::new() };
+        let mut names = Names::of_icons(&known.icons);
+        if let Some(lists) = table.get("lists")
+            && let Some(lists) = self.table(lists, "[lists]")
+        {
+            self.lists(lists, &mut names);
+            let all = names.lists.values().cloned().collect();
+            contents.lists.insert(self.source.file.to_owned(), all);
+        }
         if let Some(define) = table.get("define")
             && let Some(define) = self.table(define, "[define]")
         {
@@ -190,11 +244,69 @@ impl Reader<'_> {
             let Some(table) = self.table(value, "[[rule]]") else {
                 continue;
             };
-            let mistakes_count = self.mistakes.len();
-            let rule = self.rule(table, value.span(), &names);
-            if let (Some(rule), true) = (rule, self.mistakes.len() == mistakes_count) {
-                rules.push(rule);
+            for each in self.each(table, &names) {
+                names.each = each;
+                let mistakes_count = self.mistakes.len();
+                let rule = self.rule(table, value.span(), &names);
+                if let (Some(rule), true) = (rule, self.mistakes.len() == mistakes_count) {
+                    contents.rules.push(rule);
+                }
             }
+            names.each = None;
+        }
+    }
+
+    /// What a rule is made for: once for each icon of a list, or once.
+    fn each(&mut self, table: &DeTable<'_>, names: &Names<'_>) -> Vec<Option<String>> {
+        let Some(value) = table.get("each") else {
+            return vec![None];
+        };
+        let Some(name) = self.text(value, "each") else {
+            return Vec::new();
+        };
+        let Some(icons) = names.lists.get(name) else {
+            let hint = hint(name, names.lists.keys().map(String::as_str));
+            self.mistake(value.span().start, format!("there is no list `{name}`{hint}"));
+            return Vec::new();
+        };
+        icons.iter().cloned().map(Some).collect()
+    }
+
+    fn lists(&mut self, table: &DeTable<'_>, names: &mut Names<'_>) {
+        let known = self.known;
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            if !eval::may_define(name) {
+                let message = format!(
+                    "a list cannot be called `{name}`: take lower-case letters, digits and `_`, \
+                     and no name that means something already"
+                );
+                self.mistake(key.span().start, message);
+                continue;
+            }
+            let Some(values) = value.get_ref().as_array().filter(|values| !values.is_empty())
+            else {
+                let message = format!("write `{name} = [\"…\", \"…\"]`, the names of icons");
+                self.mistake(value.span().start, message);
+                continue;
+            };
+            let mut icons: Vec<String> = Vec::new();
+            for value in values.iter() {
+                let Some(icon) = self.text(value, name) else {
+                    continue;
+                };
+                if !known.icons.iter().any(|known| known == icon) {
+                    let hint = hint(icon, known.icons.iter().map(String::as_str));
+                    let message = format!("there is no icon `{icon}`{hint}");
+                    self.mistake(value.span().start, message);
+                } else if icons.iter().any(|other| other == icon) {
+                    let message = format!("`{icon}` is in this list already");
+                    self.mistake(value.span().start, message);
+                } else {
+                    icons.push(icon.to_owned());
+                }
+            }
+            names.lists.insert(name.to_owned(), icons);
         }
     }
 
@@ -204,7 +316,7 @@ impl Reader<'_> {
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
             let name: &str = key.get_ref();
-            if !eval::may_define(name) {
+            if !eval::may_define(name) || names.lists.contains_key(name) {
                 let message = format!(
                     "`{name}` cannot be defined: take lower-case letters, digits and `_`, \
                      and no name that means something already"
@@ -226,7 +338,7 @@ impl Reader<'_> {
 
     fn rule(&mut self, table: &DeTable<'_>, span: Range<usize>, names: &Names<'_>) -> Option<Rule> {
         self.only(table, &RULE_KEYS, "a rule");
-        let name = self.rule_name(table, &span);
+        let name = self.rule_name(table, &span, names);
         let when = match table.get("when") {
             Some(value) => self.condition(value, "when", Kind::Truth, names),
             None => self.missing(&span, "`when`, its condition"),
@@ -249,36 +361,106 @@ impl Reader<'_> {
         let ask_when = table
             .get("ask_when")
             .and_then(|value| self.condition(value, "ask_when", Kind::Truth, names));
-        if matches!(plan, Some(Plan::Forbid)) {
-            for key in ["confirm", "ask_when"] {
+        let doubts = self.doubts(table, names);
+        let idle = match plan {
+            Some(Plan::Forbid) => Some("forbid"),
+            Some(Plan::Keep) => Some("keep"),
+            Some(Plan::Note) => Some("note"),
+            _ => None,
+        };
+        if let Some(plan) = idle {
+            for key in ["confirm", "ask_when", "ask"] {
                 if let Some(value) = table.get(key) {
-                    self.mistake(value.span().start, format!("`forbid` needs no `{key}`"));
+                    self.mistake(value.span().start, format!("`{plan}` needs no `{key}`"));
                 }
             }
         }
-        let reason = match table.get("reason") {
-            Some(value) => {
-                let text = self.text(value, "reason")?.trim();
-                if text.chars().count() > REASON_CHARS_MAX {
-                    let message = format!("longer than {REASON_CHARS_MAX} characters");
-                    self.mistake(value.span().start, message);
-                }
-                text.split_whitespace().collect::<Vec<_>>().join(" ")
-            }
+        let reason = match table.get("note").or_else(|| table.get("reason")) {
+            Some(value) => self.sentence(value, "reason", names)?,
             None => format!("the rule {} applies", name.clone()?),
         };
+        if let (Some(_), Some(value)) = (table.get("note"), table.get("reason")) {
+            self.mistake(value.span().start, "`note` needs no `reason`: it is one");
+        }
         let (name, when, plan) = (name?, when?, plan?);
         let (line, _) = self.source.place(table.get("name")?.span().start);
         let file = self.source.file.to_owned();
-        Some(Rule { name, file, line, when, plan, confirm, ask_when, reason })
+        Some(Rule { name, file, line, when, plan, confirm, ask_when, doubts, reason })
     }
 
-    fn rule_name(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    /// Everything that makes a rule ask, with what it says then.
+    fn doubts(&mut self, table: &DeTable<'_>, names: &Names<'_>) -> Vec<Doubt> {
+        let Some(value) = table.get("ask") else {
+            return Vec::new();
+        };
+        let Some(list) = value.get_ref().as_array() else {
+            self.mistake(value.span().start, "write `ask = [{ when = '…', reason = \"…\" }]`");
+            return Vec::new();
+        };
+        let mut doubts = Vec::new();
+        for value in list.iter() {
+            let Some(table) = self.table(value, "{ when = '…', reason = \"…\" }") else {
+                continue;
+            };
+            self.only(table, &DOUBT_KEYS, "an `ask`");
+            let when = match table.get("when") {
+                Some(value) => self.condition(value, "when", Kind::Truth, names),
+                None => self.missing(&value.span(), "`when`, its condition"),
+            };
+            let reason = match table.get("reason") {
+                Some(value) => self.sentence(value, "reason", names),
+                None => self.missing(&value.span(), "`reason`, what you are asked"),
+            };
+            if let (Some(when), Some(reason)) = (when, reason) {
+                doubts.push(Doubt { when, reason });
+            }
+        }
+        doubts
+    }
+
+    /// Words for the owner, on one line.
+    fn sentence(&mut self, value: &Value<'_>, key: &str, names: &Names<'_>) -> Option<String> {
+        let text = self.filled(value, key, names)?;
+        if text.chars().count() > REASON_CHARS_MAX {
+            let message = format!("longer than {REASON_CHARS_MAX} characters");
+            self.mistake(value.span().start, message);
+        }
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// A text in which `{each}` has become the icon that the rule is made for.
+    fn filled(&mut self, value: &Value<'_>, key: &str, names: &Names<'_>) -> Option<String> {
+        let text = self.text(value, key)?;
+        match &names.each {
+            Some(icon) => Some(text.replace(EACH_IN_TEXT, icon)),
+            None if text.contains(EACH_IN_TEXT) => {
+                let message =
+                    format!("`{EACH_IN_TEXT}` stands only in a rule that says `each = \"…\"`");
+                self.mistake(value.span().start, message);
+                None
+            }
+            None => Some(text.to_owned()),
+        }
+    }
+
+    fn rule_name(
+        &mut self,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        names: &Names<'_>,
+    ) -> Option<String> {
         let Some(value) = table.get("name") else {
             return self.missing(span, "`name`");
         };
-        let name = self.word(value, "name")?;
         let at = value.span().start;
+        if names.each.is_some() && !self.text(value, "name")?.contains(EACH_IN_TEXT) {
+            let message = format!(
+                "with `each` there are several rules: put `{EACH_IN_TEXT}` into their name"
+            );
+            self.mistake(at, message);
+            return None;
+        }
+        let name = self.word(value, "name", names)?;
         if let Some(place) = self.places.get(&name) {
             let message = format!("the rule `{name}` is there already, in {place}");
             self.mistake(at, message);
@@ -295,7 +477,7 @@ impl Reader<'_> {
         span: &Range<usize>,
         names: &Names<'_>,
     ) -> Option<Plan> {
-        let present: Vec<(&str, &Value<'_>)> = ["order", "share", "forbid"]
+        let present: Vec<(&str, &Value<'_>)> = PLAN_KEYS
             .into_iter()
             .filter_map(|key| table.get(key).map(|value| (key, value)))
             .collect();
@@ -303,8 +485,11 @@ impl Reader<'_> {
             .iter()
             .map(|(key, value)| match *key {
                 "order" => self.order(value, names),
-                "share" => self.share(value),
-                _ => self.forbid(value),
+                "share" => self.share(value, names),
+                // Its words are read with the reasons.
+                "note" => Some(Plan::Note),
+                "keep" => self.flag(value, "keep", Plan::Keep),
+                _ => self.flag(value, "forbid", Plan::Forbid),
             })
             .collect();
         match (present.as_slice(), plans.into_iter().next()) {
@@ -315,21 +500,44 @@ impl Reader<'_> {
                 self.mistake(value.span().start, message);
                 None
             }
-            _ => self.missing(span, "what it wants: `order`, `share` or `forbid`"),
+            _ => self.missing(span, "what it wants: `order`, `share`, `keep`, `note` or `forbid`"),
         }
     }
 
     fn order(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
-        let table = self.table(value, "order = { product, provider, copies }")?;
+        let table = self.table(value, "order = { product, provider, copies, to, express }")?;
         self.only(table, &ORDER_KEYS, "`order`");
         let known = self.known;
-        let product = self.known_word(table, value, "product", known.products.as_deref());
-        let provider = self.known_word(table, value, "provider", known.providers.as_deref());
+        let product = self.known_word(table, value, ("product", known.products.as_deref()), names);
+        let provider =
+            self.known_word(table, value, ("provider", known.providers.as_deref()), names);
+        let to = self.optional(table, "to", Kind::Text, names);
+        let express = self.optional(table, "express", Kind::Truth, names);
         let copies = match table.get("copies") {
             Some(copies) => self.copies(copies, names),
             None => Some(Copies::Fixed(1)),
         };
-        Some(Plan::Order { provider: provider?, product: product?, copies: copies? })
+        Some(Plan::Order {
+            provider: provider?,
+            product: product?,
+            copies: copies?,
+            to: to?,
+            express: express?,
+        })
+    }
+
+    /// A condition that may be left out; `None` where it is there and wrong.
+    fn optional(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        wanted: Kind,
+        names: &Names<'_>,
+    ) -> Option<Option<Condition>> {
+        match table.get(key) {
+            Some(value) => self.condition(value, key, wanted, names).map(Some),
+            None => Some(None),
+        }
     }
 
     fn copies(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Copies> {
@@ -354,19 +562,21 @@ impl Reader<'_> {
         self.condition(value, "copies", Kind::Whole, names).map(Copies::Computed)
     }
 
-    fn share(&mut self, value: &Value<'_>) -> Option<Plan> {
-        let table = self.table(value, "share = { provider }")?;
+    fn share(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
+        let table = self.table(value, "share = { provider, to }")?;
         self.only(table, &SHARE_KEYS, "`share`");
         let known = self.known;
-        let provider = self.known_word(table, value, "provider", known.providers.as_deref())?;
-        Some(Plan::Share { provider })
+        let provider =
+            self.known_word(table, value, ("provider", known.providers.as_deref()), names);
+        let to = self.optional(table, "to", Kind::Text, names);
+        Some(Plan::Share { provider: provider?, to: to? })
     }
 
-    fn forbid(&mut self, value: &Value<'_>) -> Option<Plan> {
+    fn flag(&mut self, value: &Value<'_>, key: &str, plan: Plan) -> Option<Plan> {
         if value.get_ref().as_bool() == Some(true) {
-            return Some(Plan::Forbid);
+            return Some(plan);
         }
-        self.mistake(value.span().start, "write `forbid = true`, or leave it out");
+        self.mistake(value.span().start, format!("write `{key} = true`, or leave it out"));
         None
     }
 
@@ -401,28 +611,28 @@ impl Reader<'_> {
     }
 
     /// A name: of a rule, a product, a provider.
-    fn word(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
-        let text = self.text(value, key)?;
-        if !is_word(text) {
+    fn word(&mut self, value: &Value<'_>, key: &str, names: &Names<'_>) -> Option<String> {
+        let text = self.filled(value, key, names)?;
+        if !is_word(&text) {
             let message =
                 format!("`{key}` has 1 to {NAME_CHARS_MAX} lower-case letters, digits and hyphens");
             self.mistake(value.span().start, message);
             return None;
         }
-        Some(text.to_owned())
+        Some(text)
     }
 
     fn known_word(
         &mut self,
         table: &DeTable<'_>,
         around: &Value<'_>,
-        key: &str,
-        known: Option<&[String]>,
+        (key, known): (&str, Option<&[String]>),
+        names: &Names<'_>,
     ) -> Option<String> {
         let Some(value) = table.get(key) else {
             return self.missing(&around.span(), &format!("`{key}`"));
         };
-        let word = self.word(value, key)?;
+        let word = self.word(value, key, names)?;
         if let Some(known) = known
             && !known.contains(&word)
         {

@@ -5,7 +5,10 @@
 //!
 //! What it means:
 //! - Every rule is asked; each whose condition holds gives one verdict.
-//! - `forbid` wins: where any rule forbids, only the verdicts that forbid are given.
+//! - `forbid` wins: where any rule forbids, nothing else is given but what stays on the
+//!   computer ([`Wish::Keep`]).
+//! - Under a card, its icons are added to the photo's own; see `roll` for which give way.
+//!   That is done for each file by the lists of that file.
 //! - A rule that fails is skipped and reported; the others go on. When a rule that would
 //!   forbid fails, nobody knows whether it would have: everything else then waits for a
 //!   person ([`Confirm::Ask`]).
@@ -13,14 +16,16 @@
 //!
 //! Knows nothing of orders, consent or money.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::eval::PhotoScope;
+use super::eval::{Condition, PhotoScope};
 use super::facts::Facts;
-use super::read::{self, COPIES_MAX, Copies, Known, Plan, Rule};
+use super::read::{self, COPIES_MAX, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
+use super::roll::{CardFact, combined};
 use super::source::{RuleFile, RuleMistake};
 use super::verdict::{Confirm, Verdict, Wish};
 use crate::base::ids::ContentHash;
@@ -29,6 +34,8 @@ use crate::base::ids::ContentHash;
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// Lists of icons by file name.
+    lists: HashMap<String, Vec<Vec<String>>>,
     revision: String,
 }
 
@@ -67,8 +74,8 @@ impl RuleSet {
     /// # Errors
     /// Every mistake of every file, sorted by file, line and column.
     pub fn load(files: &[RuleFile], known: &Known) -> Result<Self, Vec<RuleMistake>> {
-        let rules = read::read(files, known)?;
-        Ok(Self { rules, revision: revision_of(files) })
+        let Contents { rules, lists } = read::read(files, known)?;
+        Ok(Self { rules, lists, revision: revision_of(files) })
     }
 
     /// 12 hexadecimal digits of the SHA-256 over the contents of the files, in their order.
@@ -89,12 +96,50 @@ impl RuleSet {
     /// Asks every rule about one photo; see the file's header for what wins.
     pub fn judge(&self, facts: &Facts) -> Judgement {
         let photo = PhotoScope::new(facts);
+        self.ask_all(|_file| (&photo, None))
+    }
+
+    /// Asks every rule about one photo to which a card applies as well.
+    ///
+    /// Reasons then name the icons that came from the card.
+    pub fn judge_under(&self, facts: &Facts, card: &CardFact) -> Judgement {
+        let mut together: Vec<(&str, Facts, Option<String>)> = Vec::new();
+        for rule in &self.rules {
+            if together.iter().all(|(file, ..)| *file != rule.file) {
+                let lists = self.lists.get(&rule.file).map_or(&[][..], Vec::as_slice);
+                let (icons, inherited) = combined(&facts.icons, &card.icons, lists);
+                let facts = Facts { icons, ..facts.clone() };
+                together.push((&rule.file, facts, card.words(&inherited)));
+            }
+        }
+        let scopes: Vec<_> = together
+            .iter()
+            .map(|(file, facts, words)| (*file, PhotoScope::new(facts), words.as_deref()))
+            .collect();
+        let alone = PhotoScope::new(facts);
+        self.ask_all(|name| {
+            let scope = scopes.iter().find(|(file, ..)| *file == name);
+            scope.map_or((&alone, None), |(_, scope, words)| (scope, *words))
+        })
+    }
+
+    /// - `photo`: what the rules of a file see, and what to add to their reasons
+    fn ask_all<'p, 'f: 'p>(
+        &self,
+        photo: impl Fn(&str) -> (&'p PhotoScope<'f>, Option<&'p str>),
+    ) -> Judgement {
         let mut judgement = Judgement::default();
         let mut forbids_unknown = false;
         for rule in &self.rules {
-            match self.ask(rule, &photo) {
+            let (scope, addition) = photo(&rule.file);
+            match self.ask(rule, scope) {
                 Ok(None) => {}
-                Ok(Some(verdict)) => judgement.verdicts.push(verdict),
+                Ok(Some(mut verdict)) => {
+                    if let Some(addition) = addition {
+                        verdict.reason = format!("{}; {addition}", verdict.reason);
+                    }
+                    judgement.verdicts.push(verdict);
+                }
                 Err(why) => {
                     forbids_unknown |= matches!(rule.plan, Plan::Forbid);
                     let Rule { name, file, line, .. } = rule;
@@ -105,10 +150,11 @@ impl RuleSet {
         }
         let verdicts = &mut judgement.verdicts;
         if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
-            verdicts.retain(|verdict| verdict.wish == Wish::Forbid);
+            verdicts.retain(|verdict| matches!(verdict.wish, Wish::Forbid | Wish::Keep));
         } else if forbids_unknown {
-            for verdict in verdicts {
+            for verdict in verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
                 verdict.confirm = Confirm::Ask;
+                verdict.doubts.push("a rule that might forbid it could not be asked".to_owned());
             }
         }
         judgement
@@ -119,7 +165,7 @@ impl RuleSet {
             return Ok(None);
         }
         let wish = match &rule.plan {
-            Plan::Order { provider, product, copies } => {
+            Plan::Order { provider, product, copies, to, express } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
                     Copies::Computed(condition) => {
@@ -129,23 +175,61 @@ impl RuleSet {
                         })?
                     }
                 };
-                Wish::Order { provider: provider.clone(), product: product.clone(), copies }
+                Wish::Order {
+                    provider: provider.clone(),
+                    product: product.clone(),
+                    copies,
+                    addressee: addressee(to.as_ref(), photo)?,
+                    express: express.as_ref().map_or(Ok(false), |express| express.truth(photo))?,
+                }
             }
-            Plan::Share { provider } => Wish::Share { provider: provider.clone() },
+            Plan::Share { provider, to } => {
+                let addressee = addressee(to.as_ref(), photo)?;
+                Wish::Share { provider: provider.clone(), addressee }
+            }
+            Plan::Keep => Wish::Keep,
+            Plan::Note => Wish::Note,
             Plan::Forbid => Wish::Forbid,
         };
-        let asks = match &rule.ask_when {
+        let mut asks = match &rule.ask_when {
             Some(condition) => condition.truth(photo)?,
             None => false,
         };
-        let confirm = if asks { Confirm::Ask } else { rule.confirm };
-        let mut reason = rule.reason.clone();
-        if let (Confirm::Ask, Some(unsealed)) = (confirm, photo.facts().unsealed()) {
-            reason = format!("{reason}; {unsealed}");
+        let mut doubts = Vec::new();
+        for doubt in &rule.doubts {
+            if doubt.when.truth(photo)? {
+                asks = true;
+                doubts.push(doubt.reason.clone());
+            }
         }
-        let (rule, revision) = (rule.name.clone(), self.revision.clone());
-        Ok(Some(Verdict { rule, revision, wish, confirm, reason }))
+        let confirm = if asks { Confirm::Ask } else { rule.confirm };
+        if confirm == Confirm::Ask {
+            doubts.extend(photo.facts().unsealed());
+        }
+        Ok(Some(Verdict {
+            rule: rule.name.clone(),
+            revision: self.revision.clone(),
+            wish,
+            confirm,
+            reason: rule.reason.clone(),
+            doubts,
+        }))
     }
+}
+
+/// The label that `to` gives: none where it is empty.
+fn addressee(to: Option<&Condition>, photo: &PhotoScope<'_>) -> Result<Option<String>, String> {
+    let Some(to) = to else { return Ok(None) };
+    let label = to.text(photo)?;
+    if label.is_empty() {
+        return Ok(None);
+    }
+    if !read::is_word(&label) {
+        return Err(format!(
+            "its addressee has to be 1 to {NAME_CHARS_MAX} lower-case letters, digits and hyphens"
+        ));
+    }
+    Ok(Some(label))
 }
 
 /// The revision that these files would have, whether they are good or not.

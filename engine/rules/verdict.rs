@@ -15,8 +15,10 @@ pub struct Verdict {
     pub wish: Wish,
     /// Whether a person has to confirm first.
     pub confirm: Confirm,
-    /// Why, in words for the owner.
+    /// Why, in words for the owner; of a [`Wish::Note`] what is to be told.
     pub reason: String,
+    /// Why a person has to confirm, in words; may be empty where a rule always asks.
+    pub doubts: Vec<String>,
 }
 
 /// What a rule wants done with the photo.
@@ -31,14 +33,32 @@ pub enum Wish {
         product: String,
         /// How many, at least 1.
         copies: u32,
+        /// Label of who it is for, such as `a`; `None` is the owner.
+        addressee: Option<String>,
+        /// Whether it is urgent.
+        express: bool,
     },
     /// The preview for a provider, nothing made of it.
     Share {
         /// Name of a provider in the owner's consent.
         provider: String,
+        /// Label of who it is for, such as `a`; `None` is nobody in particular.
+        addressee: Option<String>,
     },
-    /// Nothing may leave the computer for this photo; wins over every other verdict.
+    /// The original is copied into the owner's private folder. Nothing leaves.
+    Keep,
+    /// The owner is told something. Nothing else happens.
+    Note,
+    /// Nothing may leave the computer for this photo; wins over every other verdict that
+    /// would let something leave.
     Forbid,
+}
+
+impl Wish {
+    /// Whether something would leave the computer.
+    pub const fn leaves(&self) -> bool {
+        matches!(self, Self::Order { .. } | Self::Share { .. })
+    }
 }
 
 /// Whether a verdict may act alone.
@@ -51,14 +71,23 @@ pub enum Confirm {
     Ask,
 }
 
-/// `order 2 print-10x15 from lab`, `share with lab`, `forbid`.
+/// `order 2 print-10x15 from lab to a express`, `share with lab to a`, `keep`, `note`, `forbid`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Order { provider, product, copies } => {
-                write!(f, "order {copies} {product} from {provider}")
+            Self::Order { provider, product, copies, addressee, express } => {
+                write!(f, "order {copies} {product} from {provider}")?;
+                if let Some(label) = addressee {
+                    write!(f, " to {label}")?;
+                }
+                f.write_str(if *express { " express" } else { "" })
             }
-            Self::Share { provider } => write!(f, "share with {provider}"),
+            Self::Share { provider, addressee: None } => write!(f, "share with {provider}"),
+            Self::Share { provider, addressee: Some(label) } => {
+                write!(f, "share with {provider} to {label}")
+            }
+            Self::Keep => f.write_str("keep"),
+            Self::Note => f.write_str("note"),
             Self::Forbid => f.write_str("forbid"),
         }
     }

@@ -12,7 +12,7 @@ use rusqlite::{Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
-use super::orders::{OrderState, hash_of, move_order};
+use super::orders::{Order, OrderState, find_order, hash_of, move_order};
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -140,10 +140,19 @@ fn signed(count: u64) -> i64 {
 impl State {
     /// Keeps a grant, unless the order already has one for that member; returns the one kept.
     ///
+    /// - `order`: as it was when the grant was made; `None` comes back when it is no longer so
+    ///
     /// # Errors
     /// As any write.
-    pub fn put_grant(&self, grant: &GrantRow) -> Result<GrantRow, StoreError> {
+    pub fn put_grant(
+        &self,
+        order: &Order,
+        grant: &GrantRow,
+    ) -> Result<Option<GrantRow>, StoreError> {
         self.write(|tx| {
+            if find_order(tx, &order.order_key)?.as_ref() != Some(order) {
+                return Ok(None);
+            }
             tx.execute(
                 "INSERT INTO grants VALUES (:grant_id, :order_key, :provider, :member, :photo,
                  :digest, :bytes_count, :media_type, :token, :fee_minor, :currency, :issued_ms,
@@ -163,6 +172,7 @@ impl State {
                 params![grant.order_key, grant.member],
                 grant_of,
             )
+            .map(Some)
         })
     }
 

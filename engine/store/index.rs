@@ -12,6 +12,13 @@
 //! read. A scan in which far too many files are missing removes nothing until a second
 //! one agrees, because an unplugged disk looks just like that.
 //!
+//! A photo with a capture time has its place in a *roll*: the photos of one camera in one
+//! collection, in the order in which they were taken. The index keeps that order, and what
+//! the agent found to apply to each photo.
+//!
+//! INVARIANT: a photo that is to be judged is marked so in the transaction that keeps it or
+//! changes what applies to it, and unmarked only when its orders were kept.
+//!
 //! Knows an analysis only as a JSON text; its shape belongs to other stages.
 
 use std::ffi::OsString;
@@ -31,7 +38,8 @@ const MISSING_COUNT_FREE: u64 = 20;
 /// Above [`MISSING_COUNT_FREE`], the share of a collection that one scan may remove.
 const MISSING_PERCENT_FREE: u64 = 5;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE collections (
         name TEXT PRIMARY KEY,
         scan INTEGER NOT NULL,
@@ -61,7 +69,22 @@ const STEPS: &[&str] = &["
         first_seen INTEGER NOT NULL,
         may_order INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE photos ADD COLUMN is_judged INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE photos ADD COLUMN collection TEXT;
+    ALTER TABLE photos ADD COLUMN path BLOB;
+    ALTER TABLE photos ADD COLUMN camera TEXT;
+    ALTER TABLE photos ADD COLUMN taken_ms INTEGER;
+    ALTER TABLE photos ADD COLUMN name_key TEXT;
+    ALTER TABLE photos ADD COLUMN role TEXT;
+    ALTER TABLE photos ADD COLUMN card BLOB;
+    ALTER TABLE photos ADD COLUMN is_doubtful INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX photos_by_roll ON photos (collection, camera, taken_ms, name_key, hash)
+        WHERE taken_ms IS NOT NULL;
+    CREATE INDEX photos_to_judge ON photos (hash) WHERE is_judged = 0;
+",
+];
 
 /// What is known of a file in the state it has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +117,63 @@ pub struct PhotoRow {
     pub first_seen: Timestamp,
     /// `false` for photos that were there before the first start: they order nothing.
     pub may_order: bool,
+}
+
+/// The place of a photo in its roll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The photo.
+    pub photo: ContentHash,
+    /// Collection in which it was found first.
+    pub collection: String,
+    /// Tells cameras apart; empty when the photo does not say.
+    pub camera: String,
+    /// When it was taken by the camera's clock, milliseconds since 1970 there.
+    pub taken_ms: i64,
+    /// Orders photos that were taken in the same moment; see [`name_key`].
+    pub name_key: String,
+    /// What it means for those behind it; a word of the agent's.
+    pub role: String,
+    /// The card photo that applies to it.
+    pub card: Option<ContentHash>,
+    /// Whether that card may have been ended.
+    pub is_doubtful: bool,
+}
+
+/// Where to look from a photo in its roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// Taken right before.
+    Before,
+    /// Taken right behind.
+    Behind,
+}
+
+/// Digits of a number inside a file name, filled up with zeros so that text order is the
+/// order of the numbers.
+const NUMBER_DIGITS: usize = 18;
+
+/// A key that sorts file names as a camera counts: `IMG_9.jpg` before `IMG_10.jpg`.
+pub fn name_key(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut key = String::new();
+    let mut digits = String::new();
+    for c in name.chars().chain(['\0']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if !digits.is_empty() {
+            let number = digits.trim_start_matches('0');
+            key.extend(std::iter::repeat_n('0', NUMBER_DIGITS.saturating_sub(number.len())));
+            key.push_str(number);
+            digits.clear();
+        }
+        if c != '\0' {
+            key.push(c);
+        }
+    }
+    key
 }
 
 /// What a finished scan removed.
@@ -409,6 +489,152 @@ impl Index {
         Ok(())
     }
 
+    /// Notes where a photo that was just recorded was found first and, if it has a capture
+    /// time, its place in its roll. A photo that may order is to be judged then.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn record_place(
+        &mut self,
+        photo: &ContentHash,
+        collection: &str,
+        path: &Path,
+        shot: Option<&Shot>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE photos SET collection = ?2, path = ?3, camera = ?4, taken_ms = ?5,
+                       name_key = ?6, role = ?7, card = ?8, is_doubtful = ?9,
+                       is_judged = NOT may_order
+                   WHERE hash = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![
+            photo.as_bytes(),
+            collection,
+            path.as_os_str().as_bytes(),
+            shot.map(|shot| &shot.camera),
+            shot.map(|shot| shot.taken_ms),
+            shot.map(|shot| &shot.name_key),
+            shot.map(|shot| &shot.role),
+            shot.and_then(|shot| shot.card.as_ref().map(ContentHash::as_bytes)),
+            shot.is_some_and(|shot| shot.is_doubtful),
+        ])?;
+        Ok(())
+    }
+
+    /// Where a photo was found first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn first_place(
+        &self,
+        photo: &ContentHash,
+    ) -> Result<Option<(String, PathBuf)>, StoreError> {
+        let sql = "SELECT collection, path FROM photos WHERE hash = ?1 AND path IS NOT NULL";
+        let place = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([photo.as_bytes()], |row| {
+                Ok((row.get(0)?, PathBuf::from(OsString::from_vec(row.get(1)?))))
+            })
+            .optional()?;
+        if place.is_some() {
+            return Ok(place);
+        }
+        // Recorded by a version that did not keep it.
+        Ok(self.locations(photo)?.into_iter().next().map(|place| (place.collection, place.path)))
+    }
+
+    /// The place of a photo in its roll, if it is in one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn shot(&self, photo: &ContentHash) -> Result<Option<Shot>, StoreError> {
+        let sql =
+            format!("SELECT {SHOT_COLUMNS} FROM photos WHERE hash = ?1 AND taken_ms IS NOT NULL");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row([photo.as_bytes()], shot_of).optional()?)
+    }
+
+    /// The neighbour of a shot in its roll; the shot itself need not be recorded.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn neighbour(&self, shot: &Shot, side: Neighbour) -> Result<Option<Shot>, StoreError> {
+        let (sign, order) = match side {
+            Neighbour::Before => ("<", "DESC"),
+            Neighbour::Behind => (">", "ASC"),
+        };
+        let sql = format!(
+            "SELECT {SHOT_COLUMNS} FROM photos
+             WHERE collection = ?1 AND camera = ?2 AND taken_ms IS NOT NULL
+                 AND (taken_ms, name_key, hash) {sign} (?3, ?4, ?5)
+             ORDER BY taken_ms {order}, name_key {order}, hash {order} LIMIT 1"
+        );
+        let from = params![
+            shot.collection,
+            shot.camera,
+            shot.taken_ms,
+            shot.name_key,
+            shot.photo.as_bytes(),
+        ];
+        Ok(self.connection.prepare_cached(&sql)?.query_row(from, shot_of).optional()?)
+    }
+
+    /// Other photos of the same roll and moment that were found under the same path: what
+    /// lay there before or after the file was edited.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn other_versions(&self, shot: &Shot) -> Result<Vec<ContentHash>, StoreError> {
+        let sql = "SELECT hash FROM photos
+                   WHERE collection = ?1 AND camera = ?2 AND taken_ms = ?3 AND hash <> ?4
+                       AND path = (SELECT path FROM photos WHERE hash = ?4)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let from = params![shot.collection, shot.camera, shot.taken_ms, shot.photo.as_bytes()];
+        let rows = statement.query_map(from, |row| row.get(0).map(ContentHash::from_bytes))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes which card applies to a photo now; it is to be judged again if it may order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_card(
+        &mut self,
+        photo: &ContentHash,
+        card: Option<&ContentHash>,
+        is_doubtful: bool,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE photos SET card = ?2, is_doubtful = ?3, is_judged = NOT may_order
+                   WHERE hash = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![
+            photo.as_bytes(),
+            card.map(ContentHash::as_bytes),
+            is_doubtful,
+        ])?;
+        Ok(())
+    }
+
+    /// Marks a photo as judged, or as to be judged again.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_judged(&mut self, photo: &ContentHash, is_judged: bool) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE photos SET is_judged = ?2 WHERE hash = ?1")?
+            .execute(params![photo.as_bytes(), is_judged])?;
+        Ok(())
+    }
+
+    /// Photos that are to be judged, in the order in which they were taken.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn photos_to_judge(&self) -> Result<Vec<ContentHash>, StoreError> {
+        let sql = "SELECT hash FROM photos WHERE is_judged = 0 ORDER BY taken_ms, name_key, hash";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get(0).map(ContentHash::from_bytes))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Where files with this content lie; those that vanished are left out.
     ///
     /// # Errors
@@ -453,6 +679,21 @@ fn known_of(row: &Row<'_>) -> rusqlite::Result<Known> {
         Some(hash) => Ok(Known::Photo(ContentHash::from_bytes(hash))),
         None => Ok(Known::Failed(row.get(1)?)),
     }
+}
+
+const SHOT_COLUMNS: &str = "hash, collection, camera, taken_ms, name_key, role, card, is_doubtful";
+
+fn shot_of(row: &Row<'_>) -> rusqlite::Result<Shot> {
+    Ok(Shot {
+        photo: ContentHash::from_bytes(row.get(0)?),
+        collection: row.get(1)?,
+        camera: row.get(2)?,
+        taken_ms: row.get(3)?,
+        name_key: row.get(4)?,
+        role: row.get(5)?,
+        card: row.get::<_, Option<[u8; 32]>>(6)?.map(ContentHash::from_bytes),
+        is_doubtful: row.get(7)?,
+    })
 }
 
 fn photo_of(row: &Row<'_>) -> rusqlite::Result<PhotoRow> {
@@ -623,6 +864,71 @@ mod tests {
         photo.first_seen = NOW;
         assert_eq!(index.photo(&hash(1)).expect("asks"), Some(photo));
         assert_eq!(index.photo(&hash(2)).expect("asks"), None);
+    }
+
+    #[test]
+    fn names_sort_as_cameras_count() {
+        let names = ["IMG_9.jpg", "IMG_10.jpg", "img_10_2.jpg", "IMG_10_11.jpg", "IMG_0100.jpg"];
+        let keys: Vec<String> = names.iter().map(|name| name_key(Path::new(name))).collect();
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert_eq!(name_key(Path::new("a/IMG_007.JPG")), name_key(Path::new("b/img_7.jpg")));
+    }
+
+    #[test]
+    fn roll_keeps_the_order_of_capture_and_cameras_apart() {
+        let mut index = index();
+        let mut put = |number: u64, camera: &str, taken_ms: i64, name: &str, may_order: bool| {
+            let photo = PhotoRow {
+                hash: hash(number),
+                analysis_json: "{}".to_owned(),
+                first_seen: NOW,
+                may_order,
+            };
+            let shot = Shot {
+                photo: hash(number),
+                collection: "c".to_owned(),
+                camera: camera.to_owned(),
+                taken_ms,
+                name_key: name_key(Path::new(name)),
+                role: "photo".to_owned(),
+                card: None,
+                is_doubtful: false,
+            };
+            index.record_photo(&photo).expect("records");
+            index
+                .record_place(&hash(number), "c", Path::new(name), Some(&shot))
+                .expect("has a place");
+        };
+        put(1, "a", 1000, "IMG_10.jpg", true);
+        put(2, "a", 1000, "IMG_9.jpg", true);
+        put(3, "b", 1000, "IMG_9.jpg", true);
+        put(4, "a", 500, "IMG_99.jpg", false);
+        let shot =
+            |index: &Index, number| index.shot(&hash(number)).expect("asks").expect("is in a roll");
+        let beside = |index: &Index, number, side| {
+            let shot = shot(index, number);
+            index.neighbour(&shot, side).expect("asks").map(|shot| shot.photo)
+        };
+        assert_eq!(beside(&index, 1, Neighbour::Before), Some(hash(2)));
+        assert_eq!(beside(&index, 2, Neighbour::Before), Some(hash(4)));
+        assert_eq!(beside(&index, 2, Neighbour::Behind), Some(hash(1)));
+        assert_eq!(beside(&index, 1, Neighbour::Behind), None);
+        assert_eq!(beside(&index, 3, Neighbour::Before), None);
+        let to_judge = |index: &Index| index.photos_to_judge().expect("asks");
+        assert_eq!(to_judge(&index), {
+            let mut same_name = [hash(2), hash(3)];
+            same_name.sort();
+            [same_name[0], same_name[1], hash(1)]
+        });
+        for number in 1..=3 {
+            index.set_judged(&hash(number), true).expect("marks");
+        }
+        for number in [1, 4] {
+            index.set_card(&hash(number), Some(&hash(9)), true).expect("marks");
+        }
+        assert_eq!(to_judge(&index), [hash(1)], "one that may not order is not judged");
+        assert_eq!(shot(&index, 1).card, Some(hash(9)));
+        assert!(shot(&index, 4).is_doubtful);
     }
 
     #[test]

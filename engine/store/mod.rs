@@ -13,6 +13,6 @@ pub mod state;
 
 pub use db::{Durability, StoreError};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
-pub use index::{Index, Known, Location, PhotoRow};
-pub use orders::{Due, Order, OrderState, Purpose, Usage};
+pub use index::{Index, Known, Location, Neighbour, PhotoRow, Shot};
+pub use orders::{Due, Order, OrderState, Purpose, Replanned, Usage};
 pub use state::State;

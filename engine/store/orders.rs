@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Row, Transaction, named_params, params};
+use rusqlite::{Connection, Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
@@ -35,6 +35,10 @@ pub struct Order {
     pub product: Option<String>,
     /// How many, at least 1.
     pub copies: u32,
+    /// Label of who it is for, such as `a`; absent: the owner.
+    pub addressee: Option<String>,
+    /// Whether it is urgent.
+    pub express: bool,
     /// Price of all copies together, minor units.
     pub price_minor: i64,
     /// Currency of the price.
@@ -43,6 +47,8 @@ pub struct Order {
     pub state: OrderState,
     /// Why it is in this state, in words.
     pub reason: String,
+    /// Why it was planned, in words; stays as it is.
+    pub origin: String,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When its state last changed.
@@ -86,6 +92,19 @@ pub struct Due {
     pub order: Order,
     /// Tries so far.
     pub attempts_count: u32,
+}
+
+/// What became of a photo's orders when it was judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replanned {
+    /// Not there before.
+    pub new: Vec<Order>,
+    /// There before, changed; nobody had been told of them.
+    pub changed: Vec<Order>,
+    /// No longer wished and taken back; nobody had been told of them.
+    pub withdrawn: Vec<Order>,
+    /// On their way or beyond, so they stay as they were, although another wish holds now.
+    pub kept: Vec<Order>,
 }
 
 /// What counts towards the limits of one provider.
@@ -161,14 +180,33 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         purpose: row.get("purpose")?,
         product: row.get("product")?,
         copies: row.get("copies")?,
+        addressee: row.get("addressee")?,
+        express: row.get("express")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
         state: row.get("state")?,
         reason: row.get("reason")?,
+        origin: row.get("origin")?,
         created_at: Timestamp(row.get("created_ms")?),
         updated_at: Timestamp(row.get("updated_ms")?),
     })
 }
+
+/// One order by its key.
+pub(super) fn find_order(db: &Connection, order_key: &str) -> rusqlite::Result<Option<Order>> {
+    db.prepare_cached("SELECT * FROM orders WHERE order_key = ?1")?
+        .query_map([order_key], order_of)?
+        .next()
+        .transpose()
+}
+
+/// Orders that judging their photo again may change: the owner has not decided, and no
+/// grant was made, which is the first step of sending.
+const OPEN: &str = "state IN ('ask', 'ready', 'refused', 'cancelled') AND is_decided = 0
+    AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.order_key = orders.order_key)";
+
+/// Why an order that nobody was told of is cancelled.
+const WITHDRAWN: &str = "its icons no longer ask for it";
 
 /// Moves an order on, if it is in one of `from`; tells whether it was.
 pub(super) fn move_order(
@@ -218,6 +256,55 @@ fn log_event(
     Ok(())
 }
 
+/// Notes that the owner has decided about an order.
+fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
+    tx.execute("UPDATE orders SET is_decided = 1 WHERE order_key = ?1", [order_key])?;
+    Ok(())
+}
+
+/// Writes an order as it is planned, new or in the place of what was planned before.
+fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
+             purpose, product, copies, addressee, express, price_minor, currency, state, reason,
+             origin, created_ms, updated_ms)
+         VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
+             :purpose, :product, :copies, :addressee, :express, :price_minor, :currency, :state,
+             :reason, :origin, :created_ms, :updated_ms)
+         ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
+             collection = excluded.collection, relative = excluded.relative,
+             copies = excluded.copies, addressee = excluded.addressee,
+             express = excluded.express, price_minor = excluded.price_minor,
+             currency = excluded.currency, state = excluded.state, reason = excluded.reason,
+             origin = excluded.origin, updated_ms = excluded.updated_ms",
+    )?
+    .execute(named_params! {
+        ":order_key": order.order_key, ":rule": order.rule,
+        ":revision": order.revision, ":photo": order.photo.as_bytes(),
+        ":collection": order.collection, ":relative": order.relative,
+        ":provider": order.provider, ":purpose": order.purpose,
+        ":product": order.product, ":copies": order.copies,
+        ":addressee": order.addressee, ":express": order.express,
+        ":price_minor": order.price_minor, ":currency": order.currency,
+        ":state": order.state, ":reason": order.reason, ":origin": order.origin,
+        ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
+    })?;
+    log_event(tx, &order.order_key, order.state, &order.reason, order.updated_at)?;
+    if order.state == OrderState::Ready {
+        tx.prepare_cached("INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)")?
+            .execute(params![order.order_key, order.updated_at.0])?;
+    }
+    Ok(())
+}
+
+/// What an order asks for, in words: `mug x 2 to a, express`.
+pub fn words(order: &Order) -> String {
+    let what = order.product.as_deref().unwrap_or("share");
+    let to = order.addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
+    let express = if order.express { ", express" } else { "" };
+    format!("{what} x {}{to}{express}", order.copies)
+}
+
 impl State {
     /// Keeps new orders, each with its outbox row when `ready`. Keys that are known already
     /// are left as they are: one wish, one order. Returns those that were new.
@@ -231,34 +318,104 @@ impl State {
         self.write(|tx| {
             let mut new = Vec::new();
             for order in orders {
-                let inserted = tx.execute(
-                    "INSERT INTO orders VALUES (:order_key, :rule, :revision, :photo, :collection,
-                     :relative, :provider, :purpose, :product, :copies, :price_minor, :currency,
-                     :state, :reason, :created_ms, :updated_ms) ON CONFLICT DO NOTHING",
-                    named_params! {
-                        ":order_key": order.order_key, ":rule": order.rule,
-                        ":revision": order.revision, ":photo": order.photo.as_bytes(),
-                        ":collection": order.collection, ":relative": order.relative,
-                        ":provider": order.provider, ":purpose": order.purpose,
-                        ":product": order.product, ":copies": order.copies,
-                        ":price_minor": order.price_minor, ":currency": order.currency,
-                        ":state": order.state, ":reason": order.reason,
-                        ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
-                    },
-                )?;
-                if inserted == 0 {
-                    continue;
+                if find_order(tx, &order.order_key)?.is_none() {
+                    put(tx, &order)?;
+                    new.push(order);
                 }
-                log_event(tx, &order.order_key, order.state, &order.reason, order.created_at)?;
-                if order.state == OrderState::Ready {
-                    tx.execute(
-                        "INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)",
-                        params![order.order_key, order.created_at.0],
-                    )?;
-                }
-                new.push(order);
             }
             Ok(new)
+        })
+    }
+
+    /// Makes the orders of one photo what they are planned to be now. Orders that the owner
+    /// decided about, or that are on their way, stay as they are.
+    ///
+    /// - `orders`: all that is planned for this photo
+    ///
+    /// # Errors
+    /// As any write; then nothing was changed.
+    pub fn replan(
+        &self,
+        photo: &ContentHash,
+        orders: Vec<Order>,
+        now: Timestamp,
+    ) -> Result<Replanned, StoreError> {
+        let known_count: i64 = self.read(|db| {
+            db.prepare_cached("SELECT count(*) FROM orders WHERE photo = ?1")?
+                .query_row([photo.as_bytes()], |row| row.get(0))
+        })?;
+        // Most photos have no orders; nothing has to be written for them.
+        if orders.is_empty() && known_count == 0 {
+            return Ok(Replanned::default());
+        }
+        self.write(|tx| {
+            let before: Vec<(Order, bool)> = tx
+                .prepare_cached(&format!(
+                    "SELECT *, {OPEN} AS is_open FROM orders WHERE photo = ?1 ORDER BY order_key"
+                ))?
+                .query_map([photo.as_bytes()], |row| Ok((order_of(row)?, row.get("is_open")?)))?
+                .collect::<Result<_, _>>()?;
+            let mut replanned = Replanned::default();
+            for (old, is_open) in &before {
+                if orders.iter().any(|order| order.order_key == old.order_key) {
+                    continue;
+                }
+                let key = &old.order_key;
+                match (is_open, old.state) {
+                    (true, OrderState::Ask | OrderState::Ready) => {
+                        let from = [old.state];
+                        move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
+                        replanned.withdrawn.extend(find_order(tx, key)?);
+                    }
+                    // What was never to be sent needs no telling.
+                    (true, OrderState::Refused) => {
+                        let from = [OrderState::Refused];
+                        move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
+                    }
+                    (false, OrderState::Ready | OrderState::Accepted | OrderState::Done) => {
+                        let note = "stays ordered, although its icons no longer ask for it";
+                        log_event(tx, key, old.state, note, now)?;
+                        replanned.kept.push(old.clone());
+                    }
+                    _ => {}
+                }
+            }
+            for mut order in orders {
+                let old = before.iter().find(|(old, _)| old.order_key == order.order_key);
+                let Some((old, is_open)) = old else {
+                    put(tx, &order)?;
+                    replanned.new.push(order);
+                    continue;
+                };
+                (order.created_at, order.updated_at) = (old.created_at, old.updated_at);
+                if *is_open {
+                    let same = Order {
+                        revision: old.revision.clone(),
+                        collection: old.collection.clone(),
+                        relative: old.relative.clone(),
+                        ..order.clone()
+                    };
+                    if same == *old {
+                        continue;
+                    }
+                    order.updated_at = now;
+                    tx.execute("DELETE FROM outbox WHERE order_key = ?1", [&order.order_key])?;
+                    put(tx, &order)?;
+                    replanned.changed.push(order);
+                    continue;
+                }
+                let wish = |order: &Order| (order.copies, order.addressee.clone(), order.express);
+                let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
+                if is_alive && wish(old) != wish(&order) {
+                    let note = format!(
+                        "stays as it was ordered, although its icons now ask for {}",
+                        words(&order)
+                    );
+                    log_event(tx, &order.order_key, old.state, &note, now)?;
+                    replanned.kept.push(old.clone());
+                }
+            }
+            Ok(replanned)
         })
     }
 
@@ -267,11 +424,37 @@ impl State {
     /// # Errors
     /// As any read.
     pub fn order(&self, order_key: &str) -> Result<Option<Order>, StoreError> {
+        self.read(|db| find_order(db, order_key))
+    }
+
+    /// Whether a photo has orders that were not cancelled and did not fail.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn has_live_orders(&self, photo: &ContentHash) -> Result<bool, StoreError> {
         self.read(|db| {
-            db.prepare_cached("SELECT * FROM orders WHERE order_key = ?1")?
-                .query_map([order_key], order_of)?
-                .next()
-                .transpose()
+            db.prepare_cached(
+                "SELECT count(*) FROM orders WHERE photo = ?1
+                 AND state IN ('ask', 'ready', 'accepted', 'done')",
+            )?
+            .query_row([photo.as_bytes()], |row| Ok(row.get::<_, i64>(0)? > 0))
+        })
+    }
+
+    /// What happened to an order, oldest first: when, the state it was in then, and why.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn order_events(
+        &self,
+        order_key: &str,
+    ) -> Result<Vec<(Timestamp, OrderState, String)>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT at_ms, state, note FROM order_events WHERE order_key = ?1 ORDER BY event_seq",
+            )?
+            .query_map([order_key], |row| Ok((Timestamp(row.get(0)?), row.get(1)?, row.get(2)?)))?
+            .collect()
         })
     }
 
@@ -289,20 +472,27 @@ impl State {
         })
     }
 
-    /// What counts towards a provider's limits.
+    /// What counts towards a provider's limits, but for those orders of a photo that are
+    /// planned anew with it.
     ///
     /// # Errors
     /// As any read.
-    pub fn usage(&self, provider: &str, now: Timestamp) -> Result<Usage, StoreError> {
+    pub fn usage(
+        &self,
+        provider: &str,
+        photo: &ContentHash,
+        now: Timestamp,
+    ) -> Result<Usage, StoreError> {
         self.read(|db| {
-            db.prepare_cached(
+            db.prepare_cached(&format!(
                 "SELECT coalesce(sum(created_ms >= ?2), 0), coalesce(sum(price_minor), 0)
                  FROM orders WHERE provider = ?1 AND created_ms >= ?3
-                 AND state IN ('ready', 'accepted', 'done')",
-            )?
-            .query_row(params![provider, now.day_start().0, now.month_start().0], |row| {
-                Ok(Usage { orders_count_day: row.get(0)?, spent_minor_month: row.get(1)? })
-            })
+                 AND state IN ('ready', 'accepted', 'done') AND NOT (photo = ?4 AND {OPEN})",
+            ))?
+            .query_row(
+                params![provider, now.day_start().0, now.month_start().0, photo.as_bytes()],
+                |row| Ok(Usage { orders_count_day: row.get(0)?, spent_minor_month: row.get(1)? }),
+            )
         })
     }
 
@@ -356,7 +546,8 @@ impl State {
     }
 
     /// Moves an order on if it is in one of the states `from`; tells whether it was.
-    /// The outbox follows: `ready` enters it, every other state leaves it.
+    /// The outbox follows: `ready` enters it, every other state leaves it. An order that is
+    /// cancelled this way stays so, whatever its photo's icons say later.
     ///
     /// # Errors
     /// As any write.
@@ -368,7 +559,13 @@ impl State {
         note: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| move_order(tx, order_key, from, to, note, now))
+        self.write(|tx| {
+            let moved = move_order(tx, order_key, from, to, note, now)?;
+            if moved && to == OrderState::Cancelled {
+                decide(tx, order_key)?;
+            }
+            Ok(moved)
+        })
     }
 
     /// Lets an order go ahead that waited, was refused or failed, at the price agreed now;
@@ -388,6 +585,7 @@ impl State {
             let moved =
                 move_order(tx, order_key, &from, OrderState::Ready, "approved by the owner", now)?;
             if moved {
+                decide(tx, order_key)?;
                 tx.execute(
                     "UPDATE orders SET price_minor = ?2, currency = ?3 WHERE order_key = ?1",
                     params![order_key, price_minor, currency],

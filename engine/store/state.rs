@@ -18,7 +18,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::db::{self, Durability, StoreError};
 use crate::base::clock::Timestamp;
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE collections (
     name TEXT PRIMARY KEY,
     first_started_ms INTEGER NOT NULL
@@ -142,7 +143,22 @@ CREATE TRIGGER accesses_never_change BEFORE UPDATE ON accesses BEGIN
     SELECT RAISE(ABORT, 'accesses are never changed'); END;
 CREATE TRIGGER accesses_never_go BEFORE DELETE ON accesses BEGIN
     SELECT RAISE(ABORT, 'accesses are never deleted'); END;
-"];
+",
+    "
+-- `origin`: why it was planned; `reason` says why it is in its state. `is_decided`: the
+-- owner said yes or no, so judging its photo again changes nothing about it.
+ALTER TABLE orders ADD COLUMN addressee TEXT;
+ALTER TABLE orders ADD COLUMN express INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+ALTER TABLE orders ADD COLUMN is_decided INTEGER NOT NULL DEFAULT 0;
+UPDATE orders SET
+    origin = coalesce((SELECT note FROM order_events WHERE order_key = orders.order_key
+                       ORDER BY event_seq LIMIT 1), reason),
+    is_decided = state = 'cancelled' OR EXISTS
+        (SELECT 1 FROM order_events WHERE order_key = orders.order_key
+         AND note = 'approved by the owner');
+",
+];
 
 /// The database of everything that must not be lost.
 #[derive(Debug)]

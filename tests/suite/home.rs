@@ -53,10 +53,10 @@ fn damaged_rule_file_keeps_the_last_good_one_in_force() {
     let mut agent = world.start_agent();
     let rules = world.owner.path().join("rules/family.toml");
     let good = std::fs::read_to_string(&rules).expect("rules");
-    std::fs::write(&rules, good.replace("has(\"canvas\")", "has(\"canvass\")")).expect("written");
+    std::fs::write(&rules, good.replace("faint(\"share\")", "faint(\"shaer\")")).expect("written");
     let line = agent.line_with("mistakes\":[{");
     assert!(line.contains("\"line\":") && line.contains("\"column\":"), "{line}");
-    assert!(line.contains("canvas"), "the nearest name is missing: {line}");
+    assert!(line.contains("did you mean `share`"), "the nearest name is missing: {line}");
     world.drop_photo("IMG_1.jpg", &sample("meadow"));
     world.wait_orders(1, "done");
     drop(agent);

@@ -45,7 +45,7 @@ fn detector_of(set: &IconSet) -> IconDetector {
 }
 
 /// Does `work` for `0..count` on all cores, a detector each.
-fn on_all_cores(count: usize, work: impl Fn(&mut IconDetector, usize) + Sync) {
+pub(crate) fn on_all_cores(count: usize, work: impl Fn(&mut IconDetector, usize) + Sync) {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     std::thread::scope(|scope| {

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it waited for")]
 
 mod access;
+mod cards;
 mod common;
 mod composite;
 mod crash;
@@ -11,6 +12,7 @@ mod icons;
 mod journey;
 mod media;
 mod orders;
+mod rolls;
 mod rules;
 mod seal;
 mod sheets;

@@ -51,10 +51,13 @@ fn order() -> Order {
         purpose: Purpose::Print,
         product: None,
         copies: 1,
+        addressee: None,
+        express: false,
         price_minor: 0,
         currency: "EUR".into(),
         state: OrderState::Ready,
         reason: String::new(),
+        origin: String::new(),
         created_at: NOW,
         updated_at: NOW,
     }

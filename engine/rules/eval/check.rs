@@ -2,8 +2,9 @@
 //!
 //! In:  the syntax tree as its author wrote it (no macro expanded), the names in force.
 //! Out: the kind of value it gives, every mistake with its place, and the tree rewritten:
-//! `has("x")`, `seen("x")`, `count("x")` become names the photo's scope answers
-//! (`@has:x`), names from `[define]` are replaced by what they stand for, and `exists`,
+//! `has("x")`, `seen("x")` and their kin become names the photo's scope answers
+//! (`@has:x`, for a list `@has:x,y,z`), names from `[define]` and `[lists]` and the word
+//! `each` are replaced by what they stand for, and `exists`,
 //! `all`, `exists_one`, `filter`, `map` become loops that count their steps.
 //!
 //! Loops follow the expansions of the CEL specification (macros), with one addition:
@@ -39,9 +40,22 @@ const FACTS: [(&str, Kind); 6] = [
     ("height_px", Kind::Whole),
     ("bytes_count", Kind::Whole),
 ];
-const ICON_QUESTIONS: [&str; 3] = ["has", "seen", "count"];
-const FUNCTIONS: [&str; 9] =
-    ["has", "seen", "count", "size", "int", "double", "string", "bool", "matches"];
+const ICON_QUESTIONS: [&str; 5] = ["has", "seen", "faint", "count", "different"];
+const FUNCTIONS: [&str; 11] = [
+    "has",
+    "seen",
+    "faint",
+    "count",
+    "different",
+    "size",
+    "int",
+    "double",
+    "string",
+    "bool",
+    "matches",
+];
+/// Stands for one icon of a list, in a rule that is made for each of them.
+const EACH: &str = "each";
 const LOOPS: [&str; 5] = ["exists", "all", "exists_one", "filter", "map"];
 const METHODS: [&str; 10] = [
     "exists",
@@ -177,11 +191,25 @@ impl<'a> Checker<'a> {
             part.expr = Expr::Ident(name);
             return *kind;
         }
+        if let Some(icons) = self.names.lists.get(&name) {
+            self.size.nodes_count += icons.len();
+            part.expr = list(icons.iter().map(|icon| text(icon)).collect()).expr;
+            return Kind::List;
+        }
+        if name == EACH {
+            let Some(icon) = &self.names.each else {
+                self.mistake(id, EACH_ALONE);
+                return Kind::Any;
+            };
+            part.expr = text(icon).expr;
+            return Kind::Text;
+        }
         let locals: Vec<String> = self.locals.iter().map(|(local, _)| local.clone()).collect();
         let known = FACTS
             .iter()
             .map(|(fact, _)| *fact)
             .chain(self.names.defined.keys().map(String::as_str))
+            .chain(self.names.lists.keys().map(String::as_str))
             .chain(locals.iter().map(String::as_str));
         let message = format!("`{name}` is not known here{}", hint(&name, known));
         self.mistake(id, message);
@@ -287,24 +315,49 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `has("canvas")` becomes the name `@has:canvas`.
+    /// `has("canvas")` becomes the name `@has:canvas`, `has(products)` one with all of them.
     fn icon_question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
-        let kind = if question == "count" { Kind::Whole } else { Kind::Truth };
+        let kind = match question {
+            "count" | "different" => Kind::Whole,
+            _ => Kind::Truth,
+        };
         let id = part.id;
         let Expr::Call(call) = &part.expr else {
             return kind;
         };
-        let icon = match call.args.as_slice() {
+        let (icon_id, icon) = match call.args.as_slice() {
             [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(icon)) }] => {
-                Some((*id, icon.inner().to_owned()))
+                (*id, icon.inner().to_owned())
             }
-            _ => None,
-        };
-        let Some((icon_id, icon)) = icon else {
-            let message =
-                format!("`{question}()` takes the name of one icon in quotes: `{question}(\"…\")`");
-            self.mistake(id, message);
-            return kind;
+            [IdedExpr { id, expr: Expr::Ident(name) }] if name == EACH => match &self.names.each {
+                Some(icon) => (*id, icon.clone()),
+                None => {
+                    self.mistake(*id, EACH_ALONE);
+                    return kind;
+                }
+            },
+            [IdedExpr { id, expr: Expr::Ident(name) }] => {
+                let Some(icons) = self.names.lists.get(name) else {
+                    let lists = self.names.lists.keys().map(String::as_str);
+                    let hint = hint(name, lists);
+                    let message = format!(
+                        "there is no list `{name}`{hint}; \
+                         the name of an icon stands in quotes: `{question}(\"…\")`"
+                    );
+                    self.mistake(*id, message);
+                    return kind;
+                };
+                part.expr = Expr::Ident(format!("@{question}:{}", icons.join(",")));
+                return kind;
+            }
+            _ => {
+                let message = format!(
+                    "`{question}()` takes the name of one icon in quotes: `{question}(\"…\")`, \
+                     or of a list without"
+                );
+                self.mistake(id, message);
+                return kind;
+            }
         };
         if !self.names.icons.contains(&icon) {
             let known = self.names.icons.iter().map(String::as_str);
@@ -545,10 +598,17 @@ fn list(elements: Vec<IdedExpr>) -> IdedExpr {
     bare(Expr::List(ListExpr::new(elements)))
 }
 
+fn text(value: &str) -> IdedExpr {
+    bare(Expr::Literal(LiteralValue::String(value.to_owned().into())))
+}
+
+const EACH_ALONE: &str = "`each` is known only in a rule that says `each = \"…\"`";
+
 /// Whether a fact, a function or a word of CEL has this name already.
 pub(super) fn is_taken(name: &str) -> bool {
     FACTS.iter().any(|(fact, _)| *fact == name)
         || FUNCTIONS.contains(&name)
         || METHODS.contains(&name)
+        || name == EACH
         || ["true", "false", "null", "in"].contains(&name)
 }

@@ -1,8 +1,8 @@
 //! The facts of one photo as CEL values, handed out when a condition asks for them.
 //!
 //! In:  [`Facts`], borrowed. Out: what the names `icons`, `path`, `taken`, `width_px`,
-//! `height_px`, `bytes_count` stand for, and the answers that `has`, `seen` and `count`
-//! were compiled into (`@has:NAME` and so on, see `check.rs`).
+//! `height_px`, `bytes_count` stand for, and the answers that `has`, `seen`, `faint`,
+//! `count` and `different` were compiled into (`@has:NAME,NAME` and so on, see `check.rs`).
 //!
 //! Values borrow the facts and are built on access; a photo costs nothing until a
 //! condition looks at it. The scope also counts the steps of loops, so that no condition
@@ -54,8 +54,17 @@ impl<'f> PhotoScope<'f> {
         self.steps_count.store(0, Ordering::Relaxed);
     }
 
-    fn icons_count(&self, name: &str) -> usize {
-        self.facts.icons.iter().filter(|icon| icon.name == name).count()
+    /// Icons of one name.
+    fn named(&self, name: &str) -> impl Iterator<Item = &IconFact> {
+        self.facts.icons.iter().filter(move |icon| icon.name == name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.named(name).any(|icon| icon.tier == Tier::Order)
+    }
+
+    fn seen(&self, name: &str) -> bool {
+        self.named(name).next().is_some()
     }
 }
 
@@ -80,14 +89,14 @@ impl VariableResolver for PhotoScope<'_> {
                 let steps_count = self.steps_count.fetch_add(1, Ordering::Relaxed);
                 return (steps_count < STEPS_MAX).then(|| truth(true));
             }
-            let (question, name) = hidden.split_once(':')?;
-            let icons = &self.facts.icons;
+            let (question, names) = hidden.split_once(':')?;
+            let mut names = names.split(',');
             return match question {
-                "has" => Some(truth(
-                    icons.iter().any(|icon| icon.tier == Tier::Order && icon.name == name),
-                )),
-                "seen" => Some(truth(icons.iter().any(|icon| icon.name == name))),
-                "count" => Some(whole(self.icons_count(name))),
+                "has" => Some(truth(names.any(|name| self.has(name)))),
+                "seen" => Some(truth(names.any(|name| self.seen(name)))),
+                "faint" => Some(truth(names.any(|name| self.seen(name) && !self.has(name)))),
+                "count" => Some(whole(names.map(|name| self.named(name).count()).sum::<usize>())),
+                "different" => Some(whole(names.filter(|name| self.seen(name)).count())),
                 _ => None,
             };
         }

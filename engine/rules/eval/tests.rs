@@ -45,7 +45,7 @@ fn photo(taken: Option<&str>) -> Facts {
 
 fn compiled(text: &str, wanted: Kind) -> Result<Condition, Vec<ExprMistake>> {
     let icons = icons();
-    compile(text, wanted, &Names { icons: &icons, defined: BTreeMap::new() })
+    compile(text, wanted, &Names::of_icons(&icons))
 }
 
 #[track_caller]
@@ -135,9 +135,15 @@ fn unknown_names_are_told_with_the_nearest() {
     );
     check_mistake(
         "has(canvas)",
-        "(canvas)",
-        "`has()` takes the name of one icon in quotes: `has(\"…\")`",
+        "canvas)",
+        "there is no list `canvas`; the name of an icon stands in quotes: `has(\"…\")`",
     );
+    check_mistake(
+        "has(1)",
+        "(1)",
+        "`has()` takes the name of one icon in quotes: `has(\"…\")`, or of a list without",
+    );
+    check_mistake("seen(each)", "each)", "`each` is known only in a rule that says `each = \"…\"`");
 }
 
 #[test]
@@ -252,7 +258,7 @@ fn longest_and_deepest_conditions_fit_a_small_stack() {
 #[test]
 fn definitions_cannot_be_stacked_beyond_the_limits() {
     let icons = icons();
-    let mut names = Names { icons: &icons, defined: BTreeMap::new() };
+    let mut names = Names::of_icons(&icons);
     let mut text = "width_px > 1".to_owned();
     let mut refused = false;
     for index in 0..20 {

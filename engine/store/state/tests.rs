@@ -20,10 +20,13 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         purpose: Purpose::Print,
         product: Some("print-10x15".into()),
         copies: 1,
+        addressee: None,
+        express: false,
         price_minor: 29,
         currency: "EUR".into(),
         state,
         reason: "an icon".into(),
+        origin: "an icon".into(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -51,8 +54,9 @@ fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
 
 fn state_with_grant(bytes_count: u64) -> (State, GrantRow) {
     let state = State::in_memory().expect("opens");
-    state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
-    let grant = state.put_grant(&grant("k", bytes_count)).expect("kept");
+    let order = order("k", OrderState::Ready);
+    state.put_orders(vec![order.clone()]).expect("kept");
+    let grant = state.put_grant(&order, &grant("k", bytes_count)).expect("kept").expect("as read");
     (state, grant)
 }
 
@@ -67,6 +71,63 @@ fn order_put_twice_is_one_order_and_one_outbox_row() {
     let again = state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
     assert_eq!((first.len(), again.len()), (1, 0));
     assert_eq!(state.outbox_due(NOW, 10).expect("due").len(), 1);
+}
+
+#[test]
+fn orders_of_an_older_program_are_read_and_decisions_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.sqlite");
+    let old = db::open(&path, Durability::Full, &MIGRATIONS[..1]).expect("opens");
+    for (key, state) in [("a", "ready"), ("b", "cancelled"), ("c", "ready")] {
+        old.execute(
+            "INSERT INTO orders VALUES (?1, 'r', '0', ?2, 'c', 'p.jpg', 'lab', 'print', 'mug', 2,
+             58, 'EUR', ?3, 'now', 1, 2)",
+            params![key, ContentHash::of(b"photo").as_bytes(), state],
+        )
+        .expect("an order");
+        old.execute(
+            "INSERT INTO order_events (order_key, at_ms, state, note)
+             VALUES (?1, 1, 'ready', 'the print icon is on the photo')",
+            [key],
+        )
+        .expect("an event");
+    }
+    old.execute(
+        "INSERT INTO order_events (order_key, at_ms, state, note)
+         VALUES ('c', 2, 'ready', 'approved by the owner')",
+        [],
+    )
+    .expect("an event");
+    drop(old);
+    let state = State::open(&path).expect("opens");
+    let order = state.order("a").expect("read").expect("is there");
+    assert_eq!((order.addressee, order.express, order.copies), (None, false, 2));
+    assert_eq!(order.origin, "the print icon is on the photo");
+    // Nothing is wished any more: what the owner decided stays, the other is taken back.
+    let photo = ContentHash::of(b"photo");
+    let replanned = state.replan(&photo, Vec::new(), NOW).expect("planned");
+    let keys =
+        |orders: &[Order]| orders.iter().map(|order| order.order_key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&replanned.withdrawn), ["a"]);
+    assert_eq!(keys(&replanned.kept), ["c"]);
+}
+
+#[test]
+fn order_that_was_changed_since_it_was_read_gets_no_grant() {
+    let state = State::in_memory().expect("opens");
+    let before = order("k", OrderState::Ready);
+    state.put_orders(vec![before.clone()]).expect("kept");
+    let after = Order { copies: 3, price_minor: 87, ..before.clone() };
+    let replanned = state.replan(&before.photo, vec![after], NOW.plus_millis(1)).expect("planned");
+    assert_eq!(replanned.changed.len(), 1);
+    assert_eq!(state.put_grant(&before, &grant("k", 10)).expect("asked"), None);
+    let now = state.order("k").expect("read").expect("is there");
+    assert_eq!((now.copies, now.created_at), (3, NOW));
+    assert_eq!(state.outbox_due(NOW.plus_millis(1), 10).expect("due").len(), 1);
+    assert!(state.put_grant(&now, &grant("k", 10)).expect("asked").is_some());
+    let replanned = state.replan(&before.photo, vec![before.clone()], NOW).expect("planned");
+    assert_eq!((replanned.changed.len(), replanned.kept.len()), (0, 1), "it is on its way");
+    assert_eq!(state.order("k").expect("read"), Some(now));
 }
 
 #[test]

@@ -1,0 +1,442 @@
+//! Rolls against databases in memory: any order of arrival comes to the same orders.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::money::Currency;
+use crate::detection::{IconSet, IconSighting, Tier};
+use crate::orders::terms::{Fees, Limits};
+use crate::rules::{Known, RuleFile};
+use crate::store::{Order, OrderState, PhotoRow, Purpose};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const PAUSE_MS: i64 = 10 * 60_000;
+
+/// A photo in a few words.
+#[derive(Debug, Clone)]
+struct Taken {
+    name: String,
+    camera: &'static str,
+    /// Seconds behind ten o'clock.
+    second: u32,
+    /// `name` or `name?`.
+    icons: Vec<&'static str>,
+    card: bool,
+}
+
+fn taken(name: &str, second: u32, icons: &[&'static str]) -> Taken {
+    Taken { name: name.to_owned(), camera: "a", second, icons: icons.to_vec(), card: false }
+}
+
+fn card(name: &str, second: u32, icons: &[&'static str]) -> Taken {
+    Taken { card: true, ..taken(name, second, icons) }
+}
+
+impl Taken {
+    fn hash(&self) -> ContentHash {
+        ContentHash::of(self.name.as_bytes())
+    }
+
+    fn analysis(&self) -> Analysis {
+        let clock = self.second;
+        let icon = |text: &&str| IconSighting {
+            seal: None,
+            name: text.trim_end_matches('?').to_owned(),
+            tier: if text.ends_with('?') { Tier::Ask } else { Tier::Order },
+            score: 0.9,
+            corners: [[0.0, 0.0], [40.0, 0.0], [40.0, 40.0], [0.0, 40.0]],
+        };
+        Analysis {
+            width_px: 400,
+            height_px: 300,
+            bytes_count: 1000,
+            media_type: "image/jpeg".to_owned(),
+            taken_at: Some(format!(
+                "2026-07-01T{:02}:{:02}:{:02}",
+                10 + clock / 3600,
+                clock / 60 % 60,
+                clock % 60
+            )),
+            taken_millis: 0,
+            camera: Some(self.camera.to_owned()),
+            icons: self.icons.iter().map(icon).collect(),
+            card: self.card,
+        }
+    }
+}
+
+struct Desk {
+    index: Mutex<Index>,
+    state: State,
+    rules: RuleSet,
+    providers: BTreeMap<String, Terms>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let known = Known::of_icons(IconSet::house().expect("the icons").names());
+        let text = include_str!("../../../rules/family.toml");
+        let file = RuleFile { name: "family.toml".to_owned(), bytes: text.as_bytes().to_vec() };
+        let products = ["print-10x15", "canvas", "mug"];
+        let terms = Terms {
+            orders_url: "http://127.0.0.1:1/".into(),
+            key: String::new(),
+            purposes: [Purpose::Print, Purpose::Share].into(),
+            currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
+            products: products.map(|name| (name.to_owned(), 1)).into(),
+            fees: Fees { original_minor: 25, preview_minor: 0 },
+            service_percent: 20,
+            service: "signet".into(),
+            limits: Limits::default(),
+            valid_until: None,
+        };
+        Self {
+            index: Mutex::new(Index::open_in_memory().expect("an index")),
+            state: State::in_memory().expect("a state"),
+            rules: RuleSet::load(&[file], &known).expect("the shipped rules"),
+            providers: [("lab".to_owned(), terms)].into(),
+        }
+    }
+
+    fn arrive(&self, photo: &Taken) {
+        let analysis = photo.analysis();
+        let row = PhotoRow {
+            hash: photo.hash(),
+            analysis_json: serde_json::to_string(&analysis).expect("JSON"),
+            first_seen: NOW,
+            may_order: true,
+        };
+        let mut index = lock(&self.index);
+        index.record_photo(&row).expect("recorded");
+        let place = ("photos", Path::new(&photo.name));
+        arrive(&mut index, &photo.hash(), place, &analysis, (Icons::default(), PAUSE_MS))
+            .expect("in its place");
+    }
+
+    fn judge(&self) -> Vec<Outcome> {
+        let photos = lock(&self.index).photos_to_judge().expect("asks");
+        let judge = Judge {
+            index: &self.index,
+            state: &self.state,
+            rules: &self.rules,
+            providers: &self.providers,
+            icons: Icons::default(),
+        };
+        let outcomes = photos.iter().map(|photo| {
+            let judged = judge.judge(photo, true, NOW).expect("judged");
+            let Judged::Now(outcome) = judged else { panic!("it is settled") };
+            lock(&self.index).set_judged(photo, true).expect("marked");
+            *outcome
+        });
+        outcomes.collect()
+    }
+
+    fn live(&self) -> Vec<Order> {
+        let mut orders = self.state.orders(None).expect("read");
+        orders.retain(|order| order.state != OrderState::Cancelled);
+        orders
+    }
+
+    /// `IMG_1: order 2 mug …` of all orders that hold.
+    fn orders(&self) -> BTreeSet<String> {
+        let live = self.live().into_iter().map(|order| {
+            let ask = if order.state == OrderState::Ask { "ask: " } else { "" };
+            format!("{}: {ask}{}", order.relative, crate::store::orders::words(&order))
+        });
+        live.collect()
+    }
+}
+
+#[track_caller]
+fn check(photos: &[Taken], expected: &[&str]) {
+    let desk = Desk::new();
+    for photo in photos {
+        desk.arrive(photo);
+    }
+    desk.judge();
+    let expected: BTreeSet<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+    assert_eq!(desk.orders(), expected);
+}
+
+#[test]
+fn card_goes_for_the_series_until_a_pause_an_end_or_another_card() {
+    check(
+        &[
+            taken("0", 0, &[]),
+            card("card", 10, &["print-10x15", "copies-2"]),
+            taken("1", 20, &[]),
+            taken("2", 20 + 600, &[]),
+            taken("3", 20 + 600 + 601, &[]),
+            card("other", 1300, &["mug"]),
+            taken("4", 1310, &[]),
+            taken("5", 1320, &["end"]),
+            taken("6", 1330, &[]),
+        ],
+        &["1: print-10x15 x 2", "2: print-10x15 x 2", "4: mug x 1"],
+    );
+}
+
+#[test]
+fn end_that_is_not_sure_makes_the_rest_ask() {
+    check(
+        &[
+            card("card", 0, &["mug"]),
+            taken("1", 1, &[]),
+            taken("2", 2, &["end?"]),
+            taken("3", 3, &[]),
+        ],
+        &["1: mug x 1", "2: ask: mug x 1", "3: ask: mug x 1"],
+    );
+}
+
+#[test]
+fn own_icons_of_a_photo_and_do_not_share_come_before_the_card() {
+    check(
+        &[
+            card("card", 0, &["print-10x15", "copies-3", "to-a"]),
+            taken("1", 1, &["canvas"]),
+            taken("2", 2, &["do-not-share"]),
+            taken("3", 3, &["to-b", "express"]),
+        ],
+        &["1: canvas x 3 to a", "3: print-10x15 x 3 to b, express"],
+    );
+}
+
+#[test]
+fn cameras_have_their_own_cards() {
+    let other = |photo: Taken| Taken { camera: "b", ..photo };
+    check(
+        &[
+            card("card", 0, &["mug"]),
+            other(card("card b", 0, &["canvas"])),
+            taken("1", 5, &[]),
+            other(taken("2", 6, &[])),
+        ],
+        &["1: mug x 1", "2: canvas x 1"],
+    );
+}
+
+#[test]
+fn reason_names_the_card_and_its_time() {
+    let desk = Desk::new();
+    desk.arrive(&card("card", 120, &["print-10x15"]));
+    desk.arrive(&taken("1", 130, &[]));
+    desk.judge();
+    let origin = desk.live()[0].origin.clone();
+    assert_eq!(origin, "the icon print-10x15; card `print-10x15` photographed at 10:02");
+}
+
+#[test]
+fn photo_waits_only_while_something_of_it_would_leave() {
+    let desk = Desk::new();
+    desk.arrive(&taken("1", 0, &["mug"]));
+    desk.arrive(&taken("2", 1, &["copies-2"]));
+    let judge = Judge {
+        index: &desk.index,
+        state: &desk.state,
+        rules: &desk.rules,
+        providers: &desk.providers,
+        icons: Icons::default(),
+    };
+    let judged =
+        |name: &str| judge.judge(&ContentHash::of(name.as_bytes()), false, NOW).expect("judged");
+    assert!(matches!(judged("1"), Judged::Later));
+    let Judged::Now(outcome) = judged("2") else { panic!("nothing of it leaves") };
+    assert_eq!(outcome.notes.len(), 1, "it says that there is nothing to order");
+    assert!(desk.live().is_empty());
+}
+
+#[test]
+fn card_that_comes_late_is_judged_with_what_it_is_for() {
+    let desk = Desk::new();
+    desk.arrive(&taken("1", 10, &[]));
+    desk.arrive(&taken("2", 20, &["mug"]));
+    desk.judge();
+    assert_eq!(desk.orders(), ["2: mug x 1".to_owned()].into());
+    desk.arrive(&card("card", 0, &["print-10x15", "copies-3"]));
+    let outcomes = desk.judge();
+    assert_eq!(outcomes.iter().map(|outcome| outcome.orders.changed.len()).sum::<usize>(), 1);
+    let expected = ["1: print-10x15 x 3", "2: mug x 3"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into());
+    // An end that comes later still takes back what nobody was told of.
+    desk.arrive(&taken("end", 5, &["end"]));
+    let outcomes = desk.judge();
+    assert_eq!(outcomes.iter().map(|outcome| outcome.orders.withdrawn.len()).sum::<usize>(), 1);
+    assert_eq!(desk.orders(), ["2: mug x 1".to_owned()].into());
+    // And a photo in between makes it another series again.
+    desk.arrive(&card("again", 7, &["print-10x15", "copies-3"]));
+    desk.judge();
+    let expected = ["1: print-10x15 x 3", "2: mug x 3"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into());
+}
+
+#[test]
+fn order_on_its_way_or_decided_by_the_owner_stays_and_is_told_of() {
+    let desk = Desk::new();
+    for (name, second) in [("1", 10), ("2", 20), ("3", 30)] {
+        desk.arrive(&taken(name, second, &["mug"]));
+    }
+    desk.judge();
+    let orders = desk.live();
+    let key = |name: &str| {
+        let order = orders.iter().find(|order| order.relative == name);
+        order.expect("ordered").order_key.clone()
+    };
+    let (ready, taken) = ([OrderState::Ready], OrderState::Accepted);
+    assert!(desk.state.move_order(&key("1"), &ready, taken, "", NOW).expect("moved"));
+    let cancelled = OrderState::Cancelled;
+    assert!(desk.state.move_order(&key("2"), &ready, cancelled, "", NOW).expect("moved"));
+    desk.arrive(&card("card", 0, &["copies-3"]));
+    let outcomes = desk.judge();
+    let kept: Vec<_> = outcomes.iter().flat_map(|outcome| &outcome.orders.kept).collect();
+    assert_eq!(kept.len(), 1, "{kept:#?}");
+    assert_eq!(kept[0].relative, "1");
+    let expected = ["1: mug x 1", "3: mug x 3"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into(), "the cancelled one came back");
+    let events = desk.state.order_events(&key("1")).expect("read");
+    assert!(events.last().expect("events").2.contains("mug x 3"), "{events:?}");
+}
+
+#[test]
+fn photo_of_a_series_that_was_edited_where_it_lies_asks() {
+    let desk = Desk::new();
+    desk.arrive(&card("card", 0, &["mug"]));
+    let photo = taken("1", 10, &[]);
+    desk.arrive(&photo);
+    desk.judge();
+    let analysis = photo.analysis();
+    let row = PhotoRow {
+        hash: ContentHash::of(b"edited"),
+        analysis_json: serde_json::to_string(&analysis).expect("JSON"),
+        first_seen: NOW,
+        may_order: true,
+    };
+    let mut index = lock(&desk.index);
+    index.record_photo(&row).expect("recorded");
+    let place = ("photos", Path::new("1"));
+    arrive(&mut index, &row.hash, place, &analysis, (Icons::default(), PAUSE_MS))
+        .expect("in its place");
+    drop(index);
+    desk.judge();
+    assert_eq!(desk.orders(), ["1: mug x 1", "1: ask: mug x 1"].map(str::to_owned).into());
+    let waiting = desk.live().into_iter().find(|order| order.state == OrderState::Ask);
+    let reason = waiting.expect("one asks").reason;
+    assert!(reason.ends_with("but an earlier version of it was ordered"), "{reason}");
+}
+
+#[test]
+fn photo_that_was_there_before_is_not_judged_when_a_card_comes() {
+    let desk = Desk::new();
+    let photo = taken("1", 10, &[]);
+    desk.arrive(&photo);
+    let held = lock(&desk.index).photo(&photo.hash()).expect("asks").expect("is there");
+    let held = PhotoRow { may_order: false, ..held };
+    lock(&desk.index).record_photo(&held).expect("recorded");
+    desk.arrive(&card("card", 0, &["mug"]));
+    desk.judge();
+    assert!(desk.orders().is_empty());
+}
+
+#[test]
+fn judging_again_changes_nothing_and_counts_nothing_twice() {
+    let desk = Desk::new();
+    let photo = taken("1", 10, &["mug", "copies-2"]);
+    desk.arrive(&photo);
+    desk.judge();
+    let before = desk.live();
+    for _ in 0..60 {
+        lock(&desk.index).set_judged(&photo.hash(), false).expect("marked");
+        let outcome = desk.judge().remove(0);
+        assert_eq!(outcome.orders, Replanned::default());
+    }
+    assert_eq!(desk.live(), before, "the limit of orders a day is 50");
+}
+
+#[test]
+fn card_photo_without_a_time_says_that_it_is_for_nothing() {
+    let desk = Desk::new();
+    let photo = card("card", 0, &["mug"]);
+    let analysis = Analysis { taken_at: None, ..photo.analysis() };
+    let row = PhotoRow {
+        hash: photo.hash(),
+        analysis_json: serde_json::to_string(&analysis).expect("JSON"),
+        first_seen: NOW,
+        may_order: true,
+    };
+    let place = ("photos", Path::new("card"));
+    let mut index = lock(&desk.index);
+    index.record_photo(&row).expect("recorded");
+    arrive(&mut index, &photo.hash(), place, &analysis, (Icons::default(), PAUSE_MS))
+        .expect("kept");
+    drop(index);
+    let outcomes = desk.judge();
+    assert!(outcomes[0].notes[0].contains("when it was taken"), "{outcomes:?}");
+    assert!(desk.orders().is_empty());
+}
+
+fn any_roll() -> impl Strategy<Value = Vec<Taken>> {
+    let icons = prop_oneof![
+        8 => Just(vec![]),
+        1 => Just(vec!["mug"]),
+        1 => Just(vec!["copies-2"]),
+        1 => Just(vec!["end"]),
+        1 => Just(vec!["end?"]),
+        1 => Just(vec!["do-not-share"]),
+        1 => Just(vec!["canvas?"]),
+    ];
+    let cards = prop_oneof![
+        Just(vec!["print-10x15", "copies-3"]),
+        Just(vec!["canvas", "to-a"]),
+        Just(vec!["end"]),
+        Just(vec!["mug", "end"]),
+        Just(vec!["print-10x15?"]),
+    ];
+    let kind = prop_oneof![
+        4 => icons.prop_map(|icons| (icons, false)),
+        1 => cards.prop_map(|icons| (icons, true)),
+    ];
+    // Some gaps are pauses, some photos are taken in the same second.
+    let gap = prop_oneof![Just(0_u32), 1_u32..400, 500_u32..700];
+    let photo = (kind, gap, proptest::sample::select(vec!["a", "a", "a", "b"]));
+    proptest::collection::vec(photo, 1..14).prop_map(|photos| {
+        let mut second = 0;
+        let number = |(number, ((icons, card), gap, camera)): (usize, ((_, _), u32, _))| {
+            second += gap;
+            Taken { name: format!("IMG_{number}"), camera, second, icons, card }
+        };
+        photos.into_iter().enumerate().map(number).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() })]
+
+    /// Photos arrive in any order and are judged at any time in between; nothing was sent.
+    #[test]
+    fn any_order_of_arrival_comes_to_the_same_orders(
+        roll in any_roll(),
+        places in proptest::collection::vec(any::<(u64, bool)>(), 14),
+    ) {
+        let (in_order, shuffled) = (Desk::new(), Desk::new());
+        for photo in &roll {
+            in_order.arrive(photo);
+        }
+        in_order.judge();
+        let mut arrivals: Vec<_> = roll.iter().zip(&places).collect();
+        arrivals.sort_by_key(|(_, (place, _))| *place);
+        for (photo, (_, then_judge)) in arrivals {
+            shuffled.arrive(photo);
+            if *then_judge {
+                shuffled.judge();
+            }
+        }
+        shuffled.judge();
+        prop_assert_eq!(in_order.orders(), shuffled.orders());
+        let origins = |desk: &Desk| -> BTreeSet<String> {
+            desk.live().into_iter().map(|order| order.relative + &order.origin).collect()
+        };
+        prop_assert_eq!(origins(&in_order), origins(&shuffled));
+    }
+}
