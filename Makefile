@@ -3,7 +3,7 @@
 
 PHOTOS ?=
 
-.PHONY: help setup build demo test bench check fmt clean
+.PHONY: help setup build demo test bench enrol check fmt clean
 
 help:
 	@echo 'make demo            marked photos become orders, a lab fetches the originals'
@@ -28,6 +28,10 @@ test: setup
 # SIGNET_BENCH_SMOKE=1 runs each bench once, on small inputs.
 bench: setup
 	@cargo bench --locked --quiet
+
+# After a drawing of the house set or the embedder changed: what starts would work out anew.
+enrol: setup
+	cargo test --release --locked --test suite enrol::house_memory_is_written -- --ignored
 
 check:
 	cargo fmt --check

@@ -5,6 +5,7 @@
 //! keys/                the agent's Ed25519 key and the providers' webhook secrets (0600)
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
+//! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again
 //! rules/*.toml         rule files, with their cases beside them
 //! previews/            low-resolution copies, can be made again
 //! state.sqlite         orders, outbox, grants, access log, ledger: never rebuilt
@@ -146,6 +147,21 @@ impl Home {
     /// Signed grants.
     pub fn grants_dir(&self) -> PathBuf {
         self.root.join("grants")
+    }
+
+    /// The owner's own icons.
+    pub fn icons_dir(&self) -> PathBuf {
+        self.root.join("icons")
+    }
+
+    /// One of them.
+    pub fn icon_path(&self, name: &str) -> PathBuf {
+        self.icons_dir().join(format!("{name}.svg"))
+    }
+
+    /// What the embedder made of the icons; can be made again.
+    pub fn enrolled_path(&self) -> PathBuf {
+        self.root.join("enrolled.bin")
     }
 
     /// Rule files.

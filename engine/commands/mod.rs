@@ -7,6 +7,7 @@ pub mod consent;
 pub mod doctor;
 pub mod grants;
 pub mod icons;
+mod icons_add;
 mod icons_sheet;
 mod icons_stamp;
 pub mod init;

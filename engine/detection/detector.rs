@@ -18,6 +18,7 @@ use std::path::Path;
 
 use super::align::Aligner;
 use super::embed::{Embedder, Embedding};
+use super::enrolment::{Enrolment, Memory};
 use super::error::DetectionError;
 use super::gallery::{Gallery, Match};
 use super::icon_set::IconSet;
@@ -25,7 +26,7 @@ use super::localise::{Candidate, Localiser};
 use super::quads::{Quad, suppress};
 use super::session::Runtime;
 use super::sighting::{IconSighting, Tier};
-use super::verify::{Evidence, Templates, Verifier};
+use super::verify::{Evidence, Verifier};
 use super::warp::{Pyramid, bilinear, shrunk};
 use crate::media::Frame;
 
@@ -220,6 +221,23 @@ impl IconModels {
             embedder: Embedder::new(runtime, &read("embedder.onnx")?)?,
         })
     }
+
+    /// Enrols a set, for any number of detectors; see [`Enrolment::of`].
+    ///
+    /// # Errors
+    /// When an icon cannot be drawn or the network fails.
+    pub fn enrol(
+        &mut self,
+        set: &IconSet,
+        memory: &mut Memory,
+    ) -> Result<Enrolment, DetectionError> {
+        Enrolment::of(set, &mut self.embedder, memory)
+    }
+
+    /// The network that embeds.
+    pub const fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
 }
 
 /// Everything that is known about one place that was looked at closely.
@@ -270,24 +288,28 @@ pub struct IconDetector {
 }
 
 impl IconDetector {
-    /// Enrols the set; takes about half a second for eight icons.
+    /// Enrols a set and looks for it; icons that do not ship take some 40 ms each.
     ///
     /// # Errors
     /// When an icon cannot be drawn or a network fails.
     pub fn new(mut models: IconModels, set: &IconSet) -> Result<Self, DetectionError> {
-        let gallery = Gallery::enrol(set, &mut models.embedder)?;
-        let verifier = Verifier::new(Templates::new(set)?);
-        let names = set.icons().iter().map(|icon| icon.name().to_owned()).collect();
-        Ok(Self {
+        let enrolment = models.enrol(set, &mut Memory::house())?;
+        Ok(Self::of(models, enrolment))
+    }
+
+    /// Looks for icons that are enrolled already.
+    pub fn of(models: IconModels, enrolment: Enrolment) -> Self {
+        let Enrolment { names, gallery, templates } = enrolment;
+        Self {
             models,
             gallery,
-            verifier,
+            verifier: Verifier::new(templates),
             names,
             thresholds: Thresholds::default(),
             candidates: Vec::new(),
             embeddings: Vec::new(),
             framed: Vec::new(),
-        })
+        }
     }
 
     /// What the set looks like to the embedder.

@@ -6,6 +6,7 @@ mod access;
 mod common;
 mod composite;
 mod crash;
+mod enrol;
 mod home;
 mod icons;
 mod journey;
