@@ -464,10 +464,12 @@ mod tests {
         let small = svg(
             r#"<g transform="translate(4 3) scale(.25)"><path d="M12 21C4 14 2 10 2 7A5 5 0 0 1 12 6A5 5 0 0 1 22 7C22 10 20 14 12 21Z"/></g>"#,
         );
-        let (a, b) = (taken(HEART).picture(128), taken(&small).picture(128));
-        let (a, b) = (a.expect("a picture"), b.expect("a picture"));
-        let worst = a.rgba.iter().zip(&b.rgba).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(worst < Some(48), "{worst:?}");
+        let (a, b) = (taken(HEART).picture(1024), taken(&small).picture(1024));
+        let (a, b) = (a.expect("a picture").rgba, b.expect("a picture").rgba);
+        // The renderer's own steps differ by more at single pixels; a shift by one unit is 1.3.
+        let sum: u64 = a.iter().zip(&b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = sum as f64 / a.len() as f64;
+        assert!(mean < 0.4, "{mean}");
     }
 
     #[test]
