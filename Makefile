@@ -11,7 +11,7 @@ PUBLISH ?=
 
 RIVALS := target/bench-icons/venv
 
-.PHONY: help setup build demo test bench bench-icons check fmt clean
+.PHONY: help setup build demo test bench bench-icons enrol check fmt clean
 
 help:
 	@echo 'make demo            marked photos become orders, a lab fetches the originals'
@@ -48,6 +48,10 @@ $(RIVALS)/ready: benches/icons/requirements.txt
 bench-icons: build $(RIVALS)/ready
 	@$(RIVALS)/bin/python benches/icons/bench.py --count $(COUNT) --seed $(SEED) $(if $(PHOTOS),--photos "$(PHOTOS)") \
 	  $(if $(KEEP),--work "$(KEEP)" --keep) $(if $(PUBLISH),--publish)
+
+# After a drawing of the house set or the embedder changed: what starts would work out anew.
+enrol: setup
+	cargo test --release --locked --test suite enrol::house_memory_is_written -- --ignored
 
 check:
 	cargo fmt --check

@@ -36,7 +36,7 @@ const PHOTOS_MIN: usize = 60;
 fn main() {
     let smoke = variable("SIGNET_BENCH_SMOKE").is_some();
     let (folder, paths) = photos(smoke);
-    let eyes = match Eyes::open(None) {
+    let eyes = match Eyes::open(None, None) {
         Ok(eyes) => eyes,
         Err(error) => {
             println!("canonical: {error}");

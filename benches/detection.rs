@@ -15,7 +15,9 @@ use signet::detection::localise::Localiser;
 use signet::detection::quads::Quad;
 use signet::detection::verify::{Templates, Verifier};
 use signet::detection::warp::{Pyramid, half};
-use signet::detection::{IconDetector, IconSet, LibrarySearch, Runtime, Tier, detector};
+use signet::detection::{
+    Enrolment, IconDetector, IconSet, LibrarySearch, Memory, Runtime, Tier, detector, intake,
+};
 use signet::media::{DecodeSpec, Frame, decode};
 use signet::preview::Renderer;
 
@@ -73,12 +75,56 @@ fn main() -> Result<(), Failure> {
     })?;
     let started = Stopwatch::start();
     let mut detector = IconDetector::new(detector::IconModels::built_in(&runtime)?, &set)?;
-    report("start", started.seconds());
+    report(&format!("start/{}-house", set.icons().len()), started.seconds());
+    enrolling(&runtime, &mut embedder)?;
     if detector.look(&marked)?.first().is_none_or(|sighting| sighting.tier != Tier::Order) {
         return Err("the icon in the picture was not found: figures would mean nothing".into());
     }
     time(&format!("look/{size}/empty"), 40, || detector.look(&empty).map(|_| ()))?;
     time(&format!("look/{size}/one-icon"), 40, || detector.look(&marked).map(|_| ()))?;
+    Ok(())
+}
+
+/// What an owner's own icons cost: to make one, to enrol one, and at a start with 100 of them
+/// that are remembered.
+fn enrolling(runtime: &Runtime, embedder: &mut Embedder) -> Result<(), Failure> {
+    let folder = std::env::temp_dir().join(format!("signet-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let drawing = |number: u32| {
+        let mut seed = number.wrapping_mul(2_654_435_761) | 1;
+        let bars: String = (0..25)
+            .filter_map(|cell| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 31 == 1).then(|| format!("M{} {}h4v4h-4z", cell % 5 * 5, cell / 5 * 5))
+            })
+            .collect();
+        format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="{bars}"/></svg>"#
+        )
+    };
+    let mut taken = Vec::new();
+    let started = Stopwatch::start();
+    for number in 1..=100 {
+        taken.push(intake::take(&format!("own-{number}"), "Own", drawing(number).as_bytes())?.icon);
+    }
+    report("take", started.seconds() / 100.0);
+    for icon in &taken {
+        std::fs::write(folder.join(format!("{}.svg", icon.name())), icon.svg())?;
+    }
+    let mut memory = Memory::house();
+    let set = IconSet::of_home(&folder)?;
+    let started = Stopwatch::start();
+    Enrolment::of(&set, embedder, &mut memory)?;
+    report("enrol/one-new", started.seconds() / 100.0);
+    let started = Stopwatch::start();
+    let set = IconSet::of_home(&folder)?;
+    let enrolment = Enrolment::of(&set, embedder, &mut memory)?;
+    report(&format!("enrol/{}-remembered", set.icons().len()), started.seconds());
+    let started = Stopwatch::start();
+    let models = detector::IconModels::built_in(runtime)?;
+    let _detector = IconDetector::of(models, enrolment);
+    report("networks", started.seconds());
+    std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
 

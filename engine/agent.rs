@@ -28,7 +28,7 @@ pub mod outlet;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -307,7 +307,7 @@ pub struct Agent {
     consent: Arc<ConsentBook>,
     rules: RuleBook,
     refused_rules: Option<RuleChange>,
-    eyes: Arc<Eyes>,
+    eyes: Arc<Mutex<Arc<Eyes>>>,
 }
 
 impl Agent {
@@ -325,7 +325,7 @@ impl Agent {
         let state = State::open(&home.state_path()).map_err(store_error(home.state_path()))?;
         state.settle_deliveries().map_err(store_error(home.state_path()))?;
         let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
-        let eyes = Eyes::of(&config)?.with_seal(Seals::load(&home)?.words(&key));
+        let eyes = Eyes::of(&config, &home)?.with_seal(Seals::load(&home)?.words(&key));
         let known = Known::of_icons(eyes.icon_names());
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
         Ok(Self {
@@ -338,7 +338,7 @@ impl Agent {
             consent,
             rules,
             refused_rules,
-            eyes: Arc::new(eyes),
+            eyes: Arc::new(Mutex::new(Arc::new(eyes))),
         })
     }
 
@@ -466,7 +466,7 @@ struct PhotoLoop {
     consent: Arc<ConsentBook>,
     rules: RuleBook,
     refused_rules: Option<RuleChange>,
-    eyes: Arc<Eyes>,
+    eyes: Arc<Mutex<Arc<Eyes>>>,
     wishes: Wishes,
     wake: Arc<Notify>,
     tell: Tell,
@@ -518,6 +518,7 @@ impl PhotoLoop {
         let mut retries: Vec<(Instant, Job)> = Vec::new();
         // What an earlier run left to be judged.
         self.find_waiting()?;
+        let mut icons = icon_files(&self.home.icons_dir());
         let result = loop {
             if *shutdown.borrow() {
                 break Ok(());
@@ -539,6 +540,7 @@ impl PhotoLoop {
                 Ok(Some(again)) => retries.push(again),
                 Err(error) => break Err(error),
             }
+            self.refresh_icons(&mut icons);
             if let Some(change) = self.rules.refresh() {
                 self.tell_rules(&change);
             }
@@ -559,6 +561,32 @@ impl PhotoLoop {
             let _ = thread.join();
         }
         result
+    }
+
+    /// Sees with the icons that were added or removed since; photos looked at before stay as
+    /// they were seen.
+    fn refresh_icons(&mut self, known: &mut IconFiles) {
+        let files = icon_files(&self.home.icons_dir());
+        if files == *known {
+            return;
+        }
+        *known = files;
+        match Eyes::of(&self.config, &self.home) {
+            Ok(eyes) => {
+                let names = eyes.icon_names();
+                let text = format!("{} icons are looked for from now on", names.len());
+                self.rules.learn(Known::of_icons(names));
+                *self.eyes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(eyes);
+                (self.tell)(AgentEvent::Warning { text });
+            }
+            Err(error) => {
+                let text = format!(
+                    "the icons stay as they were: {}",
+                    crate::base::causes::one_line(&error)
+                );
+                (self.tell)(AgentEvent::Warning { text });
+            }
+        }
     }
 
     /// When each collection was first watched.
@@ -929,6 +957,23 @@ impl PhotoLoop {
         let revision = self.rules.set().revision().to_owned();
         (self.tell)(AgentEvent::Rules { revision, mistakes });
     }
+}
+
+/// Names, sizes and times of an owner's icons: enough to see that one came or went.
+type IconFiles = Vec<(PathBuf, u64, Option<std::time::SystemTime>)>;
+
+fn icon_files(folder: &Path) -> IconFiles {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: IconFiles = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "svg"))
+        .filter_map(|path| {
+            let data = path.metadata().ok()?;
+            Some((path, data.len(), data.modified().ok()))
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 /// When a file came to where it is: its change time, which no program can set back.

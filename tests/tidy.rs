@@ -36,7 +36,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
-    ("resvg", &["detection/icon_set.rs", "commands/icons"]),
+    ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
 
 /// Largest file that is no weights, in bytes.

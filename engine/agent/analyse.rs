@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::config::{Config, Icons, environment};
+use crate::base::home::Home;
 use crate::base::ids::derived;
 use crate::detection::card::is_card;
-use crate::detection::detector::FORBIDDING;
+use crate::detection::detector::{self, FORBIDDING};
+use crate::detection::embed::Embedder;
 use crate::detection::{
-    DetectionError, IconDetector, IconModels, IconSet, IconSetError, IconSighting, LibrarySearch,
-    Runtime, Seal, SealWord, Tier,
+    DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
+    LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
 use crate::media::{DecodeError, DecodeSpec, Decoded, Metadata, decode};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer};
@@ -80,34 +82,78 @@ pub struct Eyes {
     library: PathBuf,
     icons: IconSet,
     seal_words: Vec<SealWord>,
+    enrolment: Enrolment,
+    memory: Memory,
 }
 
 impl Eyes {
-    /// Finds the ONNX Runtime library and reads the icons.
+    /// Finds the ONNX Runtime library, reads and enrols the icons that ship and, with a home,
+    /// the owner's own.
     ///
     /// # Errors
     /// A library that is missing or too old, with the cure; a broken icon file.
-    pub fn open(library: Option<&Path>) -> Result<Self, AnalystError> {
+    pub fn open(library: Option<&Path>, home: Option<&Home>) -> Result<Self, AnalystError> {
         let search = LibrarySearch {
             config: library.map(Path::to_path_buf),
             environment: environment("ORT_DYLIB_PATH").map(PathBuf::from),
             program: std::env::current_exe().ok(),
         };
         let library = search.find()?;
-        Ok(Self {
-            runtime: Runtime::load(&library)?,
-            library,
-            icons: IconSet::house()?,
-            seal_words: Vec::new(),
-        })
+        let runtime = Runtime::load(&library)?;
+        let mut memory = Memory::house();
+        let icons = match home {
+            Some(home) => {
+                memory.read(&home.enrolled_path());
+                IconSet::of_home(&home.icons_dir())?
+            }
+            None => IconSet::house()?,
+        };
+        let mut embedder = Embedder::new(&runtime, detector::EMBEDDER)?;
+        let enrolment = Enrolment::of(&icons, &mut embedder, &mut memory)?;
+        let seal_words = Vec::new();
+        let eyes = Self { runtime, library, icons, enrolment, memory, seal_words };
+        if eyes.memory.missed_count() > 0
+            && let Some(home) = home.filter(|home| home.icons_dir().is_dir())
+        {
+            eyes.remember(home, &eyes.icons, &eyes.memory);
+        }
+        Ok(eyes)
+    }
+
+    /// Enrols another set, and gives what is remembered of it.
+    ///
+    /// # Errors
+    /// When an icon cannot be drawn or the network fails.
+    pub fn enrol(&self, set: &IconSet) -> Result<(Enrolment, Memory), DetectionError> {
+        let mut memory = self.memory.clone();
+        let mut embedder = Embedder::new(&self.runtime, detector::EMBEDDER)?;
+        Ok((Enrolment::of(set, &mut embedder, &mut memory)?, memory))
+    }
+
+    /// Keeps what is remembered of a set, so that the next start is fast. Without it the next
+    /// start is slower and nothing else.
+    pub fn remember(&self, home: &Home, set: &IconSet, memory: &Memory) {
+        if let Err(error) = memory.write(&home.enrolled_path(), set) {
+            tracing::debug!(%error, "enrolled icons cannot be remembered");
+        }
     }
 
     /// As a config says.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of(config: &Config) -> Result<Self, AnalystError> {
-        Self::open(config.detection.onnxruntime.as_deref())
+    pub fn of(config: &Config, home: &Home) -> Result<Self, AnalystError> {
+        Self::open(config.detection.onnxruntime.as_deref(), Some(home))
+    }
+
+    /// The icons.
+    pub const fn icons(&self) -> &IconSet {
+        &self.icons
+    }
+
+    /// What is known of them.
+    pub const fn enrolment(&self) -> &Enrolment {
+        &self.enrolment
     }
 
     /// Looks for the owner's seal around icons, too: any of these words.
@@ -136,13 +182,13 @@ pub struct Analyst {
 }
 
 impl Analyst {
-    /// Loads the networks and enrols the icons.
+    /// Loads the networks.
     ///
     /// # Errors
     /// A network that cannot be used.
     pub fn new(eyes: &Eyes) -> Result<Self, AnalystError> {
         let models = IconModels::built_in(&eyes.runtime)?;
-        let mut detector = IconDetector::new(models, &eyes.icons)?;
+        let mut detector = IconDetector::of(models, eyes.enrolment.clone())?;
         detector.set_seal(&eyes.seal_words);
         Ok(Self { renderer: Renderer::default(), detector })
     }

@@ -131,6 +131,14 @@ impl RuleBook {
         Ok((book, change))
     }
 
+    /// Learns which icons there are now; files refused before are read again with that.
+    pub fn learn(&mut self, known: Known) {
+        self.known = known;
+        if self.refused {
+            self.stamp.clear();
+        }
+    }
+
     /// The rules to judge by.
     pub fn set(&self) -> &RuleSet {
         self.in_force.set()

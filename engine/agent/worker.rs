@@ -48,7 +48,7 @@ pub(super) enum Seen {
 
 /// What a worker needs.
 pub(super) struct Worker {
-    pub(super) eyes: Arc<Eyes>,
+    pub(super) eyes: Arc<Mutex<Arc<Eyes>>>,
     pub(super) index: Arc<Mutex<Index>>,
     pub(super) home: Home,
     pub(super) owner: Owner,
@@ -57,18 +57,27 @@ pub(super) struct Worker {
 impl Worker {
     /// Works until there are no more jobs or nobody listens.
     pub(super) fn run(&self, todo: &Mutex<Receiver<Job>>, report: &dyn Fn(Report) -> bool) {
+        let mut eyes = self.eyes_now();
         let mut analyst = None;
         loop {
             let job = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
-            let seen = self.look(&job, &mut analyst);
+            let eyes_now = self.eyes_now();
+            if !Arc::ptr_eq(&eyes, &eyes_now) {
+                (eyes, analyst) = (eyes_now, None);
+            }
+            let seen = self.look(&job, &eyes, &mut analyst);
             if !report(Report { job, seen }) {
                 return;
             }
         }
     }
 
-    fn look(&self, job: &Job, analyst: &mut Option<Analyst>) -> Seen {
+    fn eyes_now(&self) -> Arc<Eyes> {
+        self.eyes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn look(&self, job: &Job, eyes: &Eyes, analyst: &mut Option<Analyst>) -> Seen {
         let original = match read_original(&job.path, BYTES_MAX) {
             Ok(original) => original,
             Err(ReadError::Missing) => return Seen::Gone,
@@ -91,7 +100,7 @@ impl Worker {
         }
         let analyst = match analyst {
             Some(analyst) => analyst,
-            None => match Analyst::new(&self.eyes) {
+            None => match Analyst::new(eyes) {
                 Ok(new) => analyst.insert(new),
                 Err(error) => return Seen::Busy(one_line(&error)),
             },

@@ -6,6 +6,7 @@
 //!                      which of the owner's seals are valid (0600)
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
+//! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again
 //! rules/*.toml         rule files, with their cases beside them
 //! previews/            low-resolution copies, can be made again
 //! private/             originals that were to be kept; offered to nobody
@@ -153,6 +154,21 @@ impl Home {
     /// Signed grants.
     pub fn grants_dir(&self) -> PathBuf {
         self.root.join("grants")
+    }
+
+    /// The owner's own icons.
+    pub fn icons_dir(&self) -> PathBuf {
+        self.root.join("icons")
+    }
+
+    /// One of them.
+    pub fn icon_path(&self, name: &str) -> PathBuf {
+        self.icons_dir().join(format!("{name}.svg"))
+    }
+
+    /// What the embedder made of the icons; can be made again.
+    pub fn enrolled_path(&self) -> PathBuf {
+        self.root.join("enrolled.bin")
     }
 
     /// Rule files.

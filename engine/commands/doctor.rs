@@ -43,7 +43,7 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Some(Ok(config)) => config.detection.onnxruntime.clone(),
         _ => None,
     };
-    let eyes = Eyes::open(library.as_deref());
+    let eyes = Eyes::open(library.as_deref(), opened.as_ref().ok());
     add(
         "onnxruntime",
         eyes.as_ref().map(|eyes| eyes.library().display().to_string()).map_err(|e| one_line(e)),

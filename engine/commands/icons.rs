@@ -1,12 +1,14 @@
-//! `signet icons`: lists the icon set, writes it as files, as a sheet to print, or onto a photo.
+//! `signet icons`: lists the icon set, adds to it, writes it as files, as a sheet to print, or
+//! onto a photo.
 
 use serde::Serialize;
 
 use super::icons_words::Group;
 use super::{
-    CommandError, Context, Outcome, failed, icons_export, icons_seal, icons_sheet, icons_stamp,
-    output,
+    CommandError, Context, Outcome, failed, icons_add, icons_export, icons_seal, icons_sheet,
+    icons_stamp, output,
 };
+use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::detection::icon_set::Icon;
 
@@ -21,6 +23,12 @@ pub struct Args {
 enum Command {
     /// Names and meanings of the icons, in groups
     List,
+    /// Make an icon of a drawing of yours and find it from now on
+    Add(icons_add::Add),
+    /// Take away an icon that was added
+    Remove(icons_add::Remove),
+    /// Each icon's nearest neighbour: how well the set can be told apart
+    Check,
     /// Write every icon as NAME.png (1024 px, transparent outside) and NAME.svg, or as stickers for phones
     Export(icons_export::Export),
     /// Write a PDF with an overview, cards and stickers to print and cut out
@@ -51,8 +59,16 @@ impl<'a> Listed<'a> {
 /// # Errors
 /// As the message says.
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
-    let set = IconSet::house().map_err(failed)?;
+    if let Command::Remove(remove) = &args.command {
+        // Also when the set cannot be used because of that very icon.
+        return icons_add::remove(remove, context);
+    }
+    let home = Home::at(&context.home);
+    let set = IconSet::of_home(&home.icons_dir()).map_err(failed)?;
     match &args.command {
+        Command::Add(add) => return icons_add::add(add, context),
+        Command::Remove(_) => {}
+        Command::Check => return icons_add::check(&set, context),
         Command::List => list(&set, context),
         Command::Export(export) => icons_export::run(export, &set, context)?,
         Command::Sheet(sheet) => icons_sheet::run(sheet, &set, context)?,

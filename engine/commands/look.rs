@@ -54,16 +54,13 @@ struct Line<'a> {
 /// # Errors
 /// When nothing can be looked at: no library, no such path.
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
-    let (config, words) = match Home::open(&context.home) {
-        Ok(home) => {
-            let words = seal_words(&home).map_err(failed)?;
-            (Some(Config::load(&home).map_err(failed)?), words)
-        }
-        Err(_no_home_needed) => (None, Vec::new()),
-    };
+    // No home is needed: then the set that ships is looked for, and no seal.
+    let home = Home::open(&context.home).ok();
+    let config = home.as_ref().map(Config::load).transpose().map_err(failed)?;
+    let words = home.as_ref().map(seal_words).transpose().map_err(failed)?.unwrap_or_default();
     let library = config.as_ref().and_then(|config| config.detection.onnxruntime.clone());
     let (paths, mut some_failed) = photos_below(&args.paths)?;
-    let eyes = Eyes::open(library.as_deref()).map_err(failed)?.with_seal(words);
+    let eyes = Eyes::open(library.as_deref(), home.as_ref()).map_err(failed)?.with_seal(words);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers_count =
         if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));

@@ -7,6 +7,7 @@ pub mod consent;
 pub mod doctor;
 pub mod grants;
 pub mod icons;
+mod icons_add;
 mod icons_export;
 mod icons_seal;
 mod icons_sheet;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandError, Context, Outcome, failed, output};
+use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::files::{self, is_rule_file};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases};
@@ -66,8 +67,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
 }
 
 /// What rules may name: the icons of the set, and whatever products and providers they like.
-fn known() -> Result<Known, CommandError> {
-    Ok(Known::of_icons(IconSet::house().map_err(failed)?.names()))
+fn known(context: &Context) -> Result<Known, CommandError> {
+    let home = Home::at(&context.home);
+    Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
 }
 
 /// The paths to work on: those named, else those of the home.
@@ -102,7 +104,7 @@ fn read(path: &Path) -> Result<RuleFile, CommandError> {
 
 fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
     let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = RuleSet::load(&files, &known()?);
+    let loaded = RuleSet::load(&files, &known(context)?);
     let files_count = files.len();
     match &loaded {
         Ok(set) => {
@@ -140,7 +142,7 @@ fn test(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
 
 /// Whether all cases of one rule file passed; there have to be some.
 fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
-    let known = known()?;
+    let known = known(context)?;
     let set = match RuleSet::load(&[read(path)?], &known) {
         Ok(set) => set,
         Err(mistakes) => {

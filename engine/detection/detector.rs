@@ -18,6 +18,7 @@ use std::path::Path;
 
 use super::align::Aligner;
 use super::embed::{Embedder, Embedding};
+use super::enrolment::{Enrolment, Memory};
 use super::error::DetectionError;
 use super::gallery::{Gallery, Match};
 use super::icon_set::IconSet;
@@ -28,7 +29,7 @@ use super::seal::reader::{SealReader, SealReading};
 use super::seal::{SealWord, WORDS_MAX};
 use super::session::Runtime;
 use super::sighting::{IconSighting, Tier};
-use super::verify::{Evidence, Templates, Verifier};
+use super::verify::{Evidence, Verifier};
 use super::warp::{Pyramid, bilinear, shrunk};
 use crate::media::Frame;
 
@@ -278,6 +279,23 @@ impl IconModels {
             embedder: Embedder::new(runtime, &read("embedder.onnx")?)?,
         })
     }
+
+    /// Enrols a set, for any number of detectors; see [`Enrolment::of`].
+    ///
+    /// # Errors
+    /// When an icon cannot be drawn or the network fails.
+    pub fn enrol(
+        &mut self,
+        set: &IconSet,
+        memory: &mut Memory,
+    ) -> Result<Enrolment, DetectionError> {
+        Enrolment::of(set, &mut self.embedder, memory)
+    }
+
+    /// The network that embeds.
+    pub const fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
 }
 
 /// Everything that is known about one place that was looked at closely.
@@ -341,18 +359,25 @@ pub struct IconDetector {
 }
 
 impl IconDetector {
-    /// Enrols the set; takes about half a second for eight icons.
+    /// Enrols a set and looks for it; icons that do not ship take some 40 ms each.
     ///
     /// # Errors
     /// When an icon cannot be drawn or a network fails.
     pub fn new(mut models: IconModels, set: &IconSet) -> Result<Self, DetectionError> {
-        let gallery = Gallery::enrol(set, &mut models.embedder)?;
-        let verifier = Verifier::new(Templates::new(set)?);
-        let names = set.icons().iter().map(|icon| icon.name().to_owned()).collect();
+        let enrolment = models.enrol(set, &mut Memory::house())?;
+        Self::of(models, enrolment)
+    }
+
+    /// Looks for icons that are enrolled already.
+    ///
+    /// # Errors
+    /// None as long as the frame that is built in is sound.
+    pub fn of(models: IconModels, enrolment: Enrolment) -> Result<Self, DetectionError> {
+        let Enrolment { names, gallery, templates } = enrolment;
         Ok(Self {
             models,
             gallery,
-            verifier,
+            verifier: Verifier::new(templates),
             poses: Poses::new()?,
             names,
             thresholds: Thresholds::default(),

@@ -4,6 +4,8 @@
 //!
 //! Knows nothing of which icons exist.
 
+use sha2::{Digest, Sha256};
+
 use super::error::DetectionError;
 use super::quads::Quad;
 use super::session::{Input, Network, Runtime, Values};
@@ -24,6 +26,7 @@ pub type Embedding = [f32; EMBEDDING_LEN];
 #[derive(Debug)]
 pub struct Embedder {
     network: Network,
+    digest: [u8; 32],
     crops: Vec<f32>,
     values: Vec<f32>,
 }
@@ -36,9 +39,15 @@ impl Embedder {
     pub fn new(runtime: &Runtime, bytes: &[u8]) -> Result<Self, DetectionError> {
         Ok(Self {
             network: Network::new(runtime, "embedder", bytes)?,
+            digest: Sha256::digest(bytes).into(),
             crops: Vec::new(),
             values: Vec::new(),
         })
+    }
+
+    /// SHA-256 of the network's file: embeddings of different networks are not comparable.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// Embeds each quad; a flat one gets zeros, which are near to nothing.

@@ -15,6 +15,7 @@
 
 use super::draw::{Brush, draw};
 use super::embed::{CROP, EMBEDDING_LEN, Embedder, Embedding, cosine, unit};
+use super::enrolment::Memory;
 use super::error::DetectionError;
 use super::icon_set::IconSet;
 use super::quads::Quad;
@@ -56,14 +57,22 @@ pub struct Match {
 }
 
 impl Gallery {
-    /// Draws and embeds every icon of the set.
+    /// Takes every icon of the set from memory, or draws and embeds it.
     ///
     /// # Errors
     /// `Network` when the embedder fails, `IconSet` when an icon cannot be drawn.
-    pub fn enrol(set: &IconSet, embedder: &mut Embedder) -> Result<Self, DetectionError> {
+    pub fn enrol(
+        set: &IconSet,
+        embedder: &mut Embedder,
+        memory: &mut Memory,
+    ) -> Result<Self, DetectionError> {
         let mut enrolled = Vec::with_capacity(set.icons().len());
         let (mut crops, mut embeddings) = (Vec::new(), Vec::new());
         for icon in set.icons() {
+            if let Some(known) = memory.get(embedder.digest(), icon.svg()) {
+                enrolled.push(known);
+                continue;
+            }
             let brush = Brush::new(&icon.picture(512)?);
             crops.clear();
             for side_px in SIDES_PX {
@@ -76,7 +85,9 @@ impl Gallery {
             let means = [small, large].map(mean);
             let own_min =
                 embeddings.iter().map(|embedding| nearness(&means, embedding)).fold(1.0, f32::min);
-            enrolled.push(Enrolled { means, own_min });
+            let new = Enrolled { means, own_min };
+            memory.put(embedder.digest(), icon.svg(), &new);
+            enrolled.push(new);
         }
         Ok(Self { enrolled })
     }

@@ -10,6 +10,7 @@
 //! Knows nothing of photos and networks. The home of `resvg`.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, tiny_skia_path::PathSegment};
@@ -110,6 +111,14 @@ pub enum IconSetError {
         /// The name.
         name: String,
     },
+    /// An icon of the owner's own cannot be used.
+    #[error("`{path}` is no icon any more: mend that file or take it away")]
+    Own {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<IconSetError>,
+    },
     /// More than a set may hold.
     #[error("more than {ICONS_MAX} icons")]
     TooMany,
@@ -170,9 +179,28 @@ impl IconSet {
     pub fn house() -> Result<Self, IconSetError> {
         let mut set = Self { icons: Vec::with_capacity(HOUSE.len()) };
         for (name, svg) in HOUSE {
-            set.push(Icon::new(name, svg)?)?;
+            // Frames of the house set are checked by the tests, not at every start.
+            set.push(Icon::parsed(name, svg))?;
         }
         Ok(set)
+    }
+
+    /// The house set and, when the folder is there, the owner's own icons in it.
+    ///
+    /// # Errors
+    /// The first file that is no icon, with what to do about it.
+    pub fn of_home(folder: &Path) -> Result<Self, IconSetError> {
+        let house = Self::house()?;
+        if folder.is_dir() { house.with_folder(folder) } else { Ok(house) }
+    }
+
+    /// The same set and one more icon.
+    ///
+    /// # Errors
+    /// `Twice` when its name is taken, `TooMany` when the set is full.
+    pub fn with(mut self, icon: Icon) -> Result<Self, IconSetError> {
+        self.push(icon)?;
+        Ok(self)
     }
 
     /// Adds every `NAME.svg` of a folder, in order of name.
@@ -199,7 +227,8 @@ impl IconSet {
             }
             let svg = std::fs::read_to_string(&path).map_err(read_error(&path))?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            self.push(Icon::new(&name, &svg)?)?;
+            let pushed = Icon::new(&name, &svg).and_then(|icon| self.push(icon));
+            pushed.map_err(|source| IconSetError::Own { path, source: Box::new(source) })?;
         }
         Ok(self)
     }
@@ -243,19 +272,26 @@ impl Icon {
     /// # Errors
     /// When the name or the drawing cannot be used, or its frame is not the house frame.
     pub fn new(name: &str, svg: &str) -> Result<Self, IconSetError> {
-        let well_named = !name.is_empty()
-            && name.len() <= 64
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !well_named {
+        if !Self::is_name(name) {
             return Err(IconSetError::Name { name: name.into() });
         }
-        let icon =
-            Self { name: name.into(), meaning: title(svg).unwrap_or(name).into(), svg: svg.into() };
+        let icon = Self::parsed(name, svg);
         let found = icon.picture(FRAME_CHECK_PX)?;
-        if !same_frame(&found, &render(&parse(name, FRAME_SVG)?, FRAME_CHECK_PX, name)?) {
+        if !same_frame(&found, plain_frame()?) {
             return Err(IconSetError::Frame { name: name.into() });
         }
         Ok(icon)
+    }
+
+    fn parsed(name: &str, svg: &str) -> Self {
+        Self { name: name.into(), meaning: title(svg).unwrap_or(name).into(), svg: svg.into() }
+    }
+
+    /// Whether an icon may be called so: lower-case letters, digits and dashes, at most 64.
+    pub fn is_name(name: &str) -> bool {
+        !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     }
 
     /// Name, such as `print-10x15`.
@@ -300,6 +336,16 @@ impl Icon {
 /// `Svg` when it cannot be parsed or rendered.
 pub fn render_text(svg: &str, side_px: u32) -> Result<Picture, IconSetError> {
     render(&parse("frame", svg)?, side_px, "frame")
+}
+
+/// The frame that others are compared with, rendered once.
+fn plain_frame() -> Result<&'static Picture, IconSetError> {
+    static FRAME: OnceLock<Picture> = OnceLock::new();
+    if let Some(frame) = FRAME.get() {
+        return Ok(frame);
+    }
+    let frame = render_text(FRAME_SVG, FRAME_CHECK_PX)?;
+    Ok(FRAME.get_or_init(|| frame))
 }
 
 /// Size at which frames are compared.
@@ -451,6 +497,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn house_set_has_the_house_frame_everywhere() {
+        for (name, svg) in HOUSE {
+            Icon::new(name, svg).expect("a sound icon");
+        }
+    }
+
+    #[test]
     fn house_set_is_sound_and_has_its_24_names() {
         let set = IconSet::house().expect("the built-in icons");
         let names: Vec<_> = set.icons().iter().map(Icon::name).collect();
@@ -583,7 +636,7 @@ mod tests {
         assert_eq!(set.icons().last().map(Icon::name), Some("mine"));
         std::fs::write(folder.path().join("share.svg"), FRAME_SVG).expect("a file");
         let again = IconSet::house().and_then(|set| set.with_folder(folder.path()));
-        assert!(matches!(again, Err(IconSetError::Twice { .. })));
+        assert!(matches!(again, Err(IconSetError::Own { .. })));
     }
 
     #[test]

@@ -6,13 +6,17 @@
 //! Knows nothing of rules, orders or photos on disk.
 
 pub mod align;
+pub mod alike;
 pub mod card;
 pub mod detector;
 pub mod draw;
 pub mod embed;
+pub mod enrolment;
 pub mod error;
+pub mod foreign;
 pub mod gallery;
 pub mod icon_set;
+pub mod intake;
 pub mod localise;
 pub mod pose;
 pub mod quads;
@@ -21,10 +25,12 @@ pub mod seal;
 pub mod session;
 pub mod sighting;
 pub mod tensor;
+pub mod trace;
 pub mod verify;
 pub mod warp;
 
 pub use detector::{IconDetector, IconModels};
+pub use enrolment::{Enrolment, Memory};
 pub use error::DetectionError;
 pub use icon_set::{IconSet, IconSetError};
 pub use runtime::LibrarySearch;

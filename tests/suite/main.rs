@@ -7,6 +7,7 @@ mod cards;
 mod common;
 mod composite;
 mod crash;
+mod enrol;
 mod home;
 mod icons;
 mod journey;
