@@ -118,8 +118,15 @@ pub struct Thresholds {
     pub order_covered: Gates,
     /// The same at the second look.
     pub second_covered: Gates,
-    /// Share of a covered icon that must be seen.
-    pub visible_min: f32,
+    /// Share of a covered icon that must be seen, and share above which nothing lies over it.
+    pub visible: [f32; 2],
+    /// Of what is covered, the share that must be frame: what differs in the sign alone is
+    /// another sign.
+    pub frame_hidden_min: f32,
+    /// What more an uncovered icon has to show to order the larger it is: from a side on (px),
+    /// at least this cosine and this likeness of the sign. Small signs are alike by blur, large
+    /// ones are not: here the twins of enrolled signs are told from them.
+    pub sharp: [(f32, f32, f32); 3],
     /// Smaller icons must not be covered, px.
     pub covered_side_px_min: f32,
     /// To ask.
@@ -208,7 +215,9 @@ impl Default for Thresholds {
                 contrast_min: 0.12,
                 blur_max: 0.08,
             },
-            visible_min: 0.6,
+            visible: [0.6, 0.95],
+            frame_hidden_min: 0.2,
+            sharp: [(28.0, 0.8, 0.8), (44.0, 0.92, 0.93), (60.0, 0.92, 0.945)],
             covered_side_px_min: 28.0,
             ask: Gates {
                 framed_min: 0.2,
@@ -595,7 +604,12 @@ impl IconDetector {
             return Ok(());
         };
         finding.matched = matched;
-        let is_plain = thresholds.order.pass(finding.framed, &matched, &evidence);
+        let side_px = evidence.quad.side_px();
+        let is_sharp = thresholds.sharp.iter().all(|&(from_px, cosine_min, likeness_min)| {
+            side_px < from_px
+                || (matched.cosine >= cosine_min && evidence.sign_likeness >= likeness_min)
+        });
+        let is_plain = is_sharp && thresholds.order.pass(finding.framed, &matched, &evidence);
         let covered = if is_plain { None } else { self.uncover(pyramid, finding, &evidence) };
         let evidence = covered.unwrap_or(evidence);
         finding.quad = evidence.quad;
@@ -644,7 +658,9 @@ impl IconDetector {
             return None;
         }
         let seen = self.verifier.verify_covered(pyramid, &finding.quad, finding.matched.icon)?;
-        let passes = seen.visible >= self.thresholds.visible_min
+        let [least, most] = self.thresholds.visible;
+        let passes = (least..=most).contains(&seen.visible)
+            && seen.frame_hidden >= self.thresholds.frame_hidden_min
             && gates.pass(finding.framed, &finding.matched, &seen);
         passes.then_some(seen)
     }

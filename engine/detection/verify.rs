@@ -80,6 +80,8 @@ pub struct Evidence {
     pub blur: f32,
     /// Share of the tile that all this is said of; 1 but for [`Verifier::verify_covered`].
     pub visible: f32,
+    /// Share of frame in what was left out, `0.0..=1.0`; 0 where nothing was.
+    pub frame_hidden: f32,
 }
 
 /// The icon set drawn at all blurs.
@@ -570,10 +572,16 @@ impl Verifier {
         }
         let closing = &self.templates.closing[blur];
         let (gap, gap_strength) = self.instead(&light, |p| value(closing, p.u, p.v));
-        let (visible, full, gap_full) = self.places.iter().fold((0.0, 0.0, 0.0), |sums, p| {
+        let (mut visible, mut full, mut gap_full, mut hidden_frame) = (0.0, 0.0, 0.0, 0.0);
+        for p in &self.places {
             let change = value(closing, p.u, p.v);
-            (sums.0 + p.weight, sums.1 + p.full_weight, sums.2 + p.full_weight * change * change)
-        });
+            visible += p.weight;
+            full += p.full_weight;
+            gap_full += p.full_weight * change * change;
+            if !(sign.contains(&p.u) && sign.contains(&p.v)) {
+                hidden_frame += p.full_weight - p.weight;
+            }
+        }
         let gap = if gap_strength < 0.4 * gap_full { 1.0 } else { gap };
         Some(Evidence {
             quad: Quad([[0.0; 2]; 4]),
@@ -587,6 +595,7 @@ impl Verifier {
             contrast: light.gain,
             blur: SIGMAS[blur],
             visible: visible / f32::max(full, 1e-6),
+            frame_hidden: hidden_frame / f32::max(full - visible, 1e-3),
         })
     }
 
