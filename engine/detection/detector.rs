@@ -23,7 +23,7 @@ use super::error::DetectionError;
 use super::gallery::{Gallery, Match};
 use super::icon_set::IconSet;
 use super::localise::{Candidate, Localiser};
-use super::pose::Poses;
+use super::pose::{FOUND_MAX, Poses};
 use super::quads::{Quad, suppress};
 use super::seal::reader::{SealReader, SealReading};
 use super::seal::{SealWord, WORDS_MAX};
@@ -54,6 +54,8 @@ const POSES_KEPT: usize = 2;
 /// Candidates that are looked at closely, per photo.
 const CANDIDATES_MAX: usize = 12;
 
+/// From this on, twice as many poses are followed.
+const HOT: f32 = 0.25;
 /// Below this, only the first few candidates count.
 const WARM: f32 = 0.18;
 /// How many.
@@ -572,7 +574,8 @@ impl IconDetector {
                 continue;
             }
             let least = self.thresholds.pose_likeness_min;
-            let found = self.poses.find(pyramid, &starts[candidate], least);
+            let count_max = if heats[candidate] >= HOT { FOUND_MAX } else { FOUND_MAX / 2 };
+            let found = self.poses.find(pyramid, &starts[candidate], least, count_max);
             let mut quads: Vec<Quad> = found.into_iter().map(|(quad, _)| quad).collect();
             self.align(pyramid, &mut quads)?;
             self.align(pyramid, &mut quads)?;

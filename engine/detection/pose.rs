@@ -39,8 +39,8 @@ const SHIFTS: [isize; 3] = [-1, 0, 1];
 const BLUR: f32 = 0.06;
 /// Nothing nearer to the tile's edge counts, as a share of the tile.
 const EDGE: f32 = 0.055;
-/// Outlines that are handed out.
-const FOUND_MAX: usize = 5;
+/// Outlines that are handed out at most.
+pub const FOUND_MAX: usize = 10;
 
 /// The frame in all poses.
 #[derive(Debug)]
@@ -88,14 +88,16 @@ impl Poses {
     }
 
     /// The outlines around a place that look most like a frame, best first, each with its
-    /// correlation; at most five, all at least `likeness_min`.
+    /// correlation; all at least `likeness_min`.
     ///
     /// - `rough`: what the localiser says; its centre and area count
+    /// - `count_max`: so many at most, and never more than [`FOUND_MAX`]
     pub fn find(
         &mut self,
         pyramid: &mut Pyramid<'_>,
         rough: &Quad,
         likeness_min: f32,
+        count_max: usize,
     ) -> Vec<(Quad, f32)> {
         let centre = rough.centre();
         let side_px = rough.area().abs().sqrt();
@@ -134,7 +136,7 @@ impl Poses {
                 .map(|[x, y]| [middle[0] + x * scale, middle[1] + y * scale]);
             if found.iter().all(|(other, _)| differs(other, &quad)) {
                 found.push((quad, likeness));
-                if found.len() == FOUND_MAX {
+                if found.len() >= count_max.min(FOUND_MAX) {
                     break;
                 }
             }
@@ -233,7 +235,7 @@ mod tests {
             let mut frame = Frame::new(120, 120, vec![90; 120 * 120 * 3]).expect("a frame");
             draw(&mut frame, &brush, &quad, 1.0);
             let rough = Quad::square(50.5, 52.5, 17.0);
-            let found = poses.find(&mut Pyramid::new(&frame), &rough, 0.5);
+            let found = poses.find(&mut Pyramid::new(&frame), &rough, 0.5, FOUND_MAX);
             assert!(found.len() <= FOUND_MAX);
             // What `align` still mends: corners off by half a side, on average.
             let off = |outline: &Quad| {
@@ -250,6 +252,6 @@ mod tests {
         let frame = Frame::new(120, 120, vec![130; 120 * 120 * 3]).expect("a frame");
         let mut poses = Poses::new().expect("poses");
         let rough = Quad::square(50.0, 52.0, 17.0);
-        assert!(poses.find(&mut Pyramid::new(&frame), &rough, 0.3).is_empty());
+        assert!(poses.find(&mut Pyramid::new(&frame), &rough, 0.3, FOUND_MAX).is_empty());
     }
 }
