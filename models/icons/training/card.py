@@ -8,7 +8,7 @@ import torch
 
 ABOUT = {
     "localiser": dict(
-        inputs='pixels f32 [1, 3, H, W], RGB 0..1, H and W multiples of 32',
+        inputs='cells u8 [1, H/2, W/2, 12]: 2x2 px a cell (row, column, RGB, RGB fastest), H and W multiples of 32',
         outputs='heat f32 [1, 1, H/8, W/8] probability; corners f32 [1, 8, H/8, W/8] px from the cell centre ((x+0.5)*8, (y+0.5)*8), '
                 'order x0 y0 x1 y1 x2 y2 x3 y3 clockwise from the icon\'s own top left',
         recipe='256 px synthetic scenes on training photos (sides 14-130 px, tilt to 60 deg, stamps, cards, fakes, 40 % without icons), '
