@@ -17,8 +17,8 @@ use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
-use crate::media::{DecodeError, DecodeSpec, Decoded, Metadata, decode};
-use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer};
+use crate::media::{DecodeError, DecodeSpec, Decoded, Frame, Metadata, decode};
+use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -223,10 +223,16 @@ impl Analyst {
             }
             None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
         };
-        let seen = self.detector.look(&frame)?;
-        let Decoded { width_px, height_px, media_type, metadata, .. } = photo;
+        let Decoded { width_px, height_px, media_type, metadata, frame: decoded, .. } = photo;
+        // Icons are named by the best pixels at hand: those before the preview was made smaller.
+        let best = orient::upright(decoded, metadata.orientation);
+        let seen = self.detector.look_closely(&best, &frame)?;
         #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
-        let factor = width_px.max(height_px) as f32 / frame.long_side_px() as f32;
+        let over = |px: u32, frame: &Frame| px as f32 / frame.long_side_px() as f32;
+        let factor = over(width_px.max(height_px), &best);
+        let small = over(frame.long_side_px(), &best);
+        let on_preview: Vec<IconSighting> =
+            seen.iter().map(|icon| icon.clone().scaled(small)).collect();
         let analysis = Analysis {
             width_px,
             height_px,
@@ -235,7 +241,7 @@ impl Analyst {
             taken_at: metadata.taken_at.map(|time| time.to_string()),
             taken_millis: metadata.taken_millis,
             camera: camera_of(&metadata),
-            card: is_card(&frame, &seen),
+            card: is_card(&frame, &on_preview),
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))

@@ -1,6 +1,6 @@
 //! One photo in, the icons in it out: carries candidates through all stages.
 //!
-//! In:  a frame, usually the 1024-px preview.
+//! In:  a frame as large as it was decoded, and its 1024-px preview, if there is one.
 //! Out: sightings, best first, corners in px of that frame.
 //!
 //! ```text
@@ -428,6 +428,28 @@ impl IconDetector {
     /// When a network fails: never because of what the frame shows.
     pub fn look(&mut self, frame: &Frame) -> Result<Vec<IconSighting>, DetectionError> {
         let findings = self.examine(frame)?;
+        Ok(self.sightings(&findings))
+    }
+
+    /// The same for a frame of which a preview is at hand: places are proposed in the preview,
+    /// everything else is seen in the frame's own pixels.
+    ///
+    /// - `preview`: the same picture, smaller, at most 1024 px
+    ///
+    /// # Errors
+    /// As [`IconDetector::look`].
+    pub fn look_closely(
+        &mut self,
+        frame: &Frame,
+        preview: &Frame,
+    ) -> Result<Vec<IconSighting>, DetectionError> {
+        let scale = frame.width_px() as f32 / preview.width_px() as f32;
+        self.localise(preview, scale)?;
+        let findings = self.follow(frame)?;
+        Ok(self.sightings(&findings))
+    }
+
+    fn sightings(&self, findings: &[Finding]) -> Vec<IconSighting> {
         let sightings = findings.iter().filter_map(|finding| {
             finding.tier.map(|tier| IconSighting {
                 name: self.name(finding.matched.icon).to_owned(),
@@ -437,7 +459,7 @@ impl IconDetector {
                 seal: finding.seal.map(|reading| reading.seal),
             })
         });
-        Ok(sightings.collect())
+        sightings.collect()
     }
 
     /// The same with everything that is known about each place looked at, best score first.
@@ -445,8 +467,16 @@ impl IconDetector {
     /// # Errors
     /// As [`IconDetector::look`].
     pub fn examine(&mut self, frame: &Frame) -> Result<Vec<Finding>, DetectionError> {
+        let smaller = shrunk(frame, LOCALISER_SIDE_PX);
+        let preview = smaller.as_ref().unwrap_or(frame);
+        let scale = frame.width_px() as f32 / preview.width_px() as f32;
+        self.localise(preview, scale)?;
+        self.follow(frame)
+    }
+
+    /// Carries the candidates through all other stages.
+    fn follow(&mut self, frame: &Frame) -> Result<Vec<Finding>, DetectionError> {
         let mut pyramid = Pyramid::new(frame);
-        self.localise(&mut pyramid)?;
         let (starts, heats) = self.best_candidates();
         let mut quads = starts.clone();
         self.align(&mut pyramid, &mut quads)?;
@@ -503,16 +533,13 @@ impl IconDetector {
         Ok(findings)
     }
 
-    fn localise(&mut self, pyramid: &mut Pyramid<'_>) -> Result<(), DetectionError> {
+    /// - `scale`: px of the frame over px of the preview
+    fn localise(&mut self, preview: &Frame, scale: f32) -> Result<(), DetectionError> {
         self.candidates.clear();
         let heat_min = self.thresholds.heat_min;
-        let frame = pyramid.base();
-        let smaller = shrunk(frame, LOCALISER_SIDE_PX);
-        let whole = smaller.as_ref().unwrap_or(frame);
-        let scale = frame.width_px() as f32 / whole.width_px() as f32;
-        self.models.localiser.run(whole, scale, heat_min, &mut self.candidates)?;
-        let mut copies = Pyramid::new(whole);
-        let (quarter, level) = if smaller.is_some() { copies.level(2) } else { pyramid.level(2) };
+        self.models.localiser.run(preview, scale, heat_min, &mut self.candidates)?;
+        let mut copies = Pyramid::new(preview);
+        let (quarter, level) = copies.level(2);
         if level == 2 {
             // What is small even here was seen four times larger before, and better.
             let seen_before = self.candidates.len();
