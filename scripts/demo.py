@@ -32,6 +32,8 @@ DEMO = ROOT / "target" / "demo"
 SAMPLES = ROOT / "tests" / "data" / "samples"
 ADDRESS = "mailto:ada@example.org"
 PHOTOS_MAX = 60
+# How long a collection has to be quiet, as `signet.toml` has it, and a little.
+SETTLE_S = 1.5
 KINDS = {".jpg", ".jpeg", ".png", ".webp"}
 # What is stamped on the user's own pictures: icons, and the orders that rules/family.toml makes of them.
 STAMPS = [
@@ -421,7 +423,10 @@ class Demo:
         waiting = lambda: [photo for photo in photos if photo.seen is None and not photo.given_up()]
         self.pump(lambda: not waiting(), lambda: "to be read: " + ", ".join(
             f"{photo.name} ({photo.trouble})" if photo.trouble else photo.name for photo in waiting()))
-        self.breathe(0.5)
+        # What would leave waits until the folder is quiet: a card that goes for it may still be on its way.
+        quiet = time.monotonic() + SETTLE_S
+        while time.monotonic() < quiet or (self.missing() and time.monotonic() < quiet + 10 * SETTLE_S):
+            self.breathe(0.2)
         self.pump(lambda: not self.open_orders(), lambda: "; ".join(self.open_orders()))
         missing = self.missing()
         if missing and photos[0].source.parent == SAMPLES:

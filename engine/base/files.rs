@@ -23,7 +23,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<(
     // The folder of a bare name is the empty path, which cannot be opened.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    // Hidden: what a kill leaves behind must not be taken for a file of its own.
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
     name.push(".part");
     let temporary = folder.join(name);
     let mut options = OpenOptions::new();
