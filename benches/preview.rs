@@ -95,5 +95,6 @@ fn stripes(width_px: u32, height_px: u32) -> Decoded {
         height_px: width_px,
         media_type: MediaType::Jpeg,
         metadata: Metadata { orientation: Orientation::Rotate90, ..Metadata::default() },
+        extras: signet::media::Extras::default(),
     }
 }

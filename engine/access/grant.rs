@@ -1,62 +1,23 @@
 //! A grant: the right of one provider to fetch one exact version of one member.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::jws;
 use super::key::Key;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
+use crate::base::member::Member;
 use crate::orders::Terms;
 use crate::store::{GrantRow, Order, Purpose};
 
 /// Kind of signed text that a grant is.
 pub const TYP: &str = "signet-grant+jws";
 
-/// What of a photo may be fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Member {
-    /// The full-resolution file as it is.
-    Original,
-    /// The low-resolution copy.
-    Preview,
-}
-
-impl Member {
-    /// The word used in grants, files and reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Original => "original",
-            Self::Preview => "preview",
-        }
-    }
-
-    /// What a provider gets for a purpose.
-    pub const fn for_purpose(purpose: Purpose) -> Self {
-        match purpose {
-            Purpose::Print => Self::Original,
-            Purpose::Share => Self::Preview,
-        }
-    }
-}
-
-impl fmt::Display for Member {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Member {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "original" => Ok(Self::Original),
-            "preview" => Ok(Self::Preview),
-            other => Err(format!("`{other}` is neither original nor preview")),
-        }
+/// What a provider gets for a purpose.
+pub const fn member_for(purpose: Purpose) -> Member {
+    match purpose {
+        Purpose::Print => Member::Original,
+        Purpose::Share => Member::Preview,
     }
 }
 
@@ -152,8 +113,8 @@ pub fn issue(
         media_type: content.media_type.clone(),
         token: jws::sign(key, &jws::header(TYP, key), &claims)?,
         fee_minor: match content.member {
-            Member::Original => terms.fees.original_minor,
             Member::Preview => terms.fees.preview_minor,
+            _ => terms.fees.original_minor,
         },
         currency: terms.currency.to_string(),
         issued_at: now,

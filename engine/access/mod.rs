@@ -14,6 +14,6 @@ pub mod seals;
 
 pub use check::{Refusal, Request, check};
 pub use consent::Consent;
-pub use grant::{Claims, Member};
+pub use grant::{Claims, member_for};
 pub use key::{Key, PublicKey};
 pub use seals::{Seals, seal_words};

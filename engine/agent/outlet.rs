@@ -14,13 +14,14 @@ use rustix::fs::{Mode, OFlags};
 use super::analyse::Analysis;
 use super::books::ConsentBook;
 use crate::access::grant::{Content, issue};
-use crate::access::{Key, Member, PublicKey};
+use crate::access::{Key, PublicKey, member_for};
 use crate::base::clock::Timestamp;
 use crate::base::config::Owner;
 use crate::base::file_state::FileState;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 use crate::media::read::BYTES_MAX;
 use crate::media::{DecodeSpec, decode, read_original};
 use crate::orders::Terms;
@@ -132,7 +133,7 @@ impl Counter {
 
     /// What exactly the order's grant is about.
     fn content(&self, order: &Order) -> Result<Content, Hindrance> {
-        let member = Member::for_purpose(order.purpose);
+        let member = member_for(order.purpose);
         let analysis: Analysis = {
             let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
             let photo = index.photo(&order.photo);
@@ -144,12 +145,6 @@ impl Counter {
                 .map_err(|error| Hindrance::Later(error.to_string()))?
         };
         match member {
-            Member::Original => Ok(Content {
-                member,
-                digest: order.photo,
-                bytes_count: analysis.bytes_count,
-                media_type: analysis.media_type,
-            }),
             Member::Preview => {
                 let path = preview_path(&self.home, &order.photo);
                 let bytes = match std::fs::read(&path) {
@@ -163,6 +158,12 @@ impl Counter {
                     media_type: "image/jpeg".into(),
                 })
             }
+            _ => Ok(Content {
+                member,
+                digest: order.photo,
+                bytes_count: analysis.bytes_count,
+                media_type: analysis.media_type,
+            }),
         }
     }
 
@@ -221,7 +222,7 @@ impl Shelf for Counter {
                 let same = hash_of(&mut file) == Some(grant.digest);
                 same.then_some(file).ok_or(NotThere::Gone)
             }
-            Err(_unknown_member) => Err(NotThere::Gone),
+            _ => Err(NotThere::Gone),
         }
     }
 

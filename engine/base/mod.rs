@@ -9,4 +9,5 @@ pub mod file_state;
 pub mod files;
 pub mod home;
 pub mod ids;
+pub mod member;
 pub mod money;

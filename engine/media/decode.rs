@@ -14,6 +14,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::extras::Extras;
 use super::format::{MediaType, detect};
 use super::metadata::Metadata;
 use super::{Frame, Retry, jpeg, png, webp};
@@ -57,6 +58,8 @@ pub struct Decoded {
     pub media_type: MediaType,
     /// What the camera wrote.
     pub metadata: Metadata,
+    /// What travels with it.
+    pub extras: Extras,
 }
 
 /// Why bytes gave no frame. The caller knows the path and puts it in front.
@@ -139,7 +142,8 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
         if metadata.orientation.swaps_sides() {
             std::mem::swap(&mut width_px, &mut height_px);
         }
-        Ok(Decoded { frame: stored.frame, width_px, height_px, media_type, metadata })
+        let extras = Extras::default();
+        Ok(Decoded { frame: stored.frame, width_px, height_px, media_type, metadata, extras })
     }))
     .unwrap_or_else(|_panic| Err(DecodeError::damaged("the decoder failed on it")))
 }

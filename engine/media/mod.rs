@@ -3,6 +3,7 @@
 //! Only `read` touches the disk; the rest are plain functions over bytes in memory.
 
 pub mod decode;
+pub mod extras;
 pub mod format;
 pub mod frame;
 pub mod metadata;
@@ -13,6 +14,7 @@ mod png;
 mod webp;
 
 pub use decode::{DecodeError, DecodeSpec, Decoded, decode};
+pub use extras::{Embedded, Evidence, Extras, Promise};
 pub use format::MediaType;
 pub use frame::Frame;
 pub use metadata::{CivilTime, Metadata, Orientation};

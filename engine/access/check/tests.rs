@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::access::Key;
-use crate::access::grant::{Content, Member, issue};
+use crate::access::grant::{Content, issue};
 use crate::access::proof;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::orders::terms::{Fees, Limits};
 use crate::store::{Order, OrderState, Purpose};

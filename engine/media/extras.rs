@@ -1,0 +1,86 @@
+//! What travels with a photo, as far as the photo's own bytes say.
+//!
+//! In:  nothing yet but the shapes. Out: parts of the file that are members of their own,
+//! companions that it promises, and what links it to files beside it.
+//!
+//! Knows nothing of disks: whether a promised companion is there is for others to find out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::member::Member;
+
+/// What a photo's bytes say of the data that travels with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extras {
+    /// Parts of the file itself that are members of their own, in file order.
+    pub embedded: Vec<Embedded>,
+    /// Companions that the file says exist, which may lie beside it.
+    pub promised: Vec<Promise>,
+    /// What a still and its clip share: Apple's content identifier (a UUID).
+    pub content_id: Option<String>,
+    /// Keywords (IPTC and XMP), in their order.
+    pub keywords: Vec<String>,
+    /// Title or headline.
+    pub title: Option<String>,
+    /// Description or caption.
+    pub description: Option<String>,
+    /// Instructions that the photographer wrote for whoever handles the photo.
+    pub instructions: Option<String>,
+    /// Stars, 0 to 5; -1: rejected.
+    pub rating: Option<i8>,
+}
+
+/// A part of the file that is a member of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedded {
+    /// What it is.
+    pub member: Member,
+    /// Such as `video/mp4`.
+    pub media_type: String,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// How long it is; at least 1, and inside the file.
+    pub bytes_count: u64,
+    /// How it was found.
+    pub evidence: Evidence,
+}
+
+/// A companion that the file says exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promise {
+    /// What it is.
+    pub member: Member,
+    /// Name of the file beside the photo; absent when the file should hold it itself.
+    pub name: Option<String>,
+    /// What says so.
+    pub evidence: Evidence,
+}
+
+/// How it is known that two things belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Same folder, same name but for the extension.
+    Stem,
+    /// The photo's Exif tag 0xA004 names the recording.
+    SoundFile,
+    /// The recording's `erel` chunk names the photo.
+    RelatedImage,
+    /// Apple's content identifier is the same in both.
+    ContentId,
+    /// The photo's XMP says so (motion photos, containers).
+    Xmp,
+    /// Samsung's trailer.
+    Sef,
+    /// A film begins behind the end of the picture.
+    Ftyp,
+    /// The multi-picture directory.
+    Mpf,
+    /// An atom of the file's own container, such as `mpvd`.
+    Atom,
+    /// The sidecar's name, or what it says in `photoshop:SidecarForExtension`.
+    SidecarName,
+    /// The name or title of Google's JSON.
+    TakeoutName,
+}
