@@ -27,14 +27,17 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
     ("rusqlite", &["store/"]),
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
-    ("exif", &["media/metadata.rs"]),
+    ("gif", &["media/gif.rs"]),
+    ("libloading", &["media/heif/library.rs"]),
+    ("moxcms", &["media/colour.rs"]),
+    ("tiff", &["media/tiff.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
