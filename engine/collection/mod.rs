@@ -17,6 +17,7 @@
 //! Knows nothing of contents, databases or what becomes of a file.
 
 pub mod coalesce;
+pub mod group;
 pub mod scan;
 
 mod follow;
