@@ -27,7 +27,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
@@ -35,6 +35,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
+    ("roxmltree", &["media/companion/xmp.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];

@@ -1,7 +1,7 @@
 //! What travels with a photo, as far as the photo's own bytes say.
 //!
-//! In:  nothing yet but the shapes. Out: parts of the file that are members of their own,
-//! companions that it promises, and what links it to files beside it.
+//! Shapes only; `companion` fills them (`Extras::read`): parts of the file that are members
+//! of their own, companions that it promises, what links it to files beside it.
 //!
 //! Knows nothing of disks: whether a promised companion is there is for others to find out.
 

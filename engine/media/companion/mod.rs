@@ -9,13 +9,36 @@
 //!
 //! Knows nothing of disks, and not which photos there are.
 
+mod belongs;
+mod blocks;
+mod boxes;
+mod bytes;
+mod embedded;
+mod film;
+mod ifd;
+mod inside;
+mod iptc;
+mod multi_picture;
+mod sef;
+mod takeout;
+mod wav;
+mod xmp;
+
 use std::ffi::OsStr;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
-use super::extras::{Evidence, Extras, Words};
+use super::extras::Words;
+use crate::base::clock::Timestamp;
 use crate::base::member::Member;
+use crate::collection::group::{Kind, is_raw, kind_of};
+
+pub use belongs::belongs;
+pub use takeout::album_title;
+
+/// A larger JSON is not read.
+const TAKEOUT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What a companion file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +53,10 @@ pub struct CompanionFacts {
     /// How long a recording or film lasts, in milliseconds.
     #[serde(default)]
     pub duration_ms: Option<u64>,
-    /// What a sidecar or Google's JSON says of the photo.
+    /// When the photo was taken, as Google has it.
+    #[serde(default)]
+    pub taken_at: Option<Timestamp>,
+    /// What a sidecar, a recording or Google's JSON says of the photo.
     #[serde(default)]
     pub words: Words,
 }
@@ -78,7 +104,7 @@ pub enum InspectError {
 /// Says what a companion file is.
 ///
 /// - `name`: its own name, without folders
-/// - `reader`: its bytes, from the first one
+/// - `reader`: its bytes; they are read from the first one, wherever it stands
 ///
 /// # Errors
 /// See [`InspectError`].
@@ -86,18 +112,101 @@ pub fn inspect(
     name: &OsStr,
     reader: &mut (impl Read + Seek),
 ) -> Result<CompanionFacts, InspectError> {
-    let _ = (name, reader);
-    Err(InspectError::NotACompanion)
+    let member = match kind_of(name) {
+        Kind::Companion(member) => member,
+        Kind::Photo if is_raw(name) => Member::Raw,
+        _ => return Err(InspectError::NotACompanion),
+    };
+    let plain = |media_type: &str| CompanionFacts {
+        member,
+        media_type: media_type.to_owned(),
+        link: None,
+        duration_ms: None,
+        taken_at: None,
+        words: Words::default(),
+    };
+    match member {
+        Member::VoiceMemo => {
+            let recording = wav::inspect(reader)?;
+            Ok(CompanionFacts {
+                link: recording.related_image.map(Link::RelatedImage),
+                duration_ms: recording.duration_ms,
+                words: recording.words,
+                ..plain("audio/wav")
+            })
+        }
+        Member::Motion => {
+            let film = film::inspect(reader)?;
+            Ok(CompanionFacts {
+                link: film.content_id.map(Link::ContentId),
+                duration_ms: film.duration_ms,
+                ..plain(film.media_type)
+            })
+        }
+        Member::Sidecar => {
+            let packet = xmp::read(&whole(reader, xmp::BYTES_MAX as u64)?)
+                .ok_or(InspectError::OtherContent { wanted: "an XMP sidecar" })?;
+            Ok(CompanionFacts {
+                link: packet.sidecar_for.map(Link::SidecarFor),
+                words: packet.words,
+                ..plain("application/rdf+xml")
+            })
+        }
+        Member::Takeout => {
+            let takeout = takeout::photo(&whole(reader, TAKEOUT_BYTES_MAX)?)?;
+            Ok(CompanionFacts {
+                link: Some(Link::Title(takeout.title)),
+                taken_at: takeout.taken_at,
+                words: takeout.words,
+                ..plain("application/json")
+            })
+        }
+        _ => told_by_head(name, member, &head(reader)?).map(plain),
+    }
 }
 
-/// How it is known that a companion belongs to a photo in the same folder; `None`: it
-/// does not. What the files say weighs more than what they are called.
-pub fn belongs(
-    photo: &OsStr,
-    extras: &Extras,
-    companion: &OsStr,
-    facts: &CompanionFacts,
-) -> Option<Evidence> {
-    let _ = (photo, extras, companion, facts);
-    None
+/// Media type of what is known by its first bytes.
+fn told_by_head(name: &OsStr, member: Member, head: &[u8]) -> Result<&'static str, InspectError> {
+    let (found, wanted) = match member {
+        Member::Thumbnail => {
+            (head.starts_with(&[0xFF, 0xD8, 0xFF]).then_some("image/jpeg"), "a small JPEG")
+        }
+        Member::Edits => {
+            let text = String::from_utf8_lossy(head);
+            let is_list = head.starts_with(b"bplist") || text.contains("<plist");
+            (is_list.then_some("application/vnd.apple.photos"), "a list of edits")
+        }
+        _ => (raw_type(name, head), "raw data of a camera"),
+    };
+    found.ok_or(InspectError::OtherContent { wanted })
+}
+
+/// Media type of raw data. Most are TIFF inside, and only the name tells whose.
+fn raw_type(name: &OsStr, head: &[u8]) -> Option<&'static str> {
+    let is_tiff = matches!(head.get(..4)?, b"II*\0" | b"MM\0*" | b"IIRO" | b"IIRS" | b"MMOR");
+    let is_boxes = head.get(4..12) == Some(b"ftypcrx ");
+    let extension = std::path::Path::new(name).extension()?.to_ascii_lowercase();
+    match extension.as_encoded_bytes() {
+        b"cr3" if is_boxes => Some("image/x-canon-cr3"),
+        b"raf" if head.starts_with(b"FUJIFILMCCD-RAW") => Some("image/x-fujifilm-raf"),
+        b"nef" if is_tiff => Some("image/x-nikon-nef"),
+        b"nrw" if is_tiff => Some("image/x-nikon-nrw"),
+        b"cr2" if is_tiff => Some("image/x-canon-cr2"),
+        b"arw" if is_tiff => Some("image/x-sony-arw"),
+        b"dng" if is_tiff => Some("image/x-adobe-dng"),
+        b"orf" if is_tiff => Some("image/x-olympus-orf"),
+        _ => None,
+    }
+}
+
+fn head(reader: &mut (impl Read + Seek)) -> Result<Vec<u8>, InspectError> {
+    boxes::read(reader, 0..1024, 1024).map_err(InspectError::Read)
+}
+
+fn whole(reader: &mut (impl Read + Seek), bytes_max: u64) -> Result<Vec<u8>, InspectError> {
+    let bytes_count = reader.seek(SeekFrom::End(0)).map_err(InspectError::Read)?;
+    if bytes_count > bytes_max {
+        return Err(InspectError::TooLarge { bytes_max });
+    }
+    boxes::read(reader, 0..bytes_count, bytes_max).map_err(InspectError::Read)
 }
