@@ -35,7 +35,7 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
-    ("roxmltree", &["media/companion/xmp.rs"]),
+    ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];

@@ -150,12 +150,12 @@ pub fn tie(photo: &OsStr, companion: &OsStr) -> Option<Tie> {
     };
     let (photo, companion) = (photo.as_bytes(), companion.as_bytes());
     // Extensions mean the same in any case, so they are lowered for the first look too.
-    nearness(&lower_extension(photo), &lower_extension(companion))
-        .map(|nearness| Tie { nearness, differs_in_case: false, member })
-        .or_else(|| {
-            nearness(&photo.to_ascii_lowercase(), &companion.to_ascii_lowercase())
-                .map(|nearness| Tie { nearness, differs_in_case: true, member })
-        })
+    let lowered: [fn(&[u8]) -> Vec<u8>; 2] = [lower_extension, <[u8]>::to_ascii_lowercase];
+    let ties = lowered.into_iter().enumerate().filter_map(|(look, lower)| {
+        let nearness = nearness(&lower(photo), &lower(companion))?;
+        Some(Tie { nearness, differs_in_case: look > 0, member })
+    });
+    ties.min()
 }
 
 /// Which photos of a folder a companion may belong to, by its name: those that are closest.
@@ -370,3 +370,6 @@ fn takeout_nearness(photo: &[u8], json: &[u8]) -> Option<Nearness> {
         fits(&original, plain_base).map(|_| Nearness::Edited)
     })
 }
+
+#[cfg(test)]
+mod tests;
