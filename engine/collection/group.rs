@@ -150,12 +150,13 @@ pub fn tie(photo: &OsStr, companion: &OsStr) -> Option<Tie> {
     };
     let (photo, companion) = (photo.as_bytes(), companion.as_bytes());
     // Extensions mean the same in any case, so they are lowered for the first look too.
-    let lowered: [fn(&[u8]) -> Vec<u8>; 2] = [lower_extension, <[u8]>::to_ascii_lowercase];
-    let ties = lowered.into_iter().enumerate().filter_map(|(look, lower)| {
-        let nearness = nearness(&lower(photo), &lower(companion))?;
-        Some(Tie { nearness, differs_in_case: look > 0, member })
-    });
-    ties.min()
+    let first = || nearness(&lower_extension(photo), &lower_extensions(companion));
+    let second = || nearness(&photo.to_ascii_lowercase(), &companion.to_ascii_lowercase());
+    let tie = |nearness, differs_in_case| Tie { nearness, differs_in_case, member };
+    [first().map(|found| tie(found, false)), second().map(|found| tie(found, true))]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Which photos of a folder a companion may belong to, by its name: those that are closest.
@@ -239,22 +240,22 @@ fn split(name: &OsStr) -> (&[u8], &[u8]) {
     split_bytes(name.as_bytes()).unwrap_or((name.as_bytes(), b""))
 }
 
-/// The name with its extension in lower case, and with that of the photo's name before it
-/// where there is one: `a.JPG.XMP` becomes `a.jpg.xmp`.
+/// The name with its extension in lower case.
 fn lower_extension(name: &[u8]) -> Vec<u8> {
-    let mut lowered = name.to_vec();
-    if let Some((stem, extension)) = split_bytes(name) {
-        let mut from = name.len() - extension.len();
-        if let Some((_, inner)) = split_bytes(stem)
-            && kind_of(OsStr::from_bytes(stem)) == Kind::Photo
-        {
-            from = stem.len() - inner.len();
+    let (stem, extension) = split(OsStr::from_bytes(name));
+    let dot = if stem.len() < name.len() { b".".as_slice() } else { b"" };
+    [stem, dot, &extension.to_ascii_lowercase()].concat()
+}
+
+/// And that of the photo's name before it, where there is one: `a.JPG.XMP` becomes
+/// `a.jpg.xmp`.
+fn lower_extensions(name: &[u8]) -> Vec<u8> {
+    match split_bytes(name) {
+        Some((stem, extension)) if kind_of(OsStr::from_bytes(stem)) == Kind::Photo => {
+            [lower_extension(stem), extension.to_ascii_lowercase()].join(&b'.')
         }
-        if let Some(tail) = lowered.get_mut(from..) {
-            tail.make_ascii_lowercase();
-        }
+        _ => lower_extension(name),
     }
-    lowered
 }
 
 fn stem_nearness(photo: &[u8], companion: &[u8], member: Member) -> Option<Nearness> {
@@ -266,7 +267,7 @@ fn stem_nearness(photo: &[u8], companion: &[u8], member: Member) -> Option<Nearn
     // The film `PXL_1.MP` of `PXL_1.MP.jpg`; extensions are in lower case by now.
     let is_same = stem == photo_stem
         || (extension == b"mp" && companion.eq_ignore_ascii_case(photo_stem))
-        || (member == Member::Motion && stem.strip_suffix(LIVE_SUFFIX) == Some(photo_stem));
+        || (member == Member::Motion && without_live_suffix(stem) == Some(photo_stem));
     if is_same {
         return Some(Nearness::Stem);
     }
@@ -280,6 +281,11 @@ fn stem_nearness(photo: &[u8], companion: &[u8], member: Member) -> Option<Nearn
     let is_of_original = matches!(member, Member::Edits | Member::Motion)
         && original_of_edited(photo_stem).as_deref() == Some(stem);
     is_of_original.then_some(Nearness::Edited)
+}
+
+fn without_live_suffix(stem: &[u8]) -> Option<&[u8]> {
+    let (plain, suffix) = stem.split_at_checked(stem.len().checked_sub(LIVE_SUFFIX.len())?)?;
+    suffix.eq_ignore_ascii_case(LIVE_SUFFIX).then_some(plain)
 }
 
 /// The four free characters and the number of a camera's file name (DCF: `ABCD0001`).
@@ -347,7 +353,10 @@ fn cut(name: &[u8]) -> &[u8] {
 /// The name of the photo that this is Google's edited copy of.
 fn unedited(photo: &[u8]) -> Option<Vec<u8>> {
     let (stem, _) = split_bytes(photo)?;
-    let plain = EDITED_SUFFIXES.iter().find_map(|mark| stem.strip_suffix(mark.as_bytes()))?;
+    let plain = EDITED_SUFFIXES
+        .iter()
+        .find_map(|mark| stem.strip_suffix(mark.as_bytes()))
+        .filter(|plain| !plain.is_empty())?;
     Some([plain, photo.get(stem.len()..)?].concat())
 }
 
