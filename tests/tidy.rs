@@ -27,7 +27,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
@@ -36,6 +36,8 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
+    // `media/` has a module of this name.
+    ("webp", &["preview/encode.rs", "media/decode.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
 
