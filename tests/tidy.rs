@@ -36,8 +36,8 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
-    // `media/` has a module of this name.
-    ("webp", &["preview/encode.rs", "media/decode.rs"]),
+    // The others have or name a module of this name, of ours and of `image`.
+    ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
 
