@@ -33,7 +33,7 @@ pub enum PreviewFormat {
     /// Every program reads it.
     #[default]
     Jpeg,
-    /// About a third smaller at the same quality; takes several times as long to write.
+    /// About a third smaller at the same quality; takes some 30 times as long to write.
     WebP,
 }
 
