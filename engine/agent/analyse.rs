@@ -17,7 +17,7 @@ use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
-use crate::media::{DecodeError, DecodeSpec, Decoded, Frame, Metadata, decode};
+use crate::media::{DecodeError, DecodeSpec, Decoded, Extras, Frame, Metadata, decode};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
@@ -45,6 +45,9 @@ pub struct Analysis {
     /// Whether it shows a card and little else.
     #[serde(default)]
     pub card: bool,
+    /// What its bytes say of what travels with it.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// Why nothing could be said of a photo.
@@ -219,11 +222,11 @@ impl Analyst {
         let (frame, jpeg) = match imprint {
             Some(imprint) => {
                 let preview = self.renderer.render(&photo, spec, imprint)?;
-                (preview.frame, Some(preview.jpeg))
+                (preview.frame, Some(preview.file))
             }
             None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
         };
-        let Decoded { width_px, height_px, media_type, metadata, frame: decoded, .. } = photo;
+        let Decoded { width_px, height_px, media_type, metadata, extras, frame: decoded } = photo;
         // Icons are named by the best pixels at hand: those before the preview was made smaller.
         let best = orient::upright(decoded, metadata.orientation);
         let seen = self.detector.look_closely(&best, &frame)?;
@@ -242,6 +245,7 @@ impl Analyst {
             taken_millis: metadata.taken_millis,
             camera: camera_of(&metadata),
             card: is_card(&frame, &on_preview),
+            extras,
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))

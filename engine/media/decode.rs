@@ -175,7 +175,7 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
         if metadata.orientation.swaps_sides() {
             std::mem::swap(&mut width_px, &mut height_px);
         }
-        let extras = Extras::default();
+        let extras = Extras::read(bytes);
         Ok(Decoded { frame, width_px, height_px, media_type, metadata, extras })
     }))
     .unwrap_or_else(|_panic| Err(DecodeError::damaged("the decoder failed on it")))

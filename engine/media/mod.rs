@@ -2,7 +2,9 @@
 //!
 //! Only `read` touches the disk; the rest are plain functions over bytes in memory.
 
+pub mod companion;
 pub mod decode;
+pub mod dpof;
 pub mod extras;
 pub mod format;
 pub mod frame;
@@ -21,8 +23,10 @@ mod shrink;
 mod tiff;
 mod webp;
 
+pub use companion::{CompanionFacts, Link};
 pub use decode::{DecodeError, DecodeSpec, Decoded, decode};
-pub use extras::{Embedded, Evidence, Extras, Promise};
+pub use dpof::{PrintJob, PrintKind, PrintMarks, PrintSize};
+pub use extras::{Embedded, Evidence, Extras, Promise, Words};
 pub use format::MediaType;
 pub use frame::Frame;
 pub use metadata::{CivilTime, Metadata, Orientation};
