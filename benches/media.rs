@@ -1,14 +1,22 @@
-//! What it costs to read, hash and decode a photo.
+//! What it costs to read, hash and decode a photo, and to make a preview of a progressive one.
+//!
+//! With `SIGNET_PEERS` naming a folder in which `npm install sharp` was run, the same previews
+//! are made by `sharp` in the same run (`benches/peers/preview.js`), and the ratio is printed.
 
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 mod camera;
 mod common;
 
 use camera::camera_12mp;
-use common::bench;
+use common::{bench, smoke};
 use signet::base::ids::ContentHash;
 use signet::media::{DecodeSpec, Metadata, decode, read_original};
+use signet::preview::{Imprint, PreviewSpec, Renderer};
 use turbojpeg::{Compressor, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp};
 
 fn main() {
@@ -40,6 +48,77 @@ fn main() {
     for (name, eighths) in [("full", 8), ("1_2", 4), ("3_8", 3), ("1_4", 2)] {
         bench(&format!("media/libjpeg-turbo-alone/12mp/{name}"), || alone(&files[next()], eighths));
     }
+    let folder = tempfile::tempdir().expect("a folder");
+    previews(&files, &paths, "baseline");
+    for quality in [75, 85, 93] {
+        let files: Vec<Vec<u8>> = files.iter().map(|file| progressive(file, quality)).collect();
+        let paths: Vec<PathBuf> = (0..files.len())
+            .map(|number| folder.path().join(format!("q{quality}-{number}.jpg")))
+            .collect();
+        for (path, file) in paths.iter().zip(&files) {
+            std::fs::write(path, file).expect("writes");
+        }
+        previews(&files, &paths, &format!("progressive-q{quality}"));
+        if smoke() {
+            break;
+        }
+    }
+}
+
+/// A preview of 1024 px from bytes in memory, beside the scaled decode alone and `sharp`.
+fn previews(files: &[Vec<u8>], paths: &[PathBuf], name: &str) {
+    let imprint = Imprint {
+        owner_address: "mailto:owner@example.org".to_owned(),
+        owner_name: "Owner".to_owned(),
+        photo_id: "0123456789".to_owned(),
+    };
+    let mut renderer = Renderer::default();
+    let mut at = 0;
+    let mut next = || {
+        at = (at + 1) % files.len();
+        &files[at]
+    };
+    let scaled = bench(&format!("media/libjpeg-turbo-alone/12mp-{name}/1_2"), || alone(next(), 4));
+    let ours = bench(&format!("preview/decode-render/12mp-{name}/1024"), || {
+        let photo = decode(next(), DecodeSpec::default()).expect("decodes");
+        renderer.render(&photo, PreviewSpec::default(), &imprint).expect("renders")
+    });
+    println!("{:<64} {:>9.2} times the scaled decode alone", "", ours / scaled);
+    if let Some(theirs) = sharp(paths) {
+        println!("{:<64} {theirs:>9.3} ms", format!("preview/sharp/12mp-{name}/1024"));
+        println!("{:<64} {:>9.2} times sharp", "", ours / theirs);
+    }
+}
+
+/// CPU time that `sharp` takes for one of these previews, in one thread, in milliseconds.
+fn sharp(paths: &[PathBuf]) -> Option<f64> {
+    let peers = signet::base::config::environment("SIGNET_PEERS")?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/preview.js");
+    let answer = Command::new("node")
+        .arg(script)
+        .args(paths)
+        .env("NODE_PATH", Path::new(&peers).join("node_modules"))
+        .output()
+        .ok()?;
+    String::from_utf8_lossy(&answer.stdout).trim().parse().ok()
+}
+
+/// The same picture in scans, as the web likes it.
+fn progressive(file: &[u8], quality: i32) -> Vec<u8> {
+    let pixels = alone(file, 8);
+    let header = turbojpeg::read_header(file).expect("a header");
+    let image = Image {
+        pixels: pixels.as_slice(),
+        width: header.width,
+        pitch: header.width * 3,
+        height: header.height,
+        format: PixelFormat::RGB,
+    };
+    let mut compressor = Compressor::new().expect("a compressor");
+    compressor.set_quality(quality).expect("a quality");
+    compressor.set_subsamp(Subsamp::Sub2x2).expect("a sampling");
+    compressor.set_progressive(true).expect("a mode");
+    compressor.compress_to_vec(image).expect("compresses")
 }
 
 /// The scaled decode by itself, as a yardstick.

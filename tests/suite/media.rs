@@ -10,6 +10,8 @@ use signet::media::read::BYTES_MAX;
 use signet::media::{DecodeError, DecodeSpec, Decoded, Frame, decode, read_original};
 use signet::preview::{Imprint, PreviewSpec, Renderer};
 
+use crate::common::{Home, finish};
+
 /// A folder of the shared photo set, or `None` with a word on stdout.
 fn shared(folder: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "tests have no config")]
@@ -200,6 +202,56 @@ fn preview_tells_the_owner_and_nothing_of_the_camera() {
             {
                 assert!(!lower.contains(private), "{name} has {tag}");
             }
+        }
+    }
+}
+
+/// One line of `signet look --json` for each file, by the real program.
+fn look(paths: &[PathBuf]) -> Vec<serde_json::Value> {
+    let home = Home::new();
+    let lines = finish(home.command(&["--json", "look"]).args(paths)).json();
+    for (line, path) in lines.iter().zip(paths) {
+        assert_eq!(line["path"].as_str(), path.to_str());
+    }
+    assert_eq!(lines.len(), paths.len());
+    lines
+}
+
+#[test]
+fn heic_and_avif_photos_are_looked_at_upright() {
+    let mut paths = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/heif"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension != "md"));
+    if let Some(folder) = shared("camera/heic") {
+        paths.extend(files(&folder));
+    }
+    if let Some(folder) = shared("camera/motion") {
+        paths.push(folder.join("motionphoto.heic"));
+    }
+    // Width, height and time as exiftool tells them, turned as HEIF's own properties say.
+    let known = [
+        ("orientation-1.heic", 64, 48, Some("2026-07-01T10:00:05")),
+        ("orientation-6.heic", 48, 64, Some("2026-07-01T10:00:05")),
+        ("orientation-6.avif", 48, 64, None),
+        ("HMD_Nokia_8.3_5G.heif", 3456, 4608, Some("2022-02-03T14:44:07")),
+        ("HMD_Nokia_8.3_5G_hdr.heif", 4608, 3456, Some("2022-01-12T07:30:14")),
+        ("IMG_5195.HEIC", 2566, 3313, Some("2021-04-11T15:47:53")),
+        ("motionphoto.heic", 3000, 4000, Some("2023-03-08T12:31:05")),
+    ];
+    let has_library = signet::media::heif::available().is_ok();
+    for (line, path) in look(&paths).iter().zip(&paths) {
+        let name = path.file_name().unwrap_or_default();
+        if !has_library {
+            let error = line["error"].as_str().unwrap_or_default();
+            assert!(error.contains("install") && error.contains("libheif"), "{line}");
+            continue;
+        }
+        assert!(line["error"].is_null(), "{line}");
+        if let Some((_, width_px, height_px, taken_at)) = known.iter().find(|k| name == k.0) {
+            assert_eq!(
+                (&line["width_px"], &line["height_px"]),
+                (&(*width_px).into(), &(*height_px).into())
+            );
+            assert_eq!(line["taken_at"].as_str(), *taken_at, "{line}");
         }
     }
 }
