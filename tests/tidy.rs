@@ -27,7 +27,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
@@ -36,6 +36,10 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("notify", &["collection/"]),
     ("exif", &["media/metadata.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
+    ("landlock", &["media/sandbox/jail.rs"]),
+    ("seccompiler", &["media/sandbox/filter.rs"]),
+    ("memmap2", &["media/sandbox/memory.rs"]),
+    ("libc", &["media/"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
 
