@@ -16,7 +16,7 @@ use crate::base::config::Config;
 use crate::base::home::Home;
 use crate::detection::{IconSighting, Seal, Tier};
 use crate::media::read::BYTES_MAX;
-use crate::media::read_original;
+use crate::media::{SharedBytes, read_shared};
 
 use super::{CommandError, Context, Outcome, failed, output};
 
@@ -73,11 +73,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             let (send, todo, eyes) = (send.clone(), &todo, &eyes);
             scope.spawn(move || {
                 let mut analyst = Analyst::new(eyes).map_err(failed);
+                let mut original = SharedBytes::default();
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, path)) = next else { return };
                     let looked = match &mut analyst {
-                        Ok(analyst) => Ok(look_at(analyst, path)),
+                        Ok(analyst) => Ok(look_at(analyst, path, &mut original)),
                         Err(_) => Err(()),
                     };
                     if send.send((index, looked)).is_err() {
@@ -115,9 +116,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     Ok(if some_failed { Outcome::SomeFailed } else { Outcome::Done })
 }
 
-fn look_at(analyst: &mut Analyst, path: &Path) -> Result<Analysis, String> {
-    let original = read_original(path, BYTES_MAX).map_err(|error| one_line(&error))?;
-    match analyst.analyse(&original.bytes, None) {
+fn look_at(
+    analyst: &mut Analyst,
+    path: &Path,
+    original: &mut SharedBytes,
+) -> Result<Analysis, String> {
+    read_shared(path, BYTES_MAX, original).map_err(|error| one_line(&error))?;
+    match analyst.analyse(original, None) {
         Ok((analysis, _)) => Ok(analysis),
         Err(error) => Err(one_line(&error)),
     }

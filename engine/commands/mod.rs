@@ -4,6 +4,7 @@
 //! without a terminal, prints results on stdout through [`output`], and logs to stderr.
 
 pub mod consent;
+pub mod decode_worker;
 pub mod doctor;
 pub mod grants;
 pub mod icons;

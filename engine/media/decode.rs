@@ -12,7 +12,10 @@
 //!
 //! Knows nothing of disks, paths, previews or clocks.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Serialize};
 
 use super::extras::Extras;
 use super::format::{MediaType, detect};
@@ -30,7 +33,7 @@ pub const SIDE_PX_MAX: u32 = 65_500;
 pub(super) const WORKING_BYTES_MAX: u64 = 640 * 1024 * 1024;
 
 /// What the caller needs from a decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeSpec {
     /// The long side of the frame is at least this, unless the original is smaller.
     pub cover_px: u32,
@@ -72,7 +75,7 @@ pub enum DecodeError {
     #[error("the file is {found}; JPEG, PNG and WebP can be read")]
     Unsupported {
         /// What it seems to be, in words.
-        found: &'static str,
+        found: Cow<'static, str>,
     },
     /// The header promises more pixels than allowed; nothing was decoded.
     #[error(

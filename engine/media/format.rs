@@ -50,7 +50,7 @@ pub fn detect(bytes: &[u8]) -> Result<MediaType, DecodeError> {
         [0xFF, 0xD8, 0xFF, ..] => Ok(MediaType::Jpeg),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Ok(MediaType::Png),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(MediaType::WebP),
-        _ => Err(DecodeError::Unsupported { found: describe(bytes) }),
+        _ => Err(DecodeError::Unsupported { found: describe(bytes).into() }),
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     fn check(bytes: &[u8], wanted: &str) {
         let answer = match detect(bytes) {
             Ok(media_type) => media_type.to_string(),
-            Err(DecodeError::Unsupported { found }) => found.to_owned(),
+            Err(DecodeError::Unsupported { found }) => found.into_owned(),
             Err(other) => other.to_string(),
         };
         assert_eq!(answer, wanted, "{bytes:?}");
