@@ -253,7 +253,7 @@ impl Seen {
     fn add(&mut self, seed: u64, outcome: &'static str, worker: Option<u32>) {
         *self.outcomes.entry(outcome).or_default() += 1;
         self.workers.extend(worker);
-        if seed % 50 == 0 {
+        if seed.is_multiple_of(20) {
             let peak = worker.and_then(peak_bytes).unwrap_or(0);
             self.peak_bytes = self.peak_bytes.max(peak);
         }

@@ -48,8 +48,10 @@ fn layer(name: &str, held: Result<String, String>) -> Layer {
 }
 
 fn limits() -> Layer {
-    let limit = |resource, count| {
-        setrlimit(resource, Rlimit { current: Some(count), maximum: Some(count) })
+    let limit = |resource, count: u64| {
+        // Whoever started the agent may have set a lower one, which nobody can raise.
+        let count = Some(getrlimit(resource).maximum.map_or(count, |most| most.min(count)));
+        setrlimit(resource, Rlimit { current: count, maximum: count })
             .map_err(|error| format!("cannot be set: {error}"))
     };
     let memory = limit(Resource::Data, MEMORY_BYTES_MAX - PROGRAM_BYTES);
@@ -81,6 +83,7 @@ pub(super) fn allow_one_photo(seen_bytes_count: usize) {
     let time = u64::try_from(spent.tv_sec).unwrap_or(0) + PROCESSOR_TIME_MAX.as_secs() + 1;
     for (resource, count) in [(Resource::Data, memory), (Resource::Cpu, time)] {
         let maximum = getrlimit(resource).maximum;
+        let count = maximum.map_or(count, |most| most.min(count));
         // It held a moment ago; a limit that fails now fails on the safe side: the old stays.
         let _ = setrlimit(resource, Rlimit { current: Some(count), maximum });
     }

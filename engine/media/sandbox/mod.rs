@@ -15,8 +15,8 @@
 //! system lacks a part of this it works without, and says so in its [`Posture`]. What it
 //! answers is not believed before it is checked (`protocol`).
 //!
-//! A worker stays for many photos. One that was taken over could tell lies about those that
-//! follow, but no more than that.
+//! A worker stays for a thousand photos. One that was taken over could tell lies about those
+//! that follow, but no more than that.
 //!
 //! Knows nothing of paths and of what a picture shows.
 

@@ -321,7 +321,8 @@ mod tests {
 
     #[test]
     fn answer_that_cannot_be_true_is_not_believed() {
-        let lies: [(&str, fn(&mut Found)); 6] = [
+        type Lie = (&'static str, fn(&mut Found));
+        let lies: [Lie; 6] = [
             ("no pixels", |found| found.frame_width_px = 0),
             ("a frame over the limit", |found| found.frame_height_px = 501),
             ("a photo over the limit", |found| found.width_px = u32::MAX),
