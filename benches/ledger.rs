@@ -29,6 +29,7 @@ fn order(number: usize) -> Order {
         copies: 1,
         addressee: None,
         express: false,
+        preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
         state: OrderState::Accepted,

@@ -25,6 +25,7 @@ fn terms() -> Terms {
         currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
         products: [("print-10x15".to_owned(), 29)].into(),
         fees: Fees { original_minor: 25, preview_minor: 0 },
+        preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
         limits: Limits { orders_per_day: 10, ..Limits::default() },

@@ -18,7 +18,8 @@ use crate::detection::{
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
 use crate::media::{
-    DecodeSpec, Decoded, Decoder, Decoders, Frame, Metadata, Retry, SandboxError, SharedBytes,
+    DecodeSpec, Decoded, Decoder, Decoders, Extras, Frame, Metadata, Retry, SandboxError,
+    SharedBytes,
 };
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
@@ -47,6 +48,9 @@ pub struct Analysis {
     /// Whether it shows a card and little else.
     #[serde(default)]
     pub card: bool,
+    /// What its bytes say of what travels with it.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// Why nothing could be said of a photo.
@@ -246,11 +250,11 @@ impl Analyst {
         let (frame, jpeg) = match imprint {
             Some(imprint) => {
                 let preview = self.renderer.render(&photo, spec, imprint)?;
-                (preview.frame, Some(preview.jpeg))
+                (preview.frame, Some(preview.file))
             }
             None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
         };
-        let Decoded { width_px, height_px, media_type, metadata, frame: decoded, .. } = photo;
+        let Decoded { width_px, height_px, media_type, metadata, extras, frame: decoded } = photo;
         // Icons are named by the best pixels at hand: those before the preview was made smaller.
         let best = orient::upright(decoded, metadata.orientation);
         let seen = self.detector.look_closely(&best, &frame)?;
@@ -269,6 +273,7 @@ impl Analyst {
             taken_millis: metadata.taken_millis,
             camera: camera_of(&metadata),
             card: is_card(&frame, &on_preview),
+            extras,
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))

@@ -104,7 +104,10 @@ impl Counter {
         let base = &self.public_url;
         let name = Path::new(&order.relative).file_name().unwrap_or_default().to_string_lossy();
         let name = match grant.member.as_str() {
-            "preview" => format!("{}-preview.jpg", name.rsplit_once('.').map_or(&*name, |n| n.0)),
+            "preview" => {
+                let stem = name.rsplit_once('.').map_or(&*name, |n| n.0);
+                format!("{stem}-preview.{}", spec_of(order).format.extension())
+            }
             _ => name.into_owned(),
         };
         OrderMessage {
@@ -146,16 +149,17 @@ impl Counter {
         };
         match member {
             Member::Preview => {
-                let path = preview_path(&self.home, &order.photo);
+                let spec = spec_of(order);
+                let path = preview_path(&self.home, &order.photo, spec);
                 let bytes = match std::fs::read(&path) {
                     Ok(bytes) if !bytes.is_empty() => bytes,
-                    _ => self.render_again(order, &path)?,
+                    _ => self.render_again(order, spec, &path)?,
                 };
                 Ok(Content {
                     member,
                     digest: ContentHash::of(&bytes),
                     bytes_count: bytes.len() as u64,
-                    media_type: "image/jpeg".into(),
+                    media_type: spec.format.media_type().into(),
                 })
             }
             _ => Ok(Content {
@@ -167,8 +171,13 @@ impl Counter {
         }
     }
 
-    /// Makes a preview that was lost.
-    fn render_again(&self, order: &Order, path: &Path) -> Result<Vec<u8>, Hindrance> {
+    /// Makes a preview that is of another size than is made at once, or was lost.
+    fn render_again(
+        &self,
+        order: &Order,
+        spec: PreviewSpec,
+        path: &Path,
+    ) -> Result<Vec<u8>, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let (_file, path_of_original) = self.find(&order.photo).map_err(|error| later(&error))?;
         let mut original = SharedBytes::default();
@@ -176,15 +185,15 @@ impl Counter {
         if ContentHash::of(original.as_slice()) != order.photo {
             return Err(Hindrance::Later("the photo is being changed".into()));
         }
+        let cover = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
         // Rarely needed, so there is no worker that waits for it.
-        let photo = Decoders::sandboxed().decoder().decode(&original, DecodeSpec::default());
+        let photo = Decoders::sandboxed().decoder().decode(&original, cover);
         let photo = photo.map_err(|error| later(&error))?;
         let imprint = imprint(&self.owner, &order.photo);
-        let preview = Renderer::default()
-            .render(&photo, PreviewSpec::default(), &imprint)
-            .map_err(|error| later(&error))?;
-        write_preview(path, &preview.jpeg).map_err(|error| later(&error))?;
-        Ok(preview.jpeg)
+        let preview =
+            Renderer::default().render(&photo, spec, &imprint).map_err(|error| later(&error))?;
+        write_preview(path, &preview.file).map_err(|error| later(&error))?;
+        Ok(preview.file)
     }
 
     /// Opens a photo version where it lies now: unchanged since it was hashed, or hashed anew.
@@ -218,7 +227,9 @@ impl Shelf for Counter {
         match grant.member.parse() {
             Ok(Member::Original) => self.find(&grant.photo).map(|(file, _path)| file),
             Ok(Member::Preview) => {
-                let path = preview_path(&self.home, &grant.photo);
+                let order = self.state.order(&grant.order_key).ok().flatten();
+                let spec = order.as_ref().map(spec_of).ok_or(NotThere::Gone)?;
+                let path = preview_path(&self.home, &grant.photo, spec);
                 let mut file = open_plain(&path).ok_or(NotThere::Gone)?;
                 // One that was made anew, by a newer version say, is another file.
                 let same = hash_of(&mut file) == Some(grant.digest);
@@ -272,11 +283,22 @@ fn hash_of(file: &mut File) -> Option<ContentHash> {
     Some(ContentHash::of(&bytes))
 }
 
+/// How the preview of an order is to be.
+fn spec_of(order: &Order) -> PreviewSpec {
+    order.preview.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
 /// Where the preview of a photo version is kept: 256 folders, so that none grows too large.
-pub(super) fn preview_path(home: &Home, photo: &ContentHash) -> PathBuf {
+/// What is made for every photo has the plain name; others say their long side.
+pub(super) fn preview_path(home: &Home, photo: &ContentHash, spec: PreviewSpec) -> PathBuf {
     let name = photo.to_string();
     let folder: String = name.chars().take(2).collect();
-    home.previews_dir().join(folder).join(format!("{name}.jpg"))
+    let side = match spec.long_side_px {
+        side if side == PreviewSpec::default().long_side_px => String::new(),
+        side => format!("-{side}"),
+    };
+    let file = format!("{name}{side}.{}", spec.format.extension());
+    home.previews_dir().join(folder).join(file)
 }
 
 /// Puts a preview in its place whole. Not synced: it can be made again.
@@ -284,7 +306,8 @@ pub(super) fn write_preview(path: &Path, jpeg: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         crate::base::home::make_private_dir(folder)?;
     }
-    let temporary = path.with_extension("part");
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
     std::fs::write(&temporary, jpeg)?;
     std::fs::rename(&temporary, path)
 }

@@ -13,6 +13,7 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::media::read::BYTES_MAX;
 use crate::media::{ReadError, Retry, SharedBytes, read_shared};
+use crate::preview::PreviewSpec;
 use crate::store::index::Index;
 
 /// A file to be looked at.
@@ -123,7 +124,8 @@ impl Worker {
             }
         };
         if let Some(preview) = preview
-            && let Err(error) = write_preview(&preview_path(&self.home, &photo), &preview)
+            && let Err(error) =
+                write_preview(&preview_path(&self.home, &photo, PreviewSpec::default()), &preview)
         {
             return Seen::Busy(format!("its preview cannot be written: {error}"));
         }

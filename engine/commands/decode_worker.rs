@@ -1,6 +1,6 @@
 //! `signet decode-worker`: what the other commands start to decode photos in. Not for people.
 
-use crate::media::{decode, sandbox};
+use crate::media::{decode, heif, sandbox};
 
 use super::{CommandError, Outcome, failed};
 
@@ -9,7 +9,6 @@ use super::{CommandError, Outcome, failed};
 /// # Errors
 /// When whoever started it does not speak as agents do.
 pub fn run() -> Result<Outcome, CommandError> {
-    // Nothing that decoding needs is loaded while it runs.
-    sandbox::serve(|| {}, decode).map_err(failed)?;
+    sandbox::serve(heif::prepare, decode).map_err(failed)?;
     Ok(Outcome::Done)
 }

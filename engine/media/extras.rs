@@ -1,7 +1,7 @@
 //! What travels with a photo, as far as the photo's own bytes say.
 //!
-//! In:  nothing yet but the shapes. Out: parts of the file that are members of their own,
-//! companions that it promises, and what links it to files beside it.
+//! Shapes only; `companion` fills them (`Extras::read`): parts of the file that are members
+//! of their own, companions that it promises, what links it to files beside it.
 //!
 //! Knows nothing of disks: whether a promised companion is there is for others to find out.
 
@@ -19,7 +19,16 @@ pub struct Extras {
     pub promised: Vec<Promise>,
     /// What a still and its clip share: Apple's content identifier (a UUID).
     pub content_id: Option<String>,
-    /// Keywords (IPTC and XMP), in their order.
+    /// What people wrote into it.
+    #[serde(flatten)]
+    pub words: Words,
+}
+
+/// What people wrote of a photo, in the file itself or in one beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Words {
+    /// Keywords (IPTC and XMP), in their order, none twice.
     pub keywords: Vec<String>,
     /// Title or headline.
     pub title: Option<String>,
@@ -29,6 +38,26 @@ pub struct Extras {
     pub instructions: Option<String>,
     /// Stars, 0 to 5; -1: rejected.
     pub rating: Option<i8>,
+}
+
+impl Words {
+    /// Takes what is missing here from another place; keywords of both are kept.
+    pub fn fill_from(&mut self, other: &Self) {
+        for keyword in &other.keywords {
+            if !self.keywords.contains(keyword) {
+                self.keywords.push(keyword.clone());
+            }
+        }
+        let fill = |mine: &mut Option<String>, theirs: &Option<String>| {
+            if mine.is_none() {
+                mine.clone_from(theirs);
+            }
+        };
+        fill(&mut self.title, &other.title);
+        fill(&mut self.description, &other.description);
+        fill(&mut self.instructions, &other.instructions);
+        self.rating = self.rating.or(other.rating);
+    }
 }
 
 /// A part of the file that is a member of its own.
@@ -63,6 +92,8 @@ pub struct Promise {
 pub enum Evidence {
     /// Same folder, same name but for the extension.
     Stem,
+    /// Same number in a camera's folder.
+    Number,
     /// The photo's Exif tag 0xA004 names the recording.
     SoundFile,
     /// The recording's `erel` chunk names the photo.

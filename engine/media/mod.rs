@@ -3,20 +3,32 @@
 //! Only `read` touches the disk; decoding is a plain function over bytes in memory, which
 //! `sandbox` runs in a process of its own.
 
+pub mod companion;
 pub mod decode;
+pub mod dpof;
 pub mod extras;
 pub mod format;
 pub mod frame;
+pub mod heif;
 pub mod metadata;
 pub mod read;
 pub mod sandbox;
 
+mod bmff;
+mod colour;
+mod gif;
+mod ifd;
 mod jpeg;
 mod png;
+mod raw;
+mod shrink;
+mod tiff;
 mod webp;
 
+pub use companion::{CompanionFacts, Link};
 pub use decode::{DecodeError, DecodeSpec, Decoded, decode};
-pub use extras::{Embedded, Evidence, Extras, Promise};
+pub use dpof::{PrintJob, PrintKind, PrintMarks, PrintSize};
+pub use extras::{Embedded, Evidence, Extras, Promise, Words};
 pub use format::MediaType;
 pub use frame::Frame;
 pub use metadata::{CivilTime, Metadata, Orientation};

@@ -15,6 +15,7 @@ use super::terms::Terms;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
 use crate::base::money::decimal;
+use crate::preview::{PreviewSpec, PreviewWish};
 use crate::rules::{Confirm, Verdict, Wish};
 use crate::store::{Order, OrderState, Purpose, Usage};
 
@@ -38,6 +39,7 @@ struct Wished<'a> {
     copies: u32,
     addressee: Option<&'a str>,
     express: bool,
+    preview: PreviewWish,
 }
 
 /// Derives the key of an order: a second scan, a crash or a lost row cannot order twice.
@@ -76,8 +78,9 @@ pub fn plan(
                 copies: (*copies).max(1),
                 addressee: addressee.as_deref(),
                 express: *express,
+                preview: PreviewWish::default(),
             },
-            Wish::Share { provider, addressee } => Wished {
+            Wish::Share { provider, addressee, preview } => Wished {
                 verdict,
                 provider,
                 purpose: Purpose::Share,
@@ -85,6 +88,7 @@ pub fn plan(
                 copies: 1,
                 addressee: addressee.as_deref(),
                 express: false,
+                preview: *preview,
             },
         };
         let usage = used.entry(wished.provider).or_insert_with(|| usage(wished.provider));
@@ -139,6 +143,7 @@ fn decide(
         copies: wished.copies,
         addressee: wished.addressee.map(str::to_owned),
         express: wished.express,
+        preview: preview_of(wished, terms),
         price_minor,
         currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
         state,
@@ -147,6 +152,13 @@ fn decide(
         created_at: now,
         updated_at: now,
     }
+}
+
+/// How the preview of a share is to be; `None`: as always.
+fn preview_of(wished: &Wished<'_>, terms: Option<&Terms>) -> Option<String> {
+    let asked = terms.map(|terms| terms.preview).unwrap_or_default();
+    let spec = wished.preview.over(asked).spec();
+    (wished.purpose == Purpose::Share && spec != PreviewSpec::default()).then(|| spec.to_string())
 }
 
 /// Whether the consent covers a wish: `Err` never, `Ok(Some)` only if the owner says so now.
@@ -210,6 +222,7 @@ mod tests {
             currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
             products: [("print-10x15".to_owned(), 29)].into(),
             fees: Fees { original_minor: 25, preview_minor: 0 },
+            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
             limits: Limits {

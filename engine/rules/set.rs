@@ -183,9 +183,9 @@ impl RuleSet {
                     express: express.as_ref().map_or(Ok(false), |express| express.truth(photo))?,
                 }
             }
-            Plan::Share { provider, to } => {
+            Plan::Share { provider, to, preview } => {
                 let addressee = addressee(to.as_ref(), photo)?;
-                Wish::Share { provider: provider.clone(), addressee }
+                Wish::Share { provider: provider.clone(), addressee, preview: *preview }
             }
             Plan::Keep => Wish::Keep,
             Plan::Note => Wish::Note,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::preview::PreviewWish;
+
 /// The answer of one rule that applies to one photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -44,6 +46,9 @@ pub enum Wish {
         provider: String,
         /// Label of who it is for, such as `a`; `None` is nobody in particular.
         addressee: Option<String>,
+        /// How the preview is to be; what is left out is the provider's to say.
+        #[serde(default)]
+        preview: PreviewWish,
     },
     /// The original is copied into the owner's private folder. Nothing leaves.
     Keep,
@@ -71,7 +76,8 @@ pub enum Confirm {
     Ask,
 }
 
-/// `order 2 print-10x15 from lab to a express`, `share with lab to a`, `keep`, `note`, `forbid`.
+/// `order 2 print-10x15 from lab to a express`, `share with lab to a as 2048 webp`, `keep`,
+/// `note`, `forbid`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -82,9 +88,12 @@ impl fmt::Display for Wish {
                 }
                 f.write_str(if *express { " express" } else { "" })
             }
-            Self::Share { provider, addressee: None } => write!(f, "share with {provider}"),
-            Self::Share { provider, addressee: Some(label) } => {
-                write!(f, "share with {provider} to {label}")
+            Self::Share { provider, addressee, preview } => {
+                write!(f, "share with {provider}")?;
+                if let Some(label) = addressee {
+                    write!(f, " to {label}")?;
+                }
+                write!(f, "{preview}")
             }
             Self::Keep => f.write_str("keep"),
             Self::Note => f.write_str("note"),

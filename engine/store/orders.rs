@@ -39,6 +39,8 @@ pub struct Order {
     pub addressee: Option<String>,
     /// Whether it is urgent.
     pub express: bool,
+    /// How the preview is to be, such as `2048 webp`; absent: as always.
+    pub preview: Option<String>,
     /// Price of all copies together, minor units.
     pub price_minor: i64,
     /// Currency of the price.
@@ -182,6 +184,7 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         copies: row.get("copies")?,
         addressee: row.get("addressee")?,
         express: row.get("express")?,
+        preview: row.get("preview")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
         state: row.get("state")?,
@@ -266,15 +269,15 @@ fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
 fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
-             purpose, product, copies, addressee, express, price_minor, currency, state, reason,
+             purpose, product, copies, addressee, express, preview, price_minor, currency, state, reason,
              origin, created_ms, updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
-             :purpose, :product, :copies, :addressee, :express, :price_minor, :currency, :state,
-             :reason, :origin, :created_ms, :updated_ms)
+             :purpose, :product, :copies, :addressee, :express, :preview, :price_minor, :currency,
+             :state, :reason, :origin, :created_ms, :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
-             express = excluded.express, price_minor = excluded.price_minor,
+             express = excluded.express, preview = excluded.preview, price_minor = excluded.price_minor,
              currency = excluded.currency, state = excluded.state, reason = excluded.reason,
              origin = excluded.origin, updated_ms = excluded.updated_ms",
     )?
@@ -284,7 +287,7 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":collection": order.collection, ":relative": order.relative,
         ":provider": order.provider, ":purpose": order.purpose,
         ":product": order.product, ":copies": order.copies,
-        ":addressee": order.addressee, ":express": order.express,
+        ":addressee": order.addressee, ":express": order.express, ":preview": order.preview,
         ":price_minor": order.price_minor, ":currency": order.currency,
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
@@ -297,12 +300,13 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What an order asks for, in words: `mug x 2 to a, express`.
+/// What an order asks for, in words: `mug x 2 to a, express`, `share x 1, as 2048 webp`.
 pub fn words(order: &Order) -> String {
     let what = order.product.as_deref().unwrap_or("share");
     let to = order.addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
     let express = if order.express { ", express" } else { "" };
-    format!("{what} x {}{to}{express}", order.copies)
+    let preview = order.preview.as_ref().map(|preview| format!(", as {preview}"));
+    format!("{what} x {}{to}{express}{}", order.copies, preview.unwrap_or_default())
 }
 
 impl State {
@@ -404,7 +408,10 @@ impl State {
                     replanned.changed.push(order);
                     continue;
                 }
-                let wish = |order: &Order| (order.copies, order.addressee.clone(), order.express);
+                let wish = |order: &Order| {
+                    let (to, preview) = (order.addressee.clone(), order.preview.clone());
+                    (order.copies, to, order.express, preview)
+                };
                 let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
                 if is_alive && wish(old) != wish(&order) {
                     let note = format!(

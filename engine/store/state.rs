@@ -158,6 +158,9 @@ UPDATE orders SET
         (SELECT 1 FROM order_events WHERE order_key = orders.order_key
          AND note = 'approved by the owner');
 ",
+    "
+ALTER TABLE orders ADD COLUMN preview TEXT;
+",
 ];
 
 /// The database of everything that must not be lost.

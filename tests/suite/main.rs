@@ -15,6 +15,7 @@ mod journey;
 mod media;
 mod mutations;
 mod orders;
+mod preview;
 mod rolls;
 mod rules;
 mod sandbox;

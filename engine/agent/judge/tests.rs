@@ -63,6 +63,7 @@ impl Taken {
             camera: Some(self.camera.to_owned()),
             icons: self.icons.iter().map(icon).collect(),
             card: self.card,
+            extras: crate::media::Extras::default(),
         }
     }
 }
@@ -87,6 +88,7 @@ impl Desk {
             currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
             products: products.map(|name| (name.to_owned(), 1)).into(),
             fees: Fees { original_minor: 25, preview_minor: 0 },
+            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
             limits: Limits::default(),

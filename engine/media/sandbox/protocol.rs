@@ -67,6 +67,10 @@ pub enum Failure {
     Empty,
     /// Not a format on the allow-list.
     Unsupported(String),
+    /// A library is missing: which format needs it, and why it cannot be used.
+    NeedsLibrary(String, String),
+    /// A RAW file without a useful preview.
+    NoPreview,
     /// More pixels than allowed: width, height, the limit.
     TooLarge(u32, u32, u64),
     /// More memory or time than any photo needs.
@@ -165,6 +169,8 @@ impl From<DecodeError> for Failure {
         match error {
             DecodeError::Empty => Self::Empty,
             DecodeError::Unsupported { found } => Self::Unsupported(found.into_owned()),
+            DecodeError::NeedsLibrary { format, why } => Self::NeedsLibrary(format.into(), why),
+            DecodeError::NoPreview => Self::NoPreview,
             DecodeError::TooLarge { width_px, height_px, pixels_max } => {
                 Self::TooLarge(width_px, height_px, pixels_max)
             }
@@ -180,6 +186,11 @@ impl From<Failure> for DecodeError {
         match failure {
             Failure::Empty => Self::Empty,
             Failure::Unsupported(found) => Self::Unsupported { found: harmless(&found).into() },
+            Failure::NeedsLibrary(format, why) => Self::NeedsLibrary {
+                format: if format == "AVIF" { "AVIF" } else { "HEIC" },
+                why: harmless(&why),
+            },
+            Failure::NoPreview => Self::NoPreview,
             Failure::TooLarge(width_px, height_px, pixels_max) => {
                 Self::TooLarge { width_px, height_px, pixels_max }
             }
@@ -305,6 +316,8 @@ mod tests {
         let errors = [
             DecodeError::Empty,
             DecodeError::Unsupported { found: "a ZIP archive".into() },
+            DecodeError::NeedsLibrary { format: "AVIF", why: "which is not here".into() },
+            DecodeError::NoPreview,
             DecodeError::TooLarge { width_px: 1, height_px: 2, pixels_max: 3 },
             DecodeError::TooCostly { needs: "900 MiB of memory".into() },
             DecodeError::EndsEarly,

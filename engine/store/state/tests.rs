@@ -22,6 +22,7 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         copies: 1,
         addressee: None,
         express: false,
+        preview: None,
         price_minor: 29,
         currency: "EUR".into(),
         state,
