@@ -5,7 +5,7 @@
 //! doubles and moves pieces, sets what looks like lengths to extremes, splices two pictures
 //! and cuts the end off.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::expect_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
