@@ -22,6 +22,7 @@
 
 pub mod analyse;
 pub mod books;
+mod intake;
 mod judge;
 mod keep;
 pub mod outlet;
@@ -44,7 +45,7 @@ use crate::access::{Key, Seals, consent::ConsentError};
 use crate::base::clock::Timestamp;
 use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
-use crate::base::home::{Home, HomeError, HomeLock};
+use crate::base::home::{Home, HomeError, HomeLock, make_private_dir};
 use crate::base::ids::ContentHash;
 use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
@@ -54,6 +55,7 @@ use crate::store::{Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
 use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use intake::{Intake, forget_if_gone, is_still};
 use judge::{Judge, Judged, Outcome, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
@@ -105,6 +107,13 @@ pub enum AgentEvent {
         collection: String,
         /// Whether it can.
         online: bool,
+    },
+    /// The system lost events of a collection; it is scanned for what they would have told.
+    EventsLost {
+        /// Collection.
+        collection: String,
+        /// How often since it came online.
+        times_count: u64,
     },
     /// A photo version was looked at.
     Photo {
@@ -508,10 +517,14 @@ impl PhotoLoop {
         let roots = self.config.collections.iter();
         let roots = roots.map(|c| Root { collection: c.name.clone(), path: c.path.clone() });
         let watch = &self.config.watch;
-        let settings =
-            Settings { quiet_ms: watch.quiet_ms, rescan_minutes: watch.rescan_minutes.max(1) };
+        let settings = Settings {
+            quiet_ms: watch.quiet_ms,
+            rescan_minutes: watch.rescan_minutes.max(1),
+            own_folder: Some(self.home.watch_dir()).filter(|folder| make_private_dir(folder).is_ok()),
+            ..Settings::new(self.home.index_path())
+        };
         let outlets = Outlets { live: events.clone(), scan: events };
-        let collector = Collector::start(roots.collect(), settings, &outlets)?;
+        let collector = Collector::start(roots.collect(), &settings, &outlets)?;
         drop(outlets);
         let intake = self.start_intake(found, jobs.clone(), messages);
 
@@ -644,44 +657,9 @@ impl PhotoLoop {
         jobs: SyncSender<Job>,
         messages: Sender<Message>,
     ) -> JoinHandle<()> {
-        let index = self.index.clone();
-        let roots: BTreeMap<String, PathBuf> =
-            self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
-        std::thread::spawn(move || {
-            for event in found {
-                // In the order in which things were seen: a scan ends after what it found.
-                let noted = match &event {
-                    Event::ScanStarted { collection } => lock(&index).begin_scan(collection),
-                    Event::ScanDone { collection, is_complete: true, .. } => {
-                        lock(&index).end_scan(collection, Timestamp::now()).map(|_swept| ())
-                    }
-                    Event::Vanished { collection, relative } => {
-                        lock(&index).forget(collection, relative)
-                    }
-                    _ => Ok(()),
-                };
-                if let Err(error) = noted {
-                    tracing::error!(%error, "the index cannot be kept, the next scan mends it");
-                }
-                let Event::Found { collection, relative, state, .. } = event else {
-                    if messages.send(Message::Collection(event)).is_err() {
-                        return;
-                    }
-                    continue;
-                };
-                match lock(&index).known(&collection, &relative, &state) {
-                    Ok(Some(_)) => continue,
-                    Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "the index cannot be read"),
-                }
-                let Some(root) = roots.get(&collection) else { continue };
-                let path = root.join(&relative);
-                let job = Job { collection, relative, path, attempts_count: 0 };
-                if jobs.send(job).is_err() {
-                    return;
-                }
-            }
-        })
+        let roots = self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone()));
+        let intake = Intake { index: self.index.clone(), roots: roots.collect(), jobs, messages };
+        std::thread::spawn(move || intake.run(&found))
     }
 
     /// How long a collection has to be quiet.
@@ -857,16 +835,18 @@ impl PhotoLoop {
                 self.tell_unreadable(&job, reason);
             }
             Seen::Unreadable { state, error } => {
-                if let Some(state) = state {
-                    lock(&self.index)
+                if let Some(state) = state.filter(|state| is_still(&job.path, state)) {
+                    let mut index = lock(&self.index);
+                    index
                         .record_failure(&job.collection, &job.relative, &state, &error)
+                        .map_err(keep_error)?;
+                    forget_if_gone(&mut index, &job.collection, &job.relative, &job.path)
                         .map_err(keep_error)?;
                 }
                 self.tell_unreadable(&job, error);
             }
             Seen::Known { state, photo } => {
-                lock(&self.index)
-                    .record_file(&job.collection, &job.relative, &state, &photo)
+                self.keep_file(&mut lock(&self.index), &job, &state, &photo)
                     .map_err(keep_error)?;
             }
             Seen::New { state, photo, analysis } => {
@@ -884,9 +864,7 @@ impl PhotoLoop {
                 let mut index = lock(&self.index);
                 index.begin_batch().map_err(keep_error)?;
                 index.record_photo(&row).map_err(keep_error)?;
-                index
-                    .record_file(&job.collection, &job.relative, &state, &photo)
-                    .map_err(keep_error)?;
+                self.keep_file(&mut index, &job, &state, &photo).map_err(keep_error)?;
                 let place = (job.collection.as_str(), job.relative.as_path());
                 let changed =
                     arrive(&mut index, &photo, place, &analysis, (self.config.icons, pause_ms))
@@ -899,6 +877,21 @@ impl PhotoLoop {
             }
         }
         Ok(None)
+    }
+
+    /// Notes which photo a file holds, if it still does.
+    fn keep_file(
+        &self,
+        index: &mut Index,
+        job: &Job,
+        state: &FileState,
+        photo: &ContentHash,
+    ) -> Result<(), StoreError> {
+        if !is_still(&job.path, state) {
+            return Ok(());
+        }
+        index.record_file(&job.collection, &job.relative, state, photo)?;
+        forget_if_gone(index, &job.collection, &job.relative, &job.path)
     }
 
     /// Orders from photos that were looked at in earlier runs without ordering.
@@ -916,16 +909,22 @@ impl PhotoLoop {
 
     fn tell_collection(&self, event: Event) {
         (self.tell)(match event {
-            Event::ScanProgress { collection, files_count } => {
-                AgentEvent::Scanning { collection, files_count, done: false }
+            Event::ScanProgress { collection, photos_count } => {
+                AgentEvent::Scanning { collection, files_count: photos_count, done: false }
             }
-            Event::ScanDone { collection, files_count, .. } => {
-                AgentEvent::Scanning { collection, files_count, done: true }
+            Event::ScanDone { collection, photos_count, .. } => {
+                AgentEvent::Scanning { collection, files_count: photos_count, done: true }
+            }
+            Event::EventsLost { collection, times_count } => {
+                AgentEvent::EventsLost { collection, times_count }
             }
             Event::Offline { collection } => AgentEvent::Reachable { collection, online: false },
             Event::Online { collection } => AgentEvent::Reachable { collection, online: true },
             Event::Warning { text, .. } => AgentEvent::Warning { text },
-            Event::Vanished { .. } | Event::ScanStarted { .. } | Event::Found { .. } => return,
+            Event::Vanished { .. }
+            | Event::ScanStarted { .. }
+            | Event::Found { .. }
+            | Event::Missing { .. } => return,
         });
     }
 

@@ -63,6 +63,7 @@ impl Taken {
             camera: Some(self.camera.to_owned()),
             icons: self.icons.iter().map(icon).collect(),
             card: self.card,
+            extras: crate::media::Extras::default(),
         }
     }
 }
