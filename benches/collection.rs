@@ -32,7 +32,10 @@ fn main() {
     let small = rescan(if smoke() { 500 } else { 10_000 });
     if environment("BIG").is_some() {
         let big = rescan(1_000_000);
-        println!("cost of a file among a million, over that among ten thousand: {:.2}", big / small);
+        println!(
+            "cost of a file among a million, over that among ten thousand: {:.2}",
+            big / small
+        );
     }
     let folder = tempfile::tempdir().expect("a folder");
     let mut times_ms = found_after_close(folder.path());
@@ -60,7 +63,8 @@ fn rescan(files_count: usize) -> f64 {
         theirs_ms.push(began.elapsed().as_secs_f64() * 1e3);
         ours_ms.push(scan_once(&index, &root, files_count));
     }
-    let ours = report(&format!("collection/rescan/{files_count}-files/unchanged-2-threads"), &mut ours_ms);
+    let ours =
+        report(&format!("collection/rescan/{files_count}-files/unchanged-2-threads"), &mut ours_ms);
     let theirs = report(&format!("collection/rescan/{files_count}-files/find"), &mut theirs_ms);
     println!("  {:.2} times find, peak memory {} MB", ours / theirs, memory_mb());
     ours * 1e3 / files_count as f64
@@ -145,8 +149,7 @@ fn follow(root: &Path, index: PathBuf) -> (Collector, Receiver<Event>) {
     let (sender, events) = sync_channel(1000);
     let root = Root { collection: "c".to_owned(), path: root.to_path_buf() };
     let outlets = Outlets { live: sender.clone(), scan: sender };
-    let collector =
-        Collector::start(vec![root], &Settings::new(index), &outlets).expect("starts");
+    let collector = Collector::start(vec![root], &Settings::new(index), &outlets).expect("starts");
     (collector, events)
 }
 

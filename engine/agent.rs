@@ -520,7 +520,8 @@ impl PhotoLoop {
         let settings = Settings {
             quiet_ms: watch.quiet_ms,
             rescan_minutes: watch.rescan_minutes.max(1),
-            own_folder: Some(self.home.watch_dir()).filter(|folder| make_private_dir(folder).is_ok()),
+            own_folder: Some(self.home.watch_dir())
+                .filter(|folder| make_private_dir(folder).is_ok()),
             ..Settings::new(self.home.index_path())
         };
         let outlets = Outlets { live: events.clone(), scan: events };
@@ -846,8 +847,7 @@ impl PhotoLoop {
                 self.tell_unreadable(&job, error);
             }
             Seen::Known { state, photo } => {
-                self.keep_file(&mut lock(&self.index), &job, &state, &photo)
-                    .map_err(keep_error)?;
+                self.keep_file(&mut lock(&self.index), &job, &state, &photo).map_err(keep_error)?;
             }
             Seen::New { state, photo, analysis } => {
                 let first = first_started.get(&job.collection).copied();

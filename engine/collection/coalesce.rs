@@ -92,7 +92,10 @@ impl Coalescer {
             Hint::Touched => was_open,
         };
         let wait_ms = if is_open { self.quiet_ms / 2 } else { SETTLE_MS };
-        self.schedule(path, Pending { due_ms: now_ms + wait_ms, is_open, since_ms: now_ms, state: None });
+        self.schedule(
+            path,
+            Pending { due_ms: now_ms + wait_ms, is_open, since_ms: now_ms, state: None },
+        );
         true
     }
 

@@ -168,7 +168,8 @@ impl<'a> Scan<'a> {
             }
             flow(self.tell_progress())
         });
-        if summary.was_stopped || comparison.end(|known| flow(self.take_missing(known))).is_break() {
+        if summary.was_stopped || comparison.end(|known| flow(self.take_missing(known))).is_break()
+        {
             return Err(Stopped);
         }
         self.warn_of(&summary)?;

@@ -308,8 +308,7 @@ fn shutdown_does_not_wait_for_a_listener_that_sleeps() {
     let root = Root { collection: "c".to_owned(), path: folder.path().to_path_buf() };
     let home = tempfile::tempdir().expect("a folder");
     let outlets = Outlets { live: sender.clone(), scan: sender };
-    let collector =
-        Collector::start(vec![root], &settings(home.path()), &outlets).expect("starts");
+    let collector = Collector::start(vec![root], &settings(home.path()), &outlets).expect("starts");
     let began = Instant::now();
     events.recv_timeout(PATIENCE).expect("a first event");
     collector.shutdown();

@@ -3,6 +3,8 @@
 //! Files are made here, part by part as cameras and phones write them, so that what is
 //! where is known without asking a reader. Exiftool is the second opinion.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::ffi::OsStr;
 use std::io::Cursor;
 use std::path::Path;
@@ -444,9 +446,8 @@ fn what_is_not_what_its_name_says_is_refused_with_a_reason() {
     }
     // Entities that grow, and a document that reads other files.
     let bomb = r#"<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>"#;
-    for packet in [format!("{bomb}{}", packet("", "<dc:title>&b;&c;</dc:title>"))] {
-        assert!(facts("a.xmp", packet.as_bytes()).is_err());
-    }
+    let bomb = format!("{bomb}{}", packet("", "<dc:title>&b;&c;</dc:title>"));
+    assert!(facts("a.xmp", bomb.as_bytes()).is_err());
 }
 
 #[test]
