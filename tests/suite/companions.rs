@@ -361,6 +361,23 @@ fn links_and_words_inside_a_photo_are_those_of_exiftool() {
     assert_eq!(theirs["XMP-xmp:Rating"], 4);
 }
 
+#[test]
+fn promised_recording_is_a_plain_name_whatever_the_photo_says() {
+    for (tag, wanted) in [
+        ("DSC_0001.WAV", Some("DSC_0001.WAV")),
+        ("../../secret/keys.wav", Some("keys.wav")),
+        ("C:\\DCIM\\A.WAV", Some("A.WAV")),
+        ("RelatedSound", None),
+        ("..", None),
+        ("a/..", None),
+        ("   ", None),
+    ] {
+        let extras = Extras::read(&jpeg("", &[(0xE1, exif(tag, "x"))]));
+        let name = extras.promised.first().and_then(|promise| promise.name.as_deref());
+        assert_eq!(name, wanted, "{tag}");
+    }
+}
+
 fn facts(name: &str, bytes: &[u8]) -> Result<CompanionFacts, InspectError> {
     inspect(OsStr::new(name), &mut Cursor::new(bytes))
 }

@@ -32,9 +32,7 @@ impl Extras {
             .and_then(|tiff| tiff.chain().next()?.children(EXIF_TAG).next());
         let embedded = embedded::parts(bytes, &blocks, &xmp);
         let mut promised = Vec::new();
-        let sound = exif.and_then(|exif| text(exif.bytes(SOUND_FILE_TAG)?));
-        // Cameras that record no sound fill the tag with blanks, or with words.
-        if let Some(name) = sound.filter(|name| name.contains('.')) {
+        if let Some(name) = exif.and_then(|exif| sound_file(&text(exif.bytes(SOUND_FILE_TAG)?)?)) {
             promised.push(Promise {
                 member: Member::VoiceMemo,
                 name: Some(name),
@@ -57,6 +55,14 @@ impl Extras {
             .and_then(|notes| text(notes.bytes(CONTENT_ID_TAG)?));
         Self { embedded, promised, content_id, words }
     }
+}
+
+/// The name of a recording. Cameras that make none fill the tag with blanks or with words;
+/// folders before the name are left out, they could lead anywhere.
+fn sound_file(text: &str) -> Option<String> {
+    let name = text.rsplit(['/', '\\']).next()?;
+    let is_name = name.trim_matches('.').contains('.');
+    is_name.then(|| name.to_owned())
 }
 
 fn promises_film(xmp: &Xmp) -> bool {
