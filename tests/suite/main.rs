@@ -5,6 +5,7 @@
 mod access;
 mod cards;
 mod common;
+mod companions;
 mod composite;
 mod crash;
 mod enrol;
