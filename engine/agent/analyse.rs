@@ -17,8 +17,9 @@ use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
-use crate::media::{DecodeError, DecodeSpec, Decoded, Frame, Metadata, decode};
+use crate::media::{DecodeError, DecodeSpec, Decoded, Extras, Frame, Metadata, decode};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
+use crate::rules::facts::WordsFact;
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -45,6 +46,9 @@ pub struct Analysis {
     /// Whether it shows a card and little else.
     #[serde(default)]
     pub card: bool,
+    /// What its bytes say of what travels with it.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// Why nothing could be said of a photo.
@@ -223,7 +227,7 @@ impl Analyst {
             }
             None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
         };
-        let Decoded { width_px, height_px, media_type, metadata, frame: decoded, .. } = photo;
+        let Decoded { width_px, height_px, media_type, metadata, extras, frame: decoded } = photo;
         // Icons are named by the best pixels at hand: those before the preview was made smaller.
         let best = orient::upright(decoded, metadata.orientation);
         let seen = self.detector.look_closely(&best, &frame)?;
@@ -242,6 +246,7 @@ impl Analyst {
             taken_millis: metadata.taken_millis,
             camera: camera_of(&metadata),
             card: is_card(&frame, &on_preview),
+            extras,
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))
@@ -249,7 +254,7 @@ impl Analyst {
 }
 
 impl Analysis {
-    /// What rules may know of it.
+    /// What rules may know of it by itself; what travels with it is added by others.
     ///
     /// Where the owner requires a seal, an icon without it is lowered to `ask`; here, so that
     /// what was seen long ago follows when the owner changes their mind. The icon that forbids
@@ -284,6 +289,9 @@ impl Analysis {
             width_px: self.width_px,
             height_px: self.height_px,
             bytes_count: self.bytes_count,
+            companions: Vec::new(),
+            dpof: Vec::new(),
+            words: WordsFact::default(),
         }
     }
 }

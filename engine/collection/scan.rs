@@ -51,7 +51,9 @@ pub struct Summary {
 /// Whether a file of this name may hold a photo. Names that begin with a dot belong to
 /// programs; unfinished downloads and copies carry other extensions.
 pub fn is_photo_name(name: &OsStr) -> bool {
-    !name.as_encoded_bytes().starts_with(b".") && has_extension(name, &EXTENSIONS)
+    use super::group::{Kind, kind_of};
+    (!name.as_encoded_bytes().starts_with(b".") && has_extension(name, &EXTENSIONS))
+        || matches!(kind_of(name), Kind::Companion(_) | Kind::PrintMarks)
 }
 
 /// Whether a folder of this name is left alone with all that is in it.

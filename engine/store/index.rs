@@ -84,6 +84,7 @@ const STEPS: &[&str] = &[
         WHERE taken_ms IS NOT NULL;
     CREATE INDEX photos_to_judge ON photos (hash) WHERE is_judged = 0;
 ",
+    super::members::STEP,
 ];
 
 /// What is known of a file in the state it has now.
@@ -199,7 +200,7 @@ pub struct Counts {
 /// The index of all collections of one home.
 #[derive(Debug)]
 pub struct Index {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Index {

@@ -8,11 +8,13 @@
 pub mod db;
 pub mod grants;
 pub mod index;
+pub mod members;
 pub mod orders;
 pub mod state;
 
 pub use db::{Durability, StoreError};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
 pub use index::{Index, Known, Location, Neighbour, PhotoRow, Shot};
+pub use members::{CompanionRow, Held, MarkRow};
 pub use orders::{Due, Order, OrderState, Purpose, Replanned, Usage};
 pub use state::State;

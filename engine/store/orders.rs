@@ -11,6 +11,7 @@ use super::db::StoreError;
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 
 /// One order as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +40,9 @@ pub struct Order {
     pub addressee: Option<String>,
     /// Whether it is urgent.
     pub express: bool,
+    /// Companions that its rule wants to go with the photo, where it has them and the consent
+    /// covers them.
+    pub companions: Vec<Member>,
     /// Price of all copies together, minor units.
     pub price_minor: i64,
     /// Currency of the price.
@@ -168,6 +172,14 @@ pub(super) fn hash_of(row: &Row<'_>, column: &str) -> rusqlite::Result<ContentHa
     row.get(column).map(ContentHash::from_bytes)
 }
 
+/// Words with commas between them.
+fn companions_of(row: &Row<'_>) -> rusqlite::Result<Vec<Member>> {
+    let words: String = row.get("companions")?;
+    let members = words.split(',').filter(|word| !word.is_empty()).map(str::parse);
+    let members: Result<_, String> = members.collect();
+    members.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
+}
+
 fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
     Ok(Order {
         order_key: row.get("order_key")?,
@@ -182,6 +194,7 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         copies: row.get("copies")?,
         addressee: row.get("addressee")?,
         express: row.get("express")?,
+        companions: companions_of(row)?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
         state: row.get("state")?,
@@ -206,7 +219,7 @@ const OPEN: &str = "state IN ('ask', 'ready', 'refused', 'cancelled') AND is_dec
     AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.order_key = orders.order_key)";
 
 /// Why an order that nobody was told of is cancelled.
-const WITHDRAWN: &str = "its icons no longer ask for it";
+const WITHDRAWN: &str = "it is no longer asked for";
 
 /// Moves an order on, if it is in one of `from`; tells whether it was.
 pub(super) fn move_order(
@@ -242,7 +255,7 @@ pub(super) fn move_order(
     Ok(true)
 }
 
-fn log_event(
+pub(super) fn log_event(
     tx: &Transaction<'_>,
     order_key: &str,
     state: OrderState,
@@ -266,15 +279,15 @@ fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
 fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
-             purpose, product, copies, addressee, express, price_minor, currency, state, reason,
-             origin, created_ms, updated_ms)
+             purpose, product, copies, addressee, express, companions, price_minor, currency,
+             state, reason, origin, created_ms, updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
-             :purpose, :product, :copies, :addressee, :express, :price_minor, :currency, :state,
-             :reason, :origin, :created_ms, :updated_ms)
+             :purpose, :product, :copies, :addressee, :express, :companions, :price_minor,
+             :currency, :state, :reason, :origin, :created_ms, :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
-             express = excluded.express, price_minor = excluded.price_minor,
+             express = excluded.express, companions = excluded.companions, price_minor = excluded.price_minor,
              currency = excluded.currency, state = excluded.state, reason = excluded.reason,
              origin = excluded.origin, updated_ms = excluded.updated_ms",
     )?
@@ -285,6 +298,7 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":provider": order.provider, ":purpose": order.purpose,
         ":product": order.product, ":copies": order.copies,
         ":addressee": order.addressee, ":express": order.express,
+        ":companions": order.companions.iter().map(|member| member.as_str()).collect::<Vec<_>>().join(","),
         ":price_minor": order.price_minor, ":currency": order.currency,
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
@@ -297,12 +311,13 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What an order asks for, in words: `mug x 2 to a, express`.
+/// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`.
 pub fn words(order: &Order) -> String {
     let what = order.product.as_deref().unwrap_or("share");
     let to = order.addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
     let express = if order.express { ", express" } else { "" };
-    format!("{what} x {}{to}{express}", order.copies)
+    let with: String = order.companions.iter().map(|member| format!(", with {member}")).collect();
+    format!("{what} x {}{to}{express}{with}", order.copies)
 }
 
 impl State {
@@ -373,7 +388,7 @@ impl State {
                         move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
                     }
                     (false, OrderState::Ready | OrderState::Accepted | OrderState::Done) => {
-                        let note = "stays ordered, although its icons no longer ask for it";
+                        let note = "stays ordered, although it is no longer asked for";
                         log_event(tx, key, old.state, note, now)?;
                         replanned.kept.push(old.clone());
                     }
@@ -404,11 +419,13 @@ impl State {
                     replanned.changed.push(order);
                     continue;
                 }
-                let wish = |order: &Order| (order.copies, order.addressee.clone(), order.express);
+                let wish = |order: &Order| {
+                    (order.copies, order.addressee.clone(), order.express, order.companions.clone())
+                };
                 let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
                 if is_alive && wish(old) != wish(&order) {
                     let note = format!(
-                        "stays as it was ordered, although its icons now ask for {}",
+                        "stays as it was ordered, although {} is asked for now",
                         words(&order)
                     );
                     log_event(tx, &order.order_key, old.state, &note, now)?;

@@ -12,6 +12,8 @@ use crate::rules::{Known, RuleFile};
 use crate::store::{Order, OrderState, PhotoRow, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
+/// Nothing more will come.
+const READY: Readiness<'_> = Readiness { is_settled: true, is_grace_over: true, unread: &[] };
 const PAUSE_MS: i64 = 10 * 60_000;
 
 /// A photo in a few words.
@@ -63,6 +65,7 @@ impl Taken {
             camera: Some(self.camera.to_owned()),
             icons: self.icons.iter().map(icon).collect(),
             card: self.card,
+            extras: crate::media::Extras::default(),
         }
     }
 }
@@ -86,7 +89,9 @@ impl Desk {
             purposes: [Purpose::Print, Purpose::Share].into(),
             currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
             products: products.map(|name| (name.to_owned(), 1)).into(),
-            fees: Fees { original_minor: 25, preview_minor: 0 },
+            companions: BTreeSet::new(),
+            structure: false,
+            fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
             service_percent: 20,
             service: "signet".into(),
             limits: Limits::default(),
@@ -125,7 +130,7 @@ impl Desk {
             icons: Icons::default(),
         };
         let outcomes = photos.iter().map(|photo| {
-            let judged = judge.judge(photo, true, NOW).expect("judged");
+            let judged = judge.judge(photo, READY, NOW).expect("judged");
             let Judged::Now(outcome) = judged else { panic!("it is settled") };
             lock(&self.index).set_judged(photo, true).expect("marked");
             *outcome
@@ -240,9 +245,12 @@ fn photo_waits_only_while_something_of_it_would_leave() {
         providers: &desk.providers,
         icons: Icons::default(),
     };
-    let judged =
-        |name: &str| judge.judge(&ContentHash::of(name.as_bytes()), false, NOW).expect("judged");
-    assert!(matches!(judged("1"), Judged::Later));
+    let judged = |name: &str| {
+        judge
+            .judge(&ContentHash::of(name.as_bytes()), Readiness { is_settled: false, ..READY }, NOW)
+            .expect("judged")
+    };
+    assert!(matches!(judged("1"), Judged::Later(Until::Settled)));
     let Judged::Now(outcome) = judged("2") else { panic!("nothing of it leaves") };
     assert_eq!(outcome.notes.len(), 1, "it says that there is nothing to order");
     assert!(desk.live().is_empty());
