@@ -31,6 +31,7 @@ fn order(number: usize) -> Order {
         addressee: None,
         express: false,
         companions: Vec::new(),
+        preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
         state: OrderState::Accepted,

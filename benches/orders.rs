@@ -27,6 +27,7 @@ fn terms() -> Terms {
         companions: [].into(),
         structure: false,
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
+        preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
         limits: Limits { orders_per_day: 10, ..Limits::default() },

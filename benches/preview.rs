@@ -21,7 +21,7 @@ fn main() {
     };
     let mut renderer = Renderer::default();
     let photo = stripes(800, 600);
-    let spec = PreviewSpec { long_side_px: 400, quality: 80 };
+    let spec = PreviewSpec { long_side_px: 400, ..PreviewSpec::default() };
     let preview = renderer.render(&photo, spec, &imprint).expect("renders");
     assert_eq!((preview.frame.width_px(), preview.frame.height_px()), (300, 400));
     bench("preview/render/800x600-300x400/jpeg", || renderer.render(&photo, spec, &imprint));
@@ -65,6 +65,7 @@ fn main() {
     let frames: Vec<Frame> =
         photos.iter().map(|photo| renderer.upright(photo, 1024).expect("renders")).collect();
     bench("preview/encode/12mp-1024/q80", || encode::jpeg(&frames[next()], 80, b""));
+    bench("preview/encode/12mp-1024/webp-q80", || encode::webp(&frames[next()], 80, b""));
     bench("preview/render/12mp-1024/all", || {
         renderer.render(&photos[next()], PreviewSpec::default(), &imprint)
     });

@@ -662,7 +662,8 @@ impl PhotoLoop {
             };
             let (todo, messages) = (todo.clone(), messages.clone());
             std::thread::spawn(move || {
-                worker.run(&todo, &|report| messages.send(Message::Looked(Box::new(report))).is_ok());
+                worker
+                    .run(&todo, &|report| messages.send(Message::Looked(Box::new(report))).is_ok());
             })
         });
         let threads = threads.collect();

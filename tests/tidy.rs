@@ -37,6 +37,8 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("exif", &["media/metadata.rs"]),
     ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
+    // The others have or name a module of this name, of ours and of `image`.
+    ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),
 ];
 

@@ -223,7 +223,7 @@ impl Analyst {
         let (frame, jpeg) = match imprint {
             Some(imprint) => {
                 let preview = self.renderer.render(&photo, spec, imprint)?;
-                (preview.frame, Some(preview.jpeg))
+                (preview.frame, Some(preview.file))
             }
             None => (self.renderer.upright(&photo, spec.long_side_px)?, None),
         };

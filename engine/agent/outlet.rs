@@ -234,12 +234,13 @@ impl Counter {
         let member = member_for(order.purpose);
         let (digest, bytes_count, media_type) = match member {
             Member::Preview => {
-                let path = preview_path(&self.home, &order.photo);
+                let spec = spec_of(order);
+                let path = preview_path(&self.home, &order.photo, spec);
                 let bytes = match std::fs::read(&path) {
                     Ok(bytes) if !bytes.is_empty() => bytes,
-                    _ => self.render_again(order, &path)?,
+                    _ => self.render_again(order, spec, &path)?,
                 };
-                (ContentHash::of(&bytes), bytes.len() as u64, "image/jpeg")
+                (ContentHash::of(&bytes), bytes.len() as u64, spec.format.media_type())
             }
             _ => (order.photo, analysis.bytes_count, analysis.media_type.as_str()),
         };
@@ -300,8 +301,13 @@ impl Counter {
         })
     }
 
-    /// Makes a preview that was lost.
-    fn render_again(&self, order: &Order, path: &Path) -> Result<Vec<u8>, Hindrance> {
+    /// Makes a preview that is of another size than is made at once, or was lost.
+    fn render_again(
+        &self,
+        order: &Order,
+        spec: PreviewSpec,
+        path: &Path,
+    ) -> Result<Vec<u8>, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let (_file, path_of_original) = self.find(&order.photo).map_err(|error| later(&error))?;
         let original =
@@ -309,13 +315,13 @@ impl Counter {
         if ContentHash::of(&original.bytes) != order.photo {
             return Err(Hindrance::Later("the photo is being changed".into()));
         }
-        let photo = decode(&original.bytes, DecodeSpec::default()).map_err(|e| later(&e))?;
+        let photo = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
+        let photo = decode(&original.bytes, photo).map_err(|error| later(&error))?;
         let imprint = imprint(&self.owner, &order.photo);
-        let preview = Renderer::default()
-            .render(&photo, PreviewSpec::default(), &imprint)
-            .map_err(|error| later(&error))?;
-        write_preview(path, &preview.jpeg).map_err(|error| later(&error))?;
-        Ok(preview.jpeg)
+        let preview =
+            Renderer::default().render(&photo, spec, &imprint).map_err(|error| later(&error))?;
+        write_preview(path, &preview.file).map_err(|error| later(&error))?;
+        Ok(preview.file)
     }
 
     /// Opens a photo version or a companion where it lies now: unchanged since it was hashed, or hashed anew.
@@ -349,7 +355,9 @@ impl Shelf for Counter {
         match grant.member {
             Member::Original => self.find(&grant.photo).map(|(file, _path)| file),
             Member::Preview => {
-                let path = preview_path(&self.home, &grant.photo);
+                let order = self.state.order(&grant.order_key).ok().flatten();
+                let spec = order.as_ref().map(spec_of).ok_or(NotThere::Gone)?;
+                let path = preview_path(&self.home, &grant.photo, spec);
                 let mut file = open_plain(&path).ok_or(NotThere::Gone)?;
                 // One that was made anew, by a newer version say, is another file.
                 let same = hash_of(&mut file) == Some(grant.digest);
@@ -408,7 +416,10 @@ fn hash_of(file: &mut File) -> Option<ContentHash> {
 fn photo_name(order: &Order, member: Member) -> String {
     let name = Path::new(&order.relative).file_name().unwrap_or_default().to_string_lossy();
     plain_name(&match member {
-        Member::Preview => format!("{}-preview.jpg", name.rsplit_once('.').map_or(&*name, |n| n.0)),
+        Member::Preview => {
+            let stem = name.rsplit_once('.').map_or(&*name, |n| n.0);
+            format!("{stem}-preview.{}", spec_of(order).format.extension())
+        }
         _ => name.into_owned(),
     })
 }
@@ -418,11 +429,22 @@ fn plain_name(name: &str) -> String {
     name.replace(char::is_control, "_")
 }
 
+/// How the preview of an order is to be.
+fn spec_of(order: &Order) -> PreviewSpec {
+    order.preview.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
 /// Where the preview of a photo version is kept: 256 folders, so that none grows too large.
-pub(super) fn preview_path(home: &Home, photo: &ContentHash) -> PathBuf {
+/// What is made for every photo has the plain name; others say their long side.
+pub(super) fn preview_path(home: &Home, photo: &ContentHash, spec: PreviewSpec) -> PathBuf {
     let name = photo.to_string();
     let folder: String = name.chars().take(2).collect();
-    home.previews_dir().join(folder).join(format!("{name}.jpg"))
+    let side = match spec.long_side_px {
+        side if side == PreviewSpec::default().long_side_px => String::new(),
+        side => format!("-{side}"),
+    };
+    let file = format!("{name}{side}.{}", spec.format.extension());
+    home.previews_dir().join(folder).join(file)
 }
 
 /// Puts a preview in its place whole. Not synced: it can be made again.
@@ -430,7 +452,8 @@ pub(super) fn write_preview(path: &Path, jpeg: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         crate::base::home::make_private_dir(folder)?;
     }
-    let temporary = path.with_extension("part");
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
     std::fs::write(&temporary, jpeg)?;
     std::fs::rename(&temporary, path)
 }

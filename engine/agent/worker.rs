@@ -17,6 +17,7 @@ use crate::base::ids::ContentHash;
 use crate::collection::group::Kind;
 use crate::media::read::BYTES_MAX;
 use crate::media::{ReadError, Retry, read_original};
+use crate::preview::PreviewSpec;
 use crate::store::index::Index;
 
 /// A file to be looked at.
@@ -174,7 +175,8 @@ impl Worker {
             }
         };
         if let Some(preview) = preview
-            && let Err(error) = write_preview(&preview_path(&self.home, &photo), &preview)
+            && let Err(error) =
+                write_preview(&preview_path(&self.home, &photo, PreviewSpec::default()), &preview)
         {
             return Seen::Busy(format!("its preview cannot be written: {error}"));
         }

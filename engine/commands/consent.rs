@@ -14,6 +14,7 @@ use crate::base::money::{decimal, parse_minor};
 use crate::lab::home::Card;
 use crate::orders::Terms;
 use crate::orders::terms;
+use crate::preview::PreviewSpec;
 use crate::store::{Purpose, State};
 
 use super::{CommandError, Context, Outcome, failed, output};
@@ -173,6 +174,7 @@ pub(super) fn agree(
         companions,
         structure: !limits.no_structure,
         fees: card.fees,
+        preview: card.preview,
         service_percent,
         service: service.to_owned(),
         limits: terms::Limits {
@@ -271,6 +273,11 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
             terms.service
         ),
     ];
+    let preview = terms.preview.spec();
+    if preview != PreviewSpec::default() {
+        let (side, format) = (preview.long_side_px, preview.format.as_str());
+        lines.push(format!("    wants    previews of {side} px as {format}"));
+    }
     if let Some(end) = terms.valid_until {
         lines.push(format!("    until    {end}"));
     }

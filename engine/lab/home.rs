@@ -14,6 +14,7 @@ use crate::base::home::make_private_dir;
 use crate::base::ids::{derived, is_derived};
 use crate::base::money::Currency;
 use crate::orders::terms::Fees;
+use crate::preview::PreviewWish;
 
 /// Folder of a lab.
 #[derive(Debug, Clone)]
@@ -37,6 +38,9 @@ pub struct LabConfig {
     pub fees: Fees,
     /// Products and the price of one copy in minor units.
     pub products: BTreeMap<String, i64>,
+    /// How it wants previews, where the owner's rule does not say.
+    #[serde(default)]
+    pub preview: PreviewWish,
 }
 
 /// What a lab gives to an owner who wants to order: `signet consent allow CARD`.
@@ -59,6 +63,9 @@ pub struct Card {
     pub products: BTreeMap<String, i64>,
     /// What the lab pays for an access, minor units.
     pub fees: Fees,
+    /// How it wants previews, where the owner's rule does not say.
+    #[serde(default)]
+    pub preview: PreviewWish,
 }
 
 /// An owner who was invited.
@@ -180,6 +187,7 @@ impl LabHome {
             currency: config.currency.clone(),
             products: config.products.clone(),
             fees: config.fees,
+            preview: config.preview,
         })
     }
 
@@ -242,5 +250,6 @@ pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
         currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         products: products.map(|(name, price)| (name.to_owned(), price)).into(),
+        preview: PreviewWish::default(),
     }
 }

@@ -18,6 +18,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::base::money::decimal;
+use crate::preview::{PreviewSpec, PreviewWish};
 use crate::rules::{Confirm, Verdict, Wish};
 use crate::store::{Order, OrderState, Purpose, Usage};
 
@@ -55,6 +56,7 @@ struct Wished<'a> {
     addressee: Option<&'a str>,
     express: bool,
     with: &'a [Member],
+    preview: PreviewWish,
 }
 
 /// Derives the key of an order: a second scan, a crash or a lost row cannot order twice.
@@ -93,9 +95,10 @@ pub fn plan(
                 copies: (*copies).max(1),
                 addressee: addressee.as_deref(),
                 express: *express,
+                preview: PreviewWish::default(),
                 with,
             },
-            Wish::Share { provider, addressee, with } => Wished {
+            Wish::Share { provider, addressee, preview, with } => Wished {
                 verdict,
                 provider,
                 purpose: Purpose::Share,
@@ -103,6 +106,7 @@ pub fn plan(
                 copies: 1,
                 addressee: addressee.as_deref(),
                 express: false,
+                preview: *preview,
                 with,
             },
         };
@@ -161,6 +165,7 @@ fn decide(
         addressee: wished.addressee.map(str::to_owned),
         express: wished.express,
         companions: wished.with.to_vec(),
+        preview: preview_of(wished, terms),
         price_minor,
         currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
         state,
@@ -188,6 +193,13 @@ fn left_out(photo: &Photo, wished: &Wished<'_>, terms: Option<&Terms>) -> Vec<St
         uncovered.into_iter().chain(missing)
     });
     words.collect()
+}
+
+/// How the preview of a share is to be; `None`: as always.
+fn preview_of(wished: &Wished<'_>, terms: Option<&Terms>) -> Option<String> {
+    let asked = terms.map(|terms| terms.preview).unwrap_or_default();
+    let spec = wished.preview.over(asked).spec();
+    (wished.purpose == Purpose::Share && spec != PreviewSpec::default()).then(|| spec.to_string())
 }
 
 /// Whether the consent covers a wish: `Err` never, `Ok(Some)` only if the owner says so now.
@@ -253,6 +265,7 @@ mod tests {
             companions: [Member::VoiceMemo].into(),
             structure: false,
             fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 5 },
+            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
             limits: Limits {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::base::member::Member;
 use crate::base::money::Currency;
+use crate::preview::PreviewWish;
 use crate::store::Purpose;
 
 /// The owner's standing agreement with one provider. Part of the signed consent.
@@ -32,6 +33,9 @@ pub struct Terms {
     pub structure: bool,
     /// What the provider pays for an access.
     pub fees: Fees,
+    /// How the provider wants previews, where a rule does not say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub preview: PreviewWish,
     /// Part of each fee that the service keeps, 0 to 100.
     pub service_percent: u8,
     /// Name of the service's account.
@@ -40,6 +44,10 @@ pub struct Terms {
     pub limits: Limits,
     /// The agreement ends by itself then.
     pub valid_until: Option<Timestamp>,
+}
+
+fn is_default(wish: &PreviewWish) -> bool {
+    *wish == PreviewWish::default()
 }
 
 /// What a provider pays for one access, in minor units.

@@ -1,9 +1,9 @@
 //! The low-resolution copy: upright, small, free of private metadata, naming its owner.
 //!
 //! In:  a decoded photo, the size wanted, whose photo it is.
-//! Out: the upright frame (detection looks at the same pixels) and its JPEG.
+//! Out: the upright frame (detection looks at the same pixels) and its file, JPEG or WebP.
 //!
-//! The JPEG is made from pixels alone, so nothing of the original's metadata can be in
+//! The file is made from pixels alone, so nothing of the original's metadata can be in
 //! it: no location, no serial numbers, no embedded thumbnail.
 //!
 //! Knows nothing of disks, icons or rules.
@@ -11,25 +11,12 @@
 pub mod encode;
 pub mod orient;
 pub mod resize;
+pub mod spec;
 pub mod xmp;
 
 use self::resize::{Filter, Shrinker};
+pub use self::spec::{LONG_SIDE_PX, PreviewFormat, PreviewSpec, PreviewWish};
 use crate::media::{Decoded, Frame};
-
-/// How large and how good a preview is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PreviewSpec {
-    /// Pixels of the longer side; smaller photos keep their size.
-    pub long_side_px: u32,
-    /// 1 to 100, as libjpeg counts.
-    pub quality: u8,
-}
-
-impl Default for PreviewSpec {
-    fn default() -> Self {
-        Self { long_side_px: 1024, quality: 80 }
-    }
-}
 
 /// What a preview says about itself to anyone who holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +35,7 @@ pub struct Preview {
     /// Upright pixels, before they were compressed.
     pub frame: Frame,
     /// The file to hand out.
-    pub jpeg: Vec<u8>,
+    pub file: Vec<u8>,
 }
 
 /// Why there is no preview.
@@ -97,7 +84,11 @@ impl Renderer {
         imprint: &Imprint,
     ) -> Result<Preview, PreviewError> {
         let frame = self.upright(photo, spec.long_side_px)?;
-        let jpeg = encode::jpeg(&frame, spec.quality, &xmp::packet(imprint))?;
-        Ok(Preview { frame, jpeg })
+        let packet = xmp::packet(imprint);
+        let file = match spec.format {
+            PreviewFormat::Jpeg => encode::jpeg(&frame, spec.quality, &packet)?,
+            PreviewFormat::WebP => encode::webp(&frame, spec.quality, &packet)?,
+        };
+        Ok(Preview { frame, file })
     }
 }

@@ -32,6 +32,7 @@ use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
+use crate::preview::{LONG_SIDE_PX, PreviewFormat};
 
 /// How one case went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -424,14 +425,24 @@ impl Reader<'_> {
                     && is_word(provider)
                     && rest_fine
             }
-            ["share", "with", provider] => is_word(provider),
-            ["share", "with", provider, "to", label] => is_word(provider) && is_word(label),
+            ["share", "with", provider, rest @ ..] => {
+                let as_preview = |rest: &[&str]| match rest {
+                    [] => true,
+                    ["as", words @ ..] => is_preview(words),
+                    _ => false,
+                };
+                let rest_fine = match rest {
+                    ["to", label, rest @ ..] => is_word(label) && as_preview(rest),
+                    rest => as_preview(rest),
+                };
+                is_word(provider) && rest_fine
+            }
             ["forbid" | "keep" | "note"] => wish == text && companions.is_empty(),
             _ => false,
         };
         if !fine || !companions.iter().all(is_companion) {
-            let message = "write `order 2 mug from lab to a express and voice-memo`, \
-                           `share with lab to a` (both also without what follows the provider), \
+            let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
+                           lab to a as 2048 webp` (both also without what follows the provider), \
                            `keep`, `note` or `forbid`; `ask: ` goes before the first two";
             self.mistake(value.span().start, message);
             return None;
@@ -487,6 +498,17 @@ impl Reader<'_> {
                 self.mistake(key.span().start, message);
             }
         }
+    }
+}
+
+/// `2048 webp`, or one of the two.
+fn is_preview(words: &[&str]) -> bool {
+    let is_side = |word: &str| word.parse().is_ok_and(|side: u32| LONG_SIDE_PX.contains(&side));
+    let is_format = |word: &str| word.parse::<PreviewFormat>().is_ok();
+    match words {
+        [word] => is_side(word) || is_format(word),
+        [side, format] => is_side(side) && is_format(format),
+        _ => false,
     }
 }
 

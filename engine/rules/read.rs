@@ -10,7 +10,7 @@
 //! | `when` | the condition |
 //! | `each` | name of a list: the rule is made once for each of its icons |
 //! | `order` | `{ product, provider, copies, to, express, with }`; see below |
-//! | `share` | `{ provider, to, with }`: the preview, nothing made of it |
+//! | `share` | `{ provider, to, preview_px, preview_format, with }`: the preview, nothing made of it |
 //! | `keep` | `true`: the original is copied into the owner's private folder |
 //! | `note` | words: the owner is told, nothing else happens |
 //! | `forbid` | `true`: nothing leaves the computer for this photo |
@@ -39,6 +39,7 @@ use super::eval::{self, Condition, ExprMistake, Kind, Names};
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use super::verdict::Confirm;
 use crate::base::member::Member;
+use crate::preview::{LONG_SIDE_PX, PreviewFormat, PreviewWish};
 
 /// Most copies one order may ask for.
 pub const COPIES_MAX: u32 = 999;
@@ -113,6 +114,7 @@ pub(crate) enum Plan {
         provider: String,
         to: Option<Condition>,
         with: Vec<Member>,
+        preview: PreviewWish,
     },
     Keep,
     Note,
@@ -135,7 +137,7 @@ const RULE_KEYS: [&str; 12] = [
 /// What a rule may want.
 const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
 const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
-const SHARE_KEYS: [&str; 3] = ["provider", "to", "with"];
+const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
 const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
 /// In the texts of a rule with `each`: the icon it is made for.
 const EACH_IN_TEXT: &str = "{each}";
@@ -595,14 +597,46 @@ impl Reader<'_> {
     }
 
     fn share(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
-        let table = self.table(value, "share = { provider, to, with }")?;
+        let shape = "share = { provider, to, preview_px, preview_format, with }";
+        let table = self.table(value, shape)?;
         self.only(table, &SHARE_KEYS, "`share`");
         let known = self.known;
         let provider =
             self.known_word(table, value, ("provider", known.providers.as_deref()), names);
         let to = self.optional(table, "to", Kind::Text, names);
+        let preview = self.preview(table);
         let with = self.with(table);
-        Some(Plan::Share { provider: provider?, to: to?, with: with? })
+        Some(Plan::Share { provider: provider?, to: to?, preview: preview?, with: with? })
+    }
+
+    /// Size and format of the preview; what is left out is the provider's to say.
+    fn preview(&mut self, table: &DeTable<'_>) -> Option<PreviewWish> {
+        let (mut wish, mut is_right) = (PreviewWish::default(), true);
+        if let Some(value) = table.get("preview_px") {
+            let number = value.get_ref().as_integer();
+            let number = number.and_then(|n| u32::from_str_radix(n.as_str(), n.radix()).ok());
+            wish.long_side_px = number.filter(|side| LONG_SIDE_PX.contains(side));
+            if wish.long_side_px.is_none() {
+                let (least, most) = (LONG_SIDE_PX.start(), LONG_SIDE_PX.end());
+                let message = format!(
+                    "`preview_px` is the long side in pixels, from {least} to {most}; order a \
+                     product for the original"
+                );
+                self.mistake(value.span().start, message);
+                is_right = false;
+            }
+        }
+        if let Some(value) = table.get("preview_format") {
+            match self.text(value, "preview_format").map(str::parse::<PreviewFormat>) {
+                Some(Ok(format)) => wish.format = Some(format),
+                Some(Err(message)) => {
+                    self.mistake(value.span().start, message);
+                    is_right = false;
+                }
+                None => is_right = false,
+            }
+        }
+        is_right.then_some(wish)
     }
 
     fn flag(&mut self, value: &Value<'_>, key: &str, plan: Plan) -> Option<Plan> {

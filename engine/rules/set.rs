@@ -191,9 +191,10 @@ impl RuleSet {
                     with: with.clone(),
                 }
             }
-            Plan::Share { provider, to, with } => {
+            Plan::Share { provider, to, preview, with } => {
                 let addressee = addressee(to.as_ref(), photo)?;
-                Wish::Share { provider: provider.clone(), addressee, with: with.clone() }
+                let (provider, with) = (provider.clone(), with.clone());
+                Wish::Share { provider, addressee, preview: *preview, with }
             }
             Plan::Keep => Wish::Keep,
             Plan::Note => Wish::Note,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::base::member::Member;
+use crate::preview::PreviewWish;
 
 /// The answer of one rule that applies to one photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,9 @@ pub enum Wish {
         provider: String,
         /// Label of who it is for, such as `a`; `None` is nobody in particular.
         addressee: Option<String>,
+        /// How the preview is to be; what is left out is the provider's to say.
+        #[serde(default)]
+        preview: PreviewWish,
         /// As of an order.
         with: Vec<Member>,
     },
@@ -86,7 +90,8 @@ pub enum Confirm {
     Ask,
 }
 
-/// `order 2 print-10x15 from lab to a express and voice-memo`, `share with lab to a`, `keep`,
+/// `order 2 print-10x15 from lab to a express and voice-memo`,
+/// `share with lab to a as 2048 webp`, `keep`,
 /// `note`, `forbid`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,6 +113,9 @@ impl fmt::Display for Wish {
         }
         if express {
             f.write_str(" express")?;
+        }
+        if let Self::Share { preview, .. } = self {
+            write!(f, "{preview}")?;
         }
         self.with().iter().try_for_each(|member| write!(f, " and {member}"))
     }

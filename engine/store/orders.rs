@@ -43,6 +43,8 @@ pub struct Order {
     /// Companions that its rule wants to go with the photo, where it has them and the consent
     /// covers them.
     pub companions: Vec<Member>,
+    /// How the preview is to be, such as `2048 webp`; absent: as always.
+    pub preview: Option<String>,
     /// Price of all copies together, minor units.
     pub price_minor: i64,
     /// Currency of the price.
@@ -195,6 +197,7 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         addressee: row.get("addressee")?,
         express: row.get("express")?,
         companions: companions_of(row)?,
+        preview: row.get("preview")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
         state: row.get("state")?,
@@ -279,15 +282,16 @@ fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
 fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
-             purpose, product, copies, addressee, express, companions, price_minor, currency,
-             state, reason, origin, created_ms, updated_ms)
+             purpose, product, copies, addressee, express, companions, preview, price_minor,
+             currency, state, reason, origin, created_ms, updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
-             :purpose, :product, :copies, :addressee, :express, :companions, :price_minor,
-             :currency, :state, :reason, :origin, :created_ms, :updated_ms)
+             :purpose, :product, :copies, :addressee, :express, :companions, :preview,
+             :price_minor, :currency, :state, :reason, :origin, :created_ms, :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
-             express = excluded.express, companions = excluded.companions, price_minor = excluded.price_minor,
+             express = excluded.express, companions = excluded.companions,
+             preview = excluded.preview, price_minor = excluded.price_minor,
              currency = excluded.currency, state = excluded.state, reason = excluded.reason,
              origin = excluded.origin, updated_ms = excluded.updated_ms",
     )?
@@ -299,6 +303,7 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":product": order.product, ":copies": order.copies,
         ":addressee": order.addressee, ":express": order.express,
         ":companions": order.companions.iter().map(|member| member.as_str()).collect::<Vec<_>>().join(","),
+        ":preview": order.preview,
         ":price_minor": order.price_minor, ":currency": order.currency,
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
@@ -311,13 +316,16 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`.
+/// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`,
+/// `share x 1, as 2048 webp`.
 pub fn words(order: &Order) -> String {
     let what = order.product.as_deref().unwrap_or("share");
     let to = order.addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
     let express = if order.express { ", express" } else { "" };
+    let preview = order.preview.as_ref().map(|preview| format!(", as {preview}"));
+    let preview = preview.unwrap_or_default();
     let with: String = order.companions.iter().map(|member| format!(", with {member}")).collect();
-    format!("{what} x {}{to}{express}{with}", order.copies)
+    format!("{what} x {}{to}{express}{preview}{with}", order.copies)
 }
 
 impl State {
@@ -420,7 +428,8 @@ impl State {
                     continue;
                 }
                 let wish = |order: &Order| {
-                    (order.copies, order.addressee.clone(), order.express, order.companions.clone())
+                    let (to, preview) = (order.addressee.clone(), order.preview.clone());
+                    (order.copies, to, order.express, preview, order.companions.clone())
                 };
                 let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
                 if is_alive && wish(old) != wish(&order) {

@@ -159,6 +159,9 @@ UPDATE orders SET
          AND note = 'approved by the owner');
 ",
     "
+ALTER TABLE orders ADD COLUMN preview TEXT;
+",
+    "
 -- An order has several members, of one kind too: the table is made anew without its rule of
 -- one grant for each kind. `offset`: the member is a part of the photo's file. `place`: 0 is
 -- the photo itself.

@@ -13,6 +13,7 @@ mod icons;
 mod journey;
 mod media;
 mod orders;
+mod preview;
 mod rolls;
 mod rules;
 mod seal;

@@ -156,7 +156,7 @@ fn preview_tells_the_owner_and_nothing_of_the_camera() {
                 renderer.render(&photo, PreviewSpec::default(), &imprint()).expect("renders");
             let name =
                 format!("{part}-{}.jpg", path.file_stem().unwrap_or_default().to_string_lossy());
-            std::fs::write(out.path().join(name), preview.jpeg).expect("writes");
+            std::fs::write(out.path().join(name), preview.file).expect("writes");
         }
     }
     let answer = Command::new("exiftool")

@@ -92,6 +92,7 @@ impl Desk {
             companions: BTreeSet::new(),
             structure: false,
             fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
+            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
             limits: Limits::default(),

@@ -21,7 +21,7 @@ const RULES: &str = "
 [[rule]]
 name = 'july'
 when = 'taken.month == 7 && path.folder == \"a/b\" && icons[0].x < 0.6'
-share = { provider = 'lab' }
+share = { provider = 'lab', preview_px = 2048 }
 
 [[rule]]
 name = 'canvas'
@@ -45,7 +45,7 @@ name = 'fits'
 taken = 2026-07-01T10:00:00
 path = 'a/b/c.JPG'
 icons = ['canvas?', { name = 'share', x = 0.1 }]
-expect = ['share with lab', 'ask: order 2 canvas from lab']
+expect = ['share with lab as 2048', 'ask: order 2 canvas from lab']
 
 [[case]]
 name = 'too little expected'

@@ -491,6 +491,31 @@ fn any_icon() -> impl Strategy<Value = IconFact> {
     )
 }
 
+#[test]
+fn preview_of_a_share_is_read_and_what_is_out_of_range_is_told() {
+    let rule = |share: &str| {
+        format!("[[rule]]\nname = 's'\nwhen = 'true'\nshare = {{ provider = 'lab'{share} }}\n")
+    };
+    let facts = photo(&[]);
+    for (share, expected) in [
+        ("", "share with lab"),
+        (", preview_px = 2048", "share with lab as 2048"),
+        (", to = '\"a\"', preview_format = 'webp'", "share with lab to a as webp"),
+        (", preview_px = 64, preview_format = 'jpeg'", "share with lab as 64 jpeg"),
+    ] {
+        let set = load(&rule(share)).expect("written right");
+        assert_eq!(set.judge(&facts).verdicts[0].to_string(), expected, "{share}");
+    }
+    for (share, expected) in [
+        (", preview_px = 63", "`preview_px` is the long side in pixels, from 64 to 4096"),
+        (", preview_px = '1'", "`preview_px` is the long side in pixels, from 64 to 4096"),
+        (", preview_format = 'png'", "previews are written as `jpeg` or `webp`, not as `png`"),
+    ] {
+        let mistakes = load(&rule(share)).expect_err("out of range");
+        assert!(mistakes[0].message.starts_with(expected), "{share}: {}", mistakes[0].message);
+    }
+}
+
 fn any_facts() -> impl Strategy<Value = Facts> {
     let texts = (".{0,20}", ".{0,20}", ".{0,20}", ".{0,5}");
     let taken = proptest::option::of(("[0-9T:-]{0,19}", any::<[i64; 5]>()));

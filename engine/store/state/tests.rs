@@ -24,6 +24,7 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         addressee: None,
         express: false,
         companions: Vec::new(),
+        preview: None,
         price_minor: 29,
         currency: "EUR".into(),
         state,
