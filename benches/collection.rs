@@ -1,74 +1,172 @@
-//! What it costs to list a collection, to remember it, and how soon a saved file is told.
+//! What it costs to compare a collection with the disk when nothing changed, and how soon a
+//! saved file is told.
+//!
+//! The yardstick is `find ROOT -printf '%s %T@\n'`, which looks at the same files, in turns
+//! with ours. `BIG=1` makes a million files (4 GB on an ext4 disk, below `TMPDIR`).
 
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod common;
 
-use std::fs;
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use common::{bench, report};
+use common::{report, smoke};
 use signet::base::clock::Timestamp;
+use signet::base::config::environment;
+use signet::base::file_kind::FileKind;
 use signet::base::ids::ContentHash;
-use signet::collection::scan::{Entry, scan};
 use signet::collection::{Collector, Event, Origin, Outlets, Root, Settings};
 use signet::store::Index;
 
-const FILES_COUNT: usize = 5000;
+/// Files in each folder; folders are ten to a folder, four deep.
+const FILES_PER_FOLDER: usize = 100;
+
+const ROUNDS_COUNT: usize = 7;
 
 fn main() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for number in 0..FILES_COUNT {
-        let below = folder.path().join(format!("{:02}", number % 50));
-        fs::create_dir_all(&below).expect("a folder");
-        fs::write(below.join(format!("{number}.jpg")), b"x").expect("writes");
+    let small = rescan(if smoke() { 500 } else { 10_000 });
+    if environment("BIG").is_some() {
+        let big = rescan(1_000_000);
+        println!(
+            "cost of a file among a million, over that among ten thousand: {:.2}",
+            big / small
+        );
     }
-    let list = || {
-        let mut entries: Vec<Entry> = Vec::new();
-        let summary = scan(folder.path(), Path::new(""), |entry| {
-            entries.push(entry);
-            ControlFlow::Continue(())
-        });
-        assert_eq!(summary.files_count, FILES_COUNT as u64);
-        entries
-    };
-    let entries = list();
-    bench("collection/scan/5000-files/page-cache", list);
-
-    let mut index = Index::open(&folder.path().join("index.sqlite")).expect("opens");
-    let hash = ContentHash::of(b"a photo");
-    bench("store/index-record/5000-files/one-batch", || {
-        index.begin_batch().expect("begins");
-        for entry in &entries {
-            index.record_file("c", &entry.relative, &entry.state, &hash).expect("records");
-        }
-        index.commit_batch().expect("commits");
-    });
-    bench("store/index-known/5000-files/one-batch", || {
-        index.begin_batch().expect("begins");
-        index.begin_scan("c").expect("begins");
-        for entry in &entries {
-            assert!(index.known("c", &entry.relative, &entry.state).expect("asks").is_some());
-        }
-        index.end_scan("c", Timestamp(0)).expect("ends");
-        index.commit_batch().expect("commits");
-    });
-
-    let mut times_ms = found_after_close(&folder.path().join("watched"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut times_ms = found_after_close(folder.path());
     report("collection/found-after-close/wall-clock/inotify", &mut times_ms);
 }
 
-/// Wall-clock milliseconds from the end of writing to the event, many times.
-fn found_after_close(root: &Path) -> Vec<f64> {
-    fs::create_dir(root).expect("a root");
+/// Scans a collection of which all is known, in turns with `find`. Gives µs per file.
+fn rescan(files_count: usize) -> f64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("photos");
+    make_files(&root, files_count);
+    let index = folder.path().join("index.sqlite");
+    learn(&index, &root, files_count);
+    let (mut ours_ms, mut theirs_ms) = (Vec::new(), Vec::new());
+    let rounds_count = if smoke() { 1 } else { ROUNDS_COUNT };
+    for _ in 0..rounds_count {
+        let began = Instant::now();
+        let status = Command::new("find")
+            .arg(&root)
+            .args(["-printf", "%s %T@\\n"])
+            .stdout(Stdio::null())
+            .status()
+            .expect("find");
+        assert!(status.success());
+        theirs_ms.push(began.elapsed().as_secs_f64() * 1e3);
+        ours_ms.push(scan_once(&index, &root, files_count));
+    }
+    let ours =
+        report(&format!("collection/rescan/{files_count}-files/unchanged-2-threads"), &mut ours_ms);
+    let theirs = report(&format!("collection/rescan/{files_count}-files/find"), &mut theirs_ms);
+    println!("  {:.2} times find, peak memory {} MB", ours / theirs, memory_mb());
+    ours * 1e3 / files_count as f64
+}
+
+fn make_files(root: &Path, files_count: usize) {
+    for number in 0..files_count {
+        let folder = number / FILES_PER_FOLDER;
+        let digits = [folder / 1000 % 10, folder / 100 % 10, folder / 10 % 10, folder % 10];
+        let above = folder / 10_000;
+        let below = digits.map(|digit| format!("part-{digit}")).join("/");
+        let below = root.join(format!("{above}/{below}"));
+        if number % FILES_PER_FOLDER == 0 {
+            fs::create_dir_all(&below).expect("a folder");
+        }
+        let file = File::create(below.join(format!("IMG_{number:07}.jpg"))).expect("a file");
+        // What was written just now would be left to its writer.
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).expect("sets its time");
+    }
+}
+
+/// Puts all files into the index, as the agent does.
+fn learn(index: &Path, root: &Path, files_count: usize) {
+    let mut index = Index::open(index).expect("opens");
+    let events = follow(root, index_path(root));
+    let began = Instant::now();
+    let mut seen_count = 0;
+    index.begin_batch().expect("begins");
+    loop {
+        match events.1.recv().expect("an event") {
+            Event::ScanStarted { collection } => index.begin_scan(&collection).expect("begins"),
+            Event::Found { collection, relative, kind, state, .. } => {
+                seen_count += 1;
+                let known = index.known(&collection, &relative, kind, &state).expect("asks");
+                assert!(known.is_none() && kind == FileKind::Photo);
+                let hash = ContentHash::of(relative.as_os_str().as_encoded_bytes());
+                index.record_file(&collection, &relative, &state, &hash).expect("records");
+            }
+            Event::ScanDone { collection, seen: Some(seen), .. } => {
+                index.end_scan(&collection, &seen, Timestamp::now()).expect("ends");
+                break;
+            }
+            _ => {}
+        }
+    }
+    index.commit_batch().expect("commits");
+    assert_eq!(seen_count, files_count);
+    events.0.shutdown();
+    println!("  {files_count} files found and kept in {:.1} s", began.elapsed().as_secs_f64());
+}
+
+/// Milliseconds of one scan that finds nothing new, as the collector times itself.
+fn scan_once(index: &Path, root: &Path, files_count: usize) -> f64 {
+    assert_eq!(index, index_path(root));
+    let (collector, events) = follow(root, index.to_path_buf());
+    let mut began = Instant::now();
+    let took_ms = loop {
+        match events.recv().expect("an event") {
+            Event::ScanStarted { .. } => began = Instant::now(),
+            Event::ScanDone { photos_count, seen, .. } => {
+                let took_ms = began.elapsed().as_secs_f64() * 1e3;
+                let seen = seen.expect("a whole scan");
+                assert_eq!(photos_count, files_count as u64);
+                assert_eq!((seen.known_count, seen.unchanged_count), (photos_count, photos_count));
+                break took_ms;
+            }
+            event @ (Event::Found { .. } | Event::Missing { .. }) => {
+                unreachable!("nothing changed: {event:?}")
+            }
+            _ => {}
+        }
+    };
+    collector.shutdown();
+    took_ms
+}
+
+fn index_path(root: &Path) -> PathBuf {
+    root.with_file_name("index.sqlite")
+}
+
+fn follow(root: &Path, index: PathBuf) -> (Collector, Receiver<Event>) {
     let (sender, events) = sync_channel(1000);
-    let root_of = Root { collection: "c".to_owned(), path: root.to_path_buf() };
-    let settings = Settings { quiet_ms: 2000, rescan_minutes: 60 };
+    let root = Root { collection: "c".to_owned(), path: root.to_path_buf() };
     let outlets = Outlets { live: sender.clone(), scan: sender };
-    let collector = Collector::start(vec![root_of], settings, &outlets).expect("starts");
+    let collector = Collector::start(vec![root], &Settings::new(index), &outlets).expect("starts");
+    (collector, events)
+}
+
+/// The most memory that this process ever had.
+fn memory_mb() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kb = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kb.unwrap_or(0) / 1024
+}
+
+/// Wall-clock milliseconds from the end of writing to the event, many times.
+fn found_after_close(folder: &Path) -> Vec<f64> {
+    let root = folder.join("watched");
+    fs::create_dir(&root).expect("a root");
+    drop(Index::open(&index_path(&root)).expect("an index"));
+    let (collector, events) = follow(&root, index_path(&root));
     let wait_for = |is_it: &dyn Fn(&Event) -> bool| {
         while !is_it(&events.recv_timeout(Duration::from_secs(10)).expect("an event")) {}
     };

@@ -29,6 +29,7 @@ mod beside;
 pub mod books;
 mod gather;
 mod group;
+mod intake;
 mod judge;
 mod keep;
 pub mod outlet;
@@ -51,10 +52,9 @@ use crate::access::{Key, Seals, consent::ConsentError};
 use crate::base::clock::Timestamp;
 use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
-use crate::base::home::{Home, HomeError, HomeLock};
+use crate::base::home::{Home, HomeError, HomeLock, make_private_dir};
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::collection::group::Kind;
 use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
 use crate::rules::{Known, RuleFailure, RuleMistake};
@@ -63,6 +63,7 @@ use crate::store::{Held, Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
 use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use intake::Intake;
 use judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
@@ -114,6 +115,13 @@ pub enum AgentEvent {
         collection: String,
         /// Whether it can.
         online: bool,
+    },
+    /// The system lost events of a collection; it is scanned for what they would have told.
+    EventsLost {
+        /// Collection.
+        collection: String,
+        /// How often since it came online.
+        times_count: u64,
     },
     /// A photo version was looked at.
     Photo {
@@ -544,10 +552,15 @@ impl PhotoLoop {
         let roots = self.config.collections.iter();
         let roots = roots.map(|c| Root { collection: c.name.clone(), path: c.path.clone() });
         let watch = &self.config.watch;
-        let settings =
-            Settings { quiet_ms: watch.quiet_ms, rescan_minutes: watch.rescan_minutes.max(1) };
+        let settings = Settings {
+            quiet_ms: watch.quiet_ms,
+            rescan_minutes: watch.rescan_minutes.max(1),
+            own_folder: Some(self.home.watch_dir())
+                .filter(|folder| make_private_dir(folder).is_ok()),
+            ..Settings::new(self.home.index_path())
+        };
         let outlets = Outlets { live: events.clone(), scan: events };
-        let collector = Collector::start(roots.collect(), settings, &outlets)?;
+        let collector = Collector::start(roots.collect(), &settings, &outlets)?;
         drop(outlets);
         let intake = self.start_intake(found, jobs.clone(), messages);
 
@@ -677,44 +690,9 @@ impl PhotoLoop {
         jobs: SyncSender<Job>,
         messages: Sender<Message>,
     ) -> JoinHandle<()> {
-        let index = self.index.clone();
-        let roots: BTreeMap<String, PathBuf> =
-            self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
-        std::thread::spawn(move || {
-            for event in found {
-                // In the order in which things were seen: a scan ends after what it found.
-                let noted = match &event {
-                    Event::ScanStarted { collection } => lock(&index).begin_scan(collection),
-                    Event::ScanDone { collection, is_complete: true, .. } => {
-                        lock(&index).end_scan(collection, Timestamp::now()).map(|_swept| ())
-                    }
-                    Event::Vanished { collection, relative } => {
-                        lock(&index).forget(collection, relative)
-                    }
-                    _ => Ok(()),
-                };
-                if let Err(error) = noted {
-                    tracing::error!(%error, "the index cannot be kept, the next scan mends it");
-                }
-                let Event::Found { collection, relative, state, .. } = event else {
-                    if messages.send(Message::Collection(event)).is_err() {
-                        return;
-                    }
-                    continue;
-                };
-                match is_known(&mut lock(&index), &collection, &relative, &state) {
-                    Ok(true) => continue,
-                    Ok(false) => {}
-                    Err(error) => tracing::error!(%error, "the index cannot be read"),
-                }
-                let Some(root) = roots.get(&collection) else { continue };
-                let path = root.join(&relative);
-                let job = Job { collection, relative, path, attempts_count: 0, is_unsaid: false };
-                if jobs.send(job).is_err() {
-                    return;
-                }
-            }
-        })
+        let roots = self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone()));
+        let intake = Intake { index: self.index.clone(), roots: roots.collect(), jobs, messages };
+        std::thread::spawn(move || intake.run(&found))
     }
 
     /// How long a collection has to be quiet.
@@ -927,8 +905,7 @@ impl PhotoLoop {
             }
             Seen::Unreadable { state, error } => {
                 if let Some(state) = state {
-                    lock(&self.index)
-                        .record_failure(&job.collection, &job.relative, &state, &error)
+                    self.keep_failure(&mut lock(&self.index), &job, &state, &error)
                         .map_err(keep_error)?;
                 }
                 self.expect_no_more(&job);
@@ -936,9 +913,7 @@ impl PhotoLoop {
             }
             Seen::Beside(seen) => self.keep_beside(&job, seen)?,
             Seen::Known { state, photo } => {
-                lock(&self.index)
-                    .record_file(&job.collection, &job.relative, &state, &photo)
-                    .map_err(keep_error)?;
+                self.keep_file(&mut lock(&self.index), &job, &state, &photo).map_err(keep_error)?;
             }
             Seen::New { state, photo, analysis, beside } => {
                 let first = first_started.get(&job.collection).copied();
@@ -955,9 +930,7 @@ impl PhotoLoop {
                 let mut index = lock(&self.index);
                 index.begin_batch().map_err(keep_error)?;
                 index.record_photo(&row).map_err(keep_error)?;
-                index
-                    .record_file(&job.collection, &job.relative, &state, &photo)
-                    .map_err(keep_error)?;
+                self.keep_file(&mut index, &job, &state, &photo).map_err(keep_error)?;
                 let place = (job.collection.as_str(), job.relative.as_path());
                 let changed =
                     arrive(&mut index, &photo, place, &analysis, (self.config.icons, pause_ms))
@@ -1012,16 +985,22 @@ impl PhotoLoop {
 
     fn tell_collection(&self, event: Event) {
         (self.tell)(match event {
-            Event::ScanProgress { collection, files_count } => {
-                AgentEvent::Scanning { collection, files_count, done: false }
+            Event::ScanProgress { collection, photos_count } => {
+                AgentEvent::Scanning { collection, files_count: photos_count, done: false }
             }
-            Event::ScanDone { collection, files_count, .. } => {
-                AgentEvent::Scanning { collection, files_count, done: true }
+            Event::ScanDone { collection, photos_count, .. } => {
+                AgentEvent::Scanning { collection, files_count: photos_count, done: true }
+            }
+            Event::EventsLost { collection, times_count } => {
+                AgentEvent::EventsLost { collection, times_count }
             }
             Event::Offline { collection } => AgentEvent::Reachable { collection, online: false },
             Event::Online { collection } => AgentEvent::Reachable { collection, online: true },
             Event::Warning { text, .. } => AgentEvent::Warning { text },
-            Event::Vanished { .. } | Event::ScanStarted { .. } | Event::Found { .. } => return,
+            Event::Vanished { .. }
+            | Event::ScanStarted { .. }
+            | Event::Found { .. }
+            | Event::Missing { .. } => return,
         });
     }
 
@@ -1070,20 +1049,6 @@ fn icon_files(folder: &Path) -> IconFiles {
         .collect();
     files.sort();
     files
-}
-
-/// Whether a file need not be read: it is as it was. A print order is read where it lies, as
-/// it names photos from there.
-fn is_known(
-    index: &mut Index,
-    collection: &str,
-    relative: &Path,
-    state: &FileState,
-) -> Result<bool, StoreError> {
-    let is_known = index.known(collection, relative, state)?.is_some();
-    let is_elsewhere =
-        group::kind_of(relative) == Kind::PrintMarks && !index.has_marks(collection, relative)?;
-    Ok(is_known && !is_elsewhere)
 }
 
 /// When a file came to where it is: its change time, which no program can set back.

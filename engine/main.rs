@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use signet::base::causes::one_line;
 use signet::base::config::default_home;
 use signet::commands::{
-    CommandError, Context, Outcome, consent, doctor, grants, icons, init, lab, look, models,
-    orders, report, rules, run,
+    CommandError, Context, Outcome, companions, consent, doctor, grants, icons, init, lab, look,
+    models, orders, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +39,8 @@ enum Command {
     Run(run::Args),
     /// Look at photos once, change nothing, order nothing
     Look(look::Args),
+    /// What travels with a photo: list it, save it as files of its own
+    Companions(companions::Args),
 
     /// The networks inside this program
     Models(models::Args),
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Look(args) => look::run(args, &context),
+        Command::Companions(args) => companions::run(args, &context),
         Command::Icons(args) => icons::run(args, &context),
         Command::Models(args) => models::run(args, &context),
         Command::Rules(args) => rules::run(args, &context),

@@ -27,15 +27,18 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
     ("rusqlite", &["store/"]),
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
-    ("exif", &["media/metadata.rs"]),
     ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),
+    ("gif", &["media/gif.rs"]),
+    ("libloading", &["media/heif/library.rs"]),
+    ("moxcms", &["media/colour.rs"]),
+    ("tiff", &["media/tiff.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
     // The others have or name a module of this name, of ours and of `image`.
     ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),

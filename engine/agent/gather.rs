@@ -7,13 +7,61 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::beside::{self, Beside};
+use super::intake::{forget_if_gone, is_still};
 use super::worker::Job;
 use super::{AgentError, AgentEvent, PhotoLoop, group, lock};
+use crate::base::file_kind::FileKind;
+use crate::base::file_state::FileState;
 use crate::base::ids::ContentHash;
+use crate::collection::names::kind_of_path;
 use crate::store::index::Index;
-use crate::store::{CompanionRow, MarkRow};
+use crate::store::{CompanionRow, MarkRow, StoreError};
 
 impl PhotoLoop {
+    /// Notes which bytes a file holds, if it still does.
+    pub(super) fn keep_file(
+        &self,
+        index: &mut Index,
+        job: &Job,
+        state: &FileState,
+        hash: &ContentHash,
+    ) -> Result<(), StoreError> {
+        let Job { collection, relative, path, .. } = job;
+        if !is_still(path, state) {
+            return Ok(());
+        }
+        match kind_of_path(relative) {
+            Some(FileKind::Photo) => index.record_file(collection, relative, state, hash)?,
+            kind => {
+                let kind = kind.unwrap_or(FileKind::Companion);
+                index.note_file(collection, relative, kind, state, Some(hash))?;
+            }
+        }
+        forget_if_gone(index, collection, relative, path)
+    }
+
+    /// Notes that a file cannot be read or understood as it is, if it still is so.
+    pub(super) fn keep_failure(
+        &self,
+        index: &mut Index,
+        job: &Job,
+        state: &FileState,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let Job { collection, relative, path, .. } = job;
+        if !is_still(path, state) {
+            return Ok(());
+        }
+        match kind_of_path(relative) {
+            Some(FileKind::Photo) => index.record_failure(collection, relative, state, error)?,
+            kind => {
+                let kind = kind.unwrap_or(FileKind::Companion);
+                index.note_file(collection, relative, kind, state, None)?;
+            }
+        }
+        forget_if_gone(index, collection, relative, path)
+    }
+
     /// Keeps what lies beside photos; those that it is for are judged again.
     pub(super) fn keep_beside(&mut self, job: &Job, seen: beside::Seen) -> Result<(), AgentError> {
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
@@ -30,15 +78,14 @@ impl PhotoLoop {
                 let facts_json = serde_json::to_string(&facts).unwrap_or_default();
                 let row = CompanionRow { hash, bytes_count, facts_json };
                 index.record_companion(&row).map_err(keep_error)?;
-                index.record_file(collection, relative, &state, &hash).map_err(keep_error)?;
+                self.keep_file(&mut index, job, &state, &hash).map_err(keep_error)?;
                 let photos = fitting(&index)?;
                 let (collection, path) = (collection.clone(), relative.clone());
                 let photos_count = photos.len();
                 (photos, Some(AgentEvent::Companion { collection, path, role, photos_count }))
             }
             Beside::Strange(error) => {
-                let recorded = index.record_failure(collection, relative, &state, &error);
-                recorded.map_err(keep_error)?;
+                self.keep_failure(&mut index, job, &state, &error).map_err(keep_error)?;
                 let photos = fitting(&index)?;
                 let (collection, path) = (collection.clone(), relative.clone());
                 // Folders hold all kinds of films and JSON; it matters beside a photo of its name.
@@ -47,7 +94,7 @@ impl PhotoLoop {
                 (photos, event)
             }
             Beside::Marks { jobs, notes } => {
-                index.record_file(collection, relative, &state, &hash).map_err(keep_error)?;
+                self.keep_file(&mut index, job, &state, &hash).map_err(keep_error)?;
                 let photos = self.mark(&mut index, collection, relative, &jobs)?;
                 let (collection, path) = (collection.clone(), relative.clone());
                 let jobs_count = jobs.len();

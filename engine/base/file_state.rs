@@ -27,8 +27,6 @@ pub struct FileState {
 impl FileState {
     /// Takes what matters out of a `stat`.
     pub fn of(metadata: &Metadata) -> Self {
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         Self {
             bytes_count: metadata.len(),
             modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -37,4 +35,25 @@ impl FileState {
             inode: metadata.ino(),
         }
     }
+
+    /// Takes the same out of a `stat` that was made relative to a folder.
+    #[allow(
+        clippy::allow_attributes,
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "the types of these numbers differ between systems"
+    )]
+    pub fn of_stat(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            bytes_count: (stat.st_size as i64).cast_unsigned(),
+            modified_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+        }
+    }
+}
+
+const fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }

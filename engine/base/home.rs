@@ -186,6 +186,11 @@ impl Home {
         self.root.join("private")
     }
 
+    /// Files that only show whether the disk tells of changes; nothing is in them.
+    pub fn watch_dir(&self) -> PathBuf {
+        self.root.join("watch")
+    }
+
     /// Orders, grants, access log, ledger.
     pub fn state_path(&self) -> PathBuf {
         self.root.join("state.sqlite")

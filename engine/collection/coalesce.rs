@@ -6,8 +6,9 @@
 //! A path is looked at shortly after its writer closed it, was renamed into place or
 //! vanished: the moment is just long enough to see several such hints as one. Without a
 //! close it is looked at when it was quiet, twice, and is ready when its state did not
-//! change in between. Reading an unfinished file does no harm (it ends early and is read
-//! again later), so being quick is worth more than being certain.
+//! change in between and nobody has it open for writing any more; after [`OPEN_MS_MAX`]
+//! even then. Reading an unfinished file does no harm (it ends early and is read again
+//! later), so being quick is worth more than being certain.
 //!
 //! Time is milliseconds from any beginning, and never runs back.
 //!
@@ -20,6 +21,9 @@ use crate::base::file_state::FileState;
 
 /// How long to wait for further hints after a file was closed or renamed.
 pub const SETTLE_MS: u64 = 15;
+
+/// A file that nobody writes to is taken after this long, though somebody has it open.
+pub const OPEN_MS_MAX: u64 = if cfg!(test) { 6000 } else { 600_000 };
 
 /// More paths than this are not followed one by one: a scan is cheaper then.
 pub const PATHS_MAX: usize = 100_000;
@@ -53,6 +57,8 @@ struct Pending {
     due_ms: u64,
     /// A writer has it open, as far as we know.
     is_open: bool,
+    /// When something last happened to it.
+    since_ms: u64,
     /// What it looked like when it was looked at last.
     state: Option<FileState>,
 }
@@ -86,7 +92,10 @@ impl Coalescer {
             Hint::Touched => was_open,
         };
         let wait_ms = if is_open { self.quiet_ms / 2 } else { SETTLE_MS };
-        self.schedule(path, Pending { due_ms: now_ms + wait_ms, is_open, state: None });
+        self.schedule(
+            path,
+            Pending { due_ms: now_ms + wait_ms, is_open, since_ms: now_ms, state: None },
+        );
         true
     }
 
@@ -107,15 +116,29 @@ impl Coalescer {
     /// Says what to do about a path that was due.
     ///
     /// - `state`: what `stat` said just now; `None` when there is no such file
-    pub fn examined(&mut self, path: &Path, state: Option<FileState>, now_ms: u64) -> Answer {
+    /// - `is_written`: whether somebody has the file open for writing; asked only when
+    ///   nothing else speaks against it
+    pub fn examined(
+        &mut self,
+        path: &Path,
+        state: Option<FileState>,
+        now_ms: u64,
+        is_written: impl FnOnce(&FileState) -> bool,
+    ) -> Answer {
         let Some(pending) = self.pending.get(path).copied() else { return Answer::Wait };
         let Some(state) = state else {
             self.drop_path(path);
             return Answer::Vanished;
         };
-        if pending.is_open && pending.state != Some(state) {
-            let again_ms = now_ms + (self.quiet_ms - self.quiet_ms / 2);
-            self.schedule(path, Pending { due_ms: again_ms, is_open: true, state: Some(state) });
+        let has_changed = pending.state != Some(state);
+        let is_patient = now_ms - pending.since_ms < OPEN_MS_MAX;
+        if pending.is_open && (has_changed || (is_patient && is_written(&state))) {
+            let due_ms = now_ms + (self.quiet_ms - self.quiet_ms / 2);
+            // The first look finds what the last hint told of.
+            let has_grown = has_changed && pending.state.is_some();
+            let since_ms = if has_grown { now_ms } else { pending.since_ms };
+            let state = Some(state);
+            self.schedule(path, Pending { due_ms, is_open: true, since_ms, state });
             return Answer::Wait;
         }
         self.drop_path(path);
@@ -160,6 +183,8 @@ mod tests {
         machine: Coalescer,
         now_ms: u64,
         disk: Option<FileState>,
+        /// Somebody can be seen to have it open for writing.
+        is_written: bool,
         answers: Vec<(u64, Answer)>,
     }
 
@@ -169,6 +194,7 @@ mod tests {
                 machine: Coalescer::new(QUIET_MS),
                 now_ms: 0,
                 disk: Some(state(1)),
+                is_written: false,
                 answers: Vec::new(),
             }
         }
@@ -188,7 +214,7 @@ mod tests {
             while let Some(due_ms) = self.machine.next_due_ms().filter(|due_ms| *due_ms <= end_ms) {
                 self.now_ms = due_ms;
                 for path in self.machine.due(due_ms) {
-                    match self.machine.examined(&path, self.disk, due_ms) {
+                    match self.machine.examined(&path, self.disk, due_ms, |_| self.is_written) {
                         Answer::Wait => {}
                         answer => self.answers.push((due_ms, answer)),
                     }
@@ -240,6 +266,22 @@ mod tests {
         assert_eq!(play.answers, []);
         play.wait(1000);
         assert_eq!(play.answers, [(3000, Answer::Ready(state(3)))]);
+    }
+
+    #[test]
+    fn file_that_is_seen_to_be_open_is_waited_for_but_not_for_ever() {
+        let mut play = Play::new();
+        play.is_written = true;
+        play.write(2).wait(4000).write(3).wait(OPEN_MS_MAX - 1);
+        assert_eq!(play.answers, [], "a pause is not the end");
+        play.is_written = false;
+        play.wait(QUIET_MS);
+        let [(_, answer)] = play.answers.as_slice() else { panic!("{:?}", play.answers) };
+        assert_eq!(*answer, Answer::Ready(state(3)));
+        let mut play = Play::new();
+        play.is_written = true;
+        play.write(2).wait(60_000);
+        assert_eq!(play.answers, [(OPEN_MS_MAX, Answer::Ready(state(2)))]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The thread that follows one root: is it there, what happens in it, when to scan it.
 //!
 //! In:  notices of the file system, young files from scans.
-//! Out: `Found`, `Vanished`, `Offline`, `Online`, `Warning`; orders to scan.
+//! Out: `Found`, `Vanished`, `Offline`, `Online`, `EventsLost`, `Warning`; orders to scan.
+//!
+//! When events were lost, news of new folders may be among them, so everything is watched
+//! anew before it is scanned. The watch always comes before the look, so that nothing falls
+//! between them.
 
 use std::fs;
-use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,23 +16,27 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use super::coalesce::{Answer, Coalescer, Hint};
+use super::limits;
+use super::names::{is_ignored_folder, kind_of_path};
+use super::presence::{Found, Place, RootId, look};
 use super::rescan::{ScanOrder, is_young};
-use super::scan::{is_ignored_folder, is_photo_name, is_watched_path, scan};
-use super::watch::{Notice, Watch, WatchError, is_remote, watch};
+use super::schedule::{Schedule, slept_ms};
+use super::trust::{Change, Trust};
+use super::walk::{Depth, Item, is_absence, stat_beneath, walk};
+use super::watch::{Folder, Full, Notice, Watch, is_remote};
+use super::writers::Writers;
 use super::{Event, Origin, Root, Settings, Stop, Stopped};
+use crate::base::clock::Timestamp;
 use crate::base::file_state::FileState;
 
 /// How often to see whether the root is still there.
 const PRESENCE_EVERY_MS: u64 = if cfg!(test) { 100 } else { 2000 };
 
-/// How often to scan a root whose events do not tell everything.
-const POLL_EVERY_MS: u64 = 30_000;
+/// How often to see whether events still come, where we may write on the same disk.
+const CANARY_EVERY_MS: u64 = if cfg!(test) { 200 } else { 60_000 };
 
-/// Scanning again and again takes at most one part in this many of the time.
-const SCAN_SHARE: u64 = 20;
-
-/// The shortest time between two scans, however many events are lost.
-const SCAN_GAP_MS: u64 = 1000;
+/// How long to wait for the event of a canary.
+const CANARY_WAIT_MS: u64 = if cfg!(test) { 100 } else { 10_000 };
 
 /// The longest wait for a notice, so that a stop is seen soon.
 const WAIT_MS_MAX: u64 = 200;
@@ -45,23 +51,10 @@ pub(super) enum Input {
     Notice(Notice),
     /// By a scan: this file was written just now.
     Young(PathBuf),
+    /// By a scan: this file differs from what is known, and events should have said so.
+    Differs(PathBuf),
     /// By a scan: it is over.
-    ScanEnded { took_ms: u64 },
-}
-
-/// Tells one folder on one disk from another that is later found under the same path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RootId {
-    device: u64,
-    inode: u64,
-}
-
-impl RootId {
-    /// The folder that is at this path now, if there is one.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        metadata.is_dir().then(|| Self { device: metadata.dev(), inode: metadata.ino() })
-    }
+    ScanEnded { took_ms: u64, differences_count: u64 },
 }
 
 /// The channels of a follower.
@@ -77,52 +70,80 @@ pub(super) struct Lines {
 /// A root that is there.
 #[derive(Debug)]
 struct Online {
-    /// With all links resolved, as events name it.
-    path: PathBuf,
-    root_id: RootId,
+    place: Place,
     /// Events come while this is held.
-    _watch: Option<Watch>,
-    /// Events do not tell everything.
-    is_polled: bool,
+    watch: Option<Watch>,
+    watched_since: Timestamp,
+    /// No scan was made since then.
+    is_unscanned: bool,
+    /// Not all folders are watched.
+    is_partial: bool,
+    is_remote: bool,
+}
+
+impl Online {
+    /// Whether the root is watched as a whole, on a disk that tells everything.
+    const fn tells_all(&self) -> bool {
+        self.watch.is_some() && !self.is_partial && !self.is_remote
+    }
+}
+
+/// A file of our own whose event shows that events come.
+#[derive(Debug)]
+struct Canary {
+    path: PathBuf,
+    next_ms: u64,
+    sent_ms: Option<u64>,
 }
 
 /// Follows one root.
 #[derive(Debug)]
 pub(super) struct Follower {
     root: Root,
+    roots: Arc<[Root]>,
     settings: Settings,
     lines: Lines,
     began: Instant,
     coalescer: Coalescer,
+    schedule: Schedule,
+    trust: Trust,
+    writers: Writers,
     online: Option<Online>,
+    canary: Option<Canary>,
     /// The folder last seen; an empty one on another disk is not it.
     last_id: Option<RootId>,
     offline_was_told: bool,
     limit_was_told: bool,
+    twin_was_told: bool,
     /// Notices did not fit into the inbox.
     lost: Arc<AtomicBool>,
-    scan_runs: bool,
-    scan_is_due: bool,
-    next_scan_ms: u64,
+    losses_count: u64,
+    must_watch_anew: bool,
     next_presence_ms: u64,
 }
 
 impl Follower {
-    pub(super) fn new(root: Root, settings: Settings, lines: Lines) -> Self {
+    pub(super) fn new(root: Root, roots: Arc<[Root]>, settings: Settings, lines: Lines) -> Self {
+        let usual_ms = settings.rescan_minutes.max(1).saturating_mul(60_000);
         Self {
             root,
-            settings,
+            roots,
             lines,
             began: Instant::now(),
             coalescer: Coalescer::new(settings.quiet_ms),
+            schedule: Schedule::new(usual_ms),
+            trust: Trust::default(),
+            writers: Writers::default(),
+            settings,
             online: None,
+            canary: None,
             last_id: None,
             offline_was_told: false,
             limit_was_told: false,
+            twin_was_told: false,
             lost: Arc::default(),
-            scan_runs: false,
-            scan_is_due: false,
-            next_scan_ms: u64::MAX,
+            losses_count: 0,
+            must_watch_anew: false,
             next_presence_ms: 0,
         }
     }
@@ -141,14 +162,15 @@ impl Follower {
             self.check_presence()?;
         }
         if self.lost.swap(false, Ordering::AcqRel) {
-            self.want_scan();
+            self.events_lost()?;
         }
-        if self.now_ms() >= self.next_scan_ms {
-            self.order_scan();
+        self.tend_canary()?;
+        if self.now_ms() >= self.schedule.next_ms() {
+            self.order_scan()?;
         }
         self.tell_due()?;
         let next_ms = self.coalescer.next_due_ms().unwrap_or(u64::MAX);
-        let next_ms = next_ms.min(self.next_presence_ms).min(self.next_scan_ms);
+        let next_ms = next_ms.min(self.next_presence_ms).min(self.schedule.next_ms());
         let wait_ms = next_ms.saturating_sub(self.now_ms()).min(WAIT_MS_MAX);
         match self.lines.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
             Ok(input) => self.take(input)?,
@@ -176,12 +198,24 @@ impl Follower {
 
     // Presence
 
-    /// Sees whether the root came, went or was exchanged for another folder.
+    /// Sees whether the root came, went or was exchanged for another folder, and whether the
+    /// computer slept.
     fn check_presence(&mut self) -> Result<(), Stopped> {
         self.next_presence_ms = self.now_ms() + PRESENCE_EVERY_MS;
-        let found = self.look();
+        if self.schedule.woke(slept_ms()) {
+            self.must_watch_anew = true;
+            self.want_scan();
+        }
+        let found = match look(&self.root, &self.roots, self.last_id) {
+            Found::Here(place) => Some(place),
+            Found::Nothing => None,
+            Found::Twin(first) => {
+                self.warn_of_twin(&first)?;
+                None
+            }
+        };
         let is_same = match (&self.online, &found) {
-            (Some(online), Some((_, root_id))) => online.root_id == *root_id,
+            (Some(online), Some(place)) => online.place.root_id == place.root_id,
             (None, None) => true,
             _ => false,
         };
@@ -190,151 +224,281 @@ impl Follower {
         }
         if self.online.take().is_some() || found.is_none() {
             self.coalescer.clear();
-            self.next_scan_ms = u64::MAX;
-            self.scan_is_due = false;
+            self.schedule.rest();
             self.offline_was_told = true;
             self.tell(Event::Offline { collection: self.root.collection.clone() })?;
         }
         match found {
-            Some((path, root_id)) => self.come_online(path, root_id),
+            Some(place) => self.come_online(place),
             None => Ok(()),
         }
     }
 
-    /// The root, if it is there, may be read and is not just an empty mount point.
-    fn look(&self) -> Option<(PathBuf, RootId)> {
-        let path = self.root.path.canonicalize().ok()?;
-        let root_id = RootId::of(&path)?;
-        let mut entries = fs::read_dir(&path).ok()?;
-        let is_other_disk = self.last_id.is_some_and(|last| last.device != root_id.device);
-        if is_other_disk && entries.next().is_none() {
-            return None;
+    fn come_online(&mut self, place: Place) -> Result<(), Stopped> {
+        self.tell(Event::Online { collection: self.root.collection.clone() })?;
+        for folder in &place.excluded {
+            self.warn(format!(
+                "`{}` is a collection of its own: what lies in it does not count here, too",
+                place.path.join(folder).display()
+            ))?;
         }
-        Some((path, root_id))
+        self.offline_was_told = false;
+        self.last_id = Some(place.root_id);
+        self.losses_count = 0;
+        self.canary = self.canary_for(place.root_id);
+        self.online = Some(Online {
+            is_remote: is_remote(&place.path),
+            place,
+            watch: None,
+            watched_since: Timestamp::now(),
+            is_unscanned: true,
+            is_partial: false,
+        });
+        self.must_watch_anew = true;
+        self.schedule.want(self.now_ms());
+        Ok(())
     }
 
-    fn come_online(&mut self, path: PathBuf, root_id: RootId) -> Result<(), Stopped> {
-        self.tell(Event::Online { collection: self.root.collection.clone() })?;
-        self.offline_was_told = false;
-        self.last_id = Some(root_id);
+    fn warn_of_twin(&mut self, first: &str) -> Result<(), Stopped> {
+        if std::mem::replace(&mut self.twin_was_told, true) {
+            return Ok(());
+        }
+        self.warn(format!(
+            "`{}` is the folder of collection `{first}`, where its photos count: \
+             take one of the two out of signet.toml",
+            self.root.path.display()
+        ))
+    }
+
+    // Watching
+
+    /// Watches the root and all folders in it, forgetting the watch there was.
+    fn watch_anew(&mut self) -> Result<(), Stopped> {
+        self.must_watch_anew = false;
+        let Some(online) = &mut self.online else { return Ok(()) };
+        // First, so that its watches count no more.
+        online.watch = None;
+        online.watched_since = Timestamp::now();
+        online.is_unscanned = true;
+        online.is_partial = false;
+        self.trust.begin_anew();
+        let path = online.place.path.clone();
+        let excluded = online.place.excluded.clone();
+        let canary = self.canary.as_ref().map(|canary| canary.path.clone());
         let (inbox, lost) = (self.lines.inbox_sender.clone(), Arc::clone(&self.lost));
-        // The watch comes before the scan, so nothing falls between them.
-        let watched = watch(&path, move |notice| {
+        let room = limits::room(self.settings.watches_max);
+        let begun = Watch::begin(&path, canary.as_deref(), room, move |notice| {
             if let Err(TrySendError::Full(_)) = inbox.try_send(Input::Notice(notice)) {
                 lost.store(true, Ordering::Release);
             }
         });
-        let (watch, is_whole) = match watched {
-            Ok(watch) => (Some(watch), true),
-            Err(WatchError::Limit(watch)) => {
-                self.warn_of_limit()?;
-                (watch, false)
-            }
-            Err(WatchError::Other(reason)) => {
-                self.warn(format!(
+        let mut watch = match begun {
+            Ok(watch) => watch,
+            Err(reason) => {
+                return self.warn(format!(
                     "`{}` cannot be watched and is scanned instead: {reason}",
                     path.display()
-                ))?;
-                (None, false)
+                ));
             }
         };
-        let is_polled = !is_whole || is_remote(&path);
-        self.online = Some(Online { path, root_id, _watch: watch, is_polled });
-        self.next_scan_ms = self.now_ms();
-        Ok(())
+        let mut folders = Vec::new();
+        walk(&path, Path::new(""), &excluded, Depth::Folders, |item| {
+            if let Item::Folder { relative, descriptor } = item {
+                let modified_ns = rustix::fs::fstat(descriptor)
+                    .map_or(0, |stat| FileState::of_stat(&stat).modified_ns);
+                folders.push(Folder { relative: relative.to_path_buf(), modified_ns });
+            }
+            ControlFlow::Continue(())
+        });
+        let added = watch.add_all(folders);
+        if let Some(online) = &mut self.online {
+            online.watch = Some(watch);
+        }
+        match added {
+            Ok(()) => Ok(()),
+            Err(Full) => self.limit_reached(),
+        }
     }
 
-    fn warn_of_limit(&mut self) -> Result<(), Stopped> {
-        if self.limit_was_told {
+    /// Watches one more folder, before it is looked into.
+    fn watch_folder(&mut self, relative: &Path) -> Result<(), Full> {
+        let Some(online) = &mut self.online else { return Ok(()) };
+        let Some(watch) = &mut online.watch else { return Ok(()) };
+        if watch.is_full() && !online.is_partial {
+            // Folders that went away have made room.
+            watch.set_room(limits::room(self.settings.watches_max));
+        }
+        watch.add(relative)
+    }
+
+    fn limit_reached(&mut self) -> Result<(), Stopped> {
+        if let Some(online) = &mut self.online {
+            online.is_partial = true;
+        }
+        if std::mem::replace(&mut self.limit_was_told, true) {
             return Ok(());
         }
-        self.limit_was_told = true;
         self.warn(
-            "the system's limit of watched folders is reached; new photos are found by scanning, \
-             which takes longer. Raise it with `sudo sysctl fs.inotify.max_user_watches=524288`"
+            "there are more folders than may be watched without taking the last watches from \
+             other programs: those that changed last are watched, the others are scanned, which \
+             takes longer. Raise the limit with `sudo sysctl fs.inotify.max_user_watches=524288`"
                 .to_owned(),
         )
     }
 
+    fn events_lost(&mut self) -> Result<(), Stopped> {
+        if self.online.is_none() {
+            return Ok(());
+        }
+        self.must_watch_anew = true;
+        self.want_scan();
+        self.losses_count += 1;
+        let (collection, times_count) = (self.root.collection.clone(), self.losses_count);
+        self.tell(Event::EventsLost { collection, times_count })
+    }
+
+    /// A canary for this root, if we may write to its disk without writing into it.
+    fn canary_for(&self, root_id: RootId) -> Option<Canary> {
+        let folder = self.settings.own_folder.as_ref()?.canonicalize().ok()?;
+        let is_on_this_disk = RootId::of(&folder)?.device == root_id.device;
+        let number = self.roots.iter().position(|root| root == &self.root)?;
+        let path = folder.join(format!("canary-{number}"));
+        is_on_this_disk.then_some(Canary { path, next_ms: 0, sent_ms: None })
+    }
+
+    /// Lets the canary sing when it is time, and draws the conclusion when it is not heard.
+    fn tend_canary(&mut self) -> Result<(), Stopped> {
+        let now_ms = self.now_ms();
+        let is_watched = self.online.as_ref().is_some_and(|online| online.watch.is_some());
+        let Some(canary) = self.canary.as_mut().filter(|_| is_watched) else { return Ok(()) };
+        if canary.sent_ms.is_some_and(|sent_ms| now_ms >= sent_ms + CANARY_WAIT_MS) {
+            canary.sent_ms = None;
+            let change = self.trust.canary(false);
+            self.must_watch_anew = true;
+            self.want_scan();
+            return self.tell_trust(change);
+        }
+        if now_ms >= canary.next_ms && fs::write(&canary.path, b"").is_ok() {
+            canary.next_ms = now_ms + CANARY_EVERY_MS;
+            canary.sent_ms = Some(now_ms);
+        }
+        Ok(())
+    }
+
+    fn tell_trust(&mut self, change: Option<Change>) -> Result<(), Stopped> {
+        let path = self.root.path.display();
+        match change {
+            None => Ok(()),
+            Some(Change::Lost) => {
+                self.must_watch_anew = true;
+                self.warn(format!(
+                    "not everything that happens in `{path}` is told by its disk: it is scanned \
+                     more often, so new photos are found within minutes"
+                ))
+            }
+            Some(Change::Regained) => {
+                self.warn(format!("`{path}`: its disk tells everything again"))
+            }
+        }
+    }
+
     // Scans
 
-    /// Scans as soon as it is sensible.
     fn want_scan(&mut self) {
-        if self.online.is_none() {
-            return;
-        }
-        if self.scan_runs {
-            self.scan_is_due = true;
-        } else {
-            self.next_scan_ms = self.next_scan_ms.min(self.now_ms());
+        if self.online.is_some() {
+            self.schedule.want(self.now_ms());
         }
     }
 
-    fn order_scan(&mut self) {
-        let Some(online) = &self.online else {
-            self.next_scan_ms = u64::MAX;
-            return;
+    fn order_scan(&mut self) -> Result<(), Stopped> {
+        if self.must_watch_anew {
+            self.watch_anew()?;
+        }
+        let Some(online) = &mut self.online else {
+            self.schedule.rest();
+            return Ok(());
         };
-        let order = ScanOrder { path: online.path.clone(), root_id: online.root_id };
+        let order = ScanOrder {
+            place: online.place.clone(),
+            watched_since: online.tells_all().then_some(online.watched_since),
+            is_first: std::mem::take(&mut online.is_unscanned),
+        };
         // Full only when a scan was ordered before the root went and came again.
-        self.scan_is_due = self.lines.orders.try_send(order).is_err();
-        self.scan_runs = true;
-        self.next_scan_ms = u64::MAX;
+        self.schedule.ordered(self.lines.orders.try_send(order).is_ok());
+        Ok(())
     }
 
-    fn scan_ended(&mut self, took_ms: u64) {
-        self.scan_runs = false;
-        let Some(online) = &self.online else { return };
-        let usual_ms = if online.is_polled {
-            POLL_EVERY_MS
-        } else {
-            self.settings.rescan_minutes.max(1).saturating_mul(60_000)
+    fn scan_ended(&mut self, took_ms: u64, differences_count: u64) -> Result<(), Stopped> {
+        let change = self.trust.scan_ended(differences_count);
+        let Some(online) = &self.online else {
+            self.schedule.ended(self.now_ms(), took_ms, false);
+            self.schedule.rest();
+            return Ok(());
         };
-        let wait_ms = match std::mem::take(&mut self.scan_is_due) {
-            true => took_ms.max(SCAN_GAP_MS),
-            false => usual_ms.max(took_ms.saturating_mul(SCAN_SHARE)),
-        };
-        self.next_scan_ms = self.now_ms().saturating_add(wait_ms);
+        let is_polled = !online.tells_all() || self.trust.is_lost();
+        self.schedule.ended(self.now_ms(), took_ms, is_polled);
+        self.tell_trust(change)
     }
 
     // Files
 
     fn take(&mut self, input: Input) -> Result<(), Stopped> {
         match input {
-            Input::ScanEnded { took_ms } => self.scan_ended(took_ms),
+            Input::ScanEnded { took_ms, differences_count } => {
+                self.scan_ended(took_ms, differences_count)
+            }
             Input::Young(relative) => self.note(&relative, Hint::Written),
-            Input::Notice(Notice::Root) => self.next_presence_ms = 0,
-            Input::Notice(Notice::Lost) => self.want_scan(),
+            Input::Differs(relative) => {
+                self.trust.differs(&relative);
+                Ok(())
+            }
+            Input::Notice(Notice::Root) => {
+                self.next_presence_ms = 0;
+                Ok(())
+            }
+            Input::Notice(Notice::Lost) => self.events_lost(),
             Input::Notice(Notice::Limit) => {
-                if let Some(online) = &mut self.online {
-                    online.is_polled = true;
-                }
-                self.warn_of_limit()?;
                 self.want_scan();
+                self.limit_reached()
+            }
+            Input::Notice(Notice::Canary) => {
+                if let Some(canary) = &mut self.canary {
+                    canary.sent_ms = None;
+                }
+                let change = self.trust.canary(true);
+                self.tell_trust(change)
             }
             Input::Notice(Notice::Path { relative, hint, may_be_folder }) => {
-                self.take_path(&relative, hint, may_be_folder);
+                self.take_path(&relative, hint, may_be_folder)
             }
         }
-        Ok(())
     }
 
-    fn take_path(&mut self, relative: &Path, hint: Hint, may_be_folder: bool) {
-        let Some(name) = relative.file_name() else { return };
-        if self.online.is_none() || !is_watched_path(relative) {
-            return;
+    fn take_path(
+        &mut self,
+        relative: &Path,
+        hint: Hint,
+        may_be_folder: bool,
+    ) -> Result<(), Stopped> {
+        let Some(online) = &self.online else { return Ok(()) };
+        if online.place.excluded.iter().any(|folder| relative.starts_with(folder)) {
+            return Ok(());
         }
-        if is_photo_name(name) {
-            self.note(relative, hint);
-        } else if may_be_folder && !is_ignored_folder(name) {
+        let hint = match (kind_of_path(relative), hint) {
+            (Some(_), hint) => hint,
+            (None, _) if !may_be_folder || relative.iter().any(is_ignored_folder) => return Ok(()),
             // Whether it is a folder is seen when it is looked at.
-            self.note(relative, if hint == Hint::Written { Hint::Complete } else { hint });
-        }
+            (None, Hint::Written) => Hint::Complete,
+            (None, hint) => hint,
+        };
+        self.trust.announced(relative);
+        self.note(relative, hint)
     }
 
-    fn note(&mut self, relative: &Path, hint: Hint) {
-        if !self.coalescer.note(relative, hint, self.now_ms()) {
-            self.want_scan();
+    fn note(&mut self, relative: &Path, hint: Hint) -> Result<(), Stopped> {
+        match self.coalescer.note(relative, hint, self.now_ms()) {
+            true => Ok(()),
+            false => self.events_lost(),
         }
     }
 
@@ -344,30 +508,16 @@ impl Follower {
             return Ok(());
         }
         let Some(online) = &self.online else { return Ok(()) };
-        let (root, root_id) = (online.path.clone(), online.root_id);
+        let (root, root_id) = (online.place.path.clone(), online.place.root_id);
         let mut root_was_seen = false;
         for relative in self.coalescer.due(self.now_ms()) {
-            let looked_at = match fs::symlink_metadata(root.join(&relative)) {
-                Ok(metadata) if metadata.is_dir() => {
-                    self.coalescer.drop_path(&relative);
-                    self.take_folder(&root, &relative);
-                    continue;
-                }
-                Ok(metadata) => metadata.is_file().then(|| FileState::of(&metadata)),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    None
-                }
+            let looked_at = match stat_beneath(&root, &relative) {
+                Ok(stat) => Some(stat),
+                Err(error) if is_absence(&error) => None,
                 Err(error) => {
                     self.coalescer.drop_path(&relative);
-                    self.warn(format!(
-                        "`{}` cannot be looked at: {error}",
-                        root.join(&relative).display()
-                    ))?;
+                    let path = root.join(&relative);
+                    self.warn(format!("`{}` cannot be looked at: {error}", path.display()))?;
                     continue;
                 }
             };
@@ -378,88 +528,84 @@ impl Follower {
                 }
                 root_was_seen = true;
             }
-            let collection = || self.root.collection.clone();
-            match self.coalescer.examined(&relative, looked_at, self.now_ms()) {
-                Answer::Wait => {}
-                Answer::Vanished => {
-                    self.tell(Event::Vanished { collection: collection(), relative })?
+            let looked_at = looked_at.map(|stat| (file_type(&stat), FileState::of_stat(&stat)));
+            match looked_at {
+                Some((rustix::fs::FileType::Directory, _)) => {
+                    self.coalescer.drop_path(&relative);
+                    self.take_folder(&root, &relative)?;
                 }
-                Answer::Ready(state) => {
-                    if relative.file_name().is_some_and(is_photo_name) {
-                        let origin = Origin::Watch;
-                        self.tell(Event::Found {
-                            collection: collection(),
-                            relative,
-                            state,
-                            origin,
-                        })?;
-                    }
+                Some((rustix::fs::FileType::RegularFile, state)) => {
+                    self.tell_file(relative, Some(state))?;
                 }
+                _ => self.tell_file(relative, None)?,
             }
         }
         Ok(())
     }
 
-    /// Takes up the files of a folder that was made or moved here.
-    fn take_folder(&mut self, root: &Path, folder: &Path) {
-        if folder.file_name().is_some_and(is_ignored_folder) {
-            return;
+    /// Tells of a path that is a file now, or nothing of ours, if it is time.
+    fn tell_file(&mut self, relative: PathBuf, state: Option<FileState>) -> Result<(), Stopped> {
+        let now_ms = self.now_ms();
+        let kind = kind_of_path(&relative);
+        // A folder was there, if anything of ours was.
+        let state = state.filter(|_| kind.is_some());
+        let writers = &mut self.writers;
+        let is_written = |state: &FileState| writers.have_open(state);
+        let answer = self.coalescer.examined(&relative, state, now_ms, is_written);
+        let collection = self.root.collection.clone();
+        match (answer, kind) {
+            (Answer::Vanished, _) => self.tell(Event::Vanished { collection, relative }),
+            (Answer::Ready(state), Some(kind)) => {
+                let origin = Origin::Watch;
+                self.tell(Event::Found { collection, relative, kind, state, origin })
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Takes up the files of a folder that was made or moved here, and watches it.
+    fn take_folder(&mut self, root: &Path, folder: &Path) -> Result<(), Stopped> {
+        if folder.iter().any(is_ignored_folder) {
+            return Ok(());
+        }
+        if kind_of_path(folder).is_some() {
+            // A file of this name was there.
+            let (collection, relative) = (self.root.collection.clone(), folder.to_path_buf());
+            self.tell(Event::Vanished { collection, relative })?;
+        }
+        let excluded = self.online.as_ref().map(|online| online.place.excluded.clone());
         let (now_ms, quiet_ms) = (self.now_ms(), self.settings.quiet_ms);
-        let coalescer = &mut self.coalescer;
-        let summary = scan(root, folder, |entry| {
+        let mut is_full = false;
+        let summary = walk(root, folder, &excluded.unwrap_or_default(), Depth::Files, |item| {
+            let entry = match item {
+                Item::Folder { relative, .. } => {
+                    is_full |= self.watch_folder(relative).is_err();
+                    return ControlFlow::Continue(());
+                }
+                Item::File(entry) => entry,
+            };
             let hint =
                 if is_young(&entry.state, quiet_ms) { Hint::Written } else { Hint::Complete };
-            match coalescer.note(&entry.relative, hint, now_ms) {
+            match self.coalescer.note(entry.relative, hint, now_ms) {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             }
         });
-        if summary.was_stopped || !summary.unreadable.is_empty() {
+        if is_full {
             self.want_scan();
+            self.limit_reached()?;
+        }
+        match summary.was_stopped {
+            true => self.events_lost(),
+            false if summary.unreadable.is_empty() => Ok(()),
+            false => {
+                self.want_scan();
+                Ok(())
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::sync_channel;
-
-    use super::*;
-
-    #[test]
-    fn lost_events_lead_to_a_scan() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (inbox_sender, inbox) = sync_channel(10);
-        let (orders, ordered) = sync_channel(1);
-        let (outlet, _events) = sync_channel(100);
-        let root = Root { collection: "c".to_owned(), path: folder.path().to_path_buf() };
-        let lines = Lines {
-            inbox,
-            inbox_sender: inbox_sender.clone(),
-            orders,
-            outlet,
-            stop: Arc::default(),
-        };
-        let mut follower =
-            Follower::new(root, Settings { quiet_ms: 2000, rescan_minutes: 60 }, lines);
-        let mut turn_until_ordered = || {
-            for _ in 0..100 {
-                follower.turn().expect("goes on");
-                if let Ok(order) = ordered.try_recv() {
-                    return order;
-                }
-            }
-            panic!("no scan was ordered");
-        };
-        let first = turn_until_ordered();
-        assert_eq!(Some(first.root_id), RootId::of(folder.path()));
-        inbox_sender.send(Input::ScanEnded { took_ms: 0 }).expect("listens");
-        inbox_sender.send(Input::Notice(Notice::Lost)).expect("listens");
-        turn_until_ordered();
-        // While that scan runs more is lost: another one follows, after a gap.
-        inbox_sender.send(Input::Notice(Notice::Lost)).expect("listens");
-        inbox_sender.send(Input::ScanEnded { took_ms: 0 }).expect("listens");
-        turn_until_ordered();
-    }
+fn file_type(stat: &rustix::fs::Stat) -> rustix::fs::FileType {
+    rustix::fs::FileType::from_raw_mode(stat.st_mode)
 }

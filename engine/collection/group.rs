@@ -227,6 +227,17 @@ pub fn candidates(photo: &OsStr) -> Vec<OsString> {
     names
 }
 
+/// Names of pictures whose raw data a file may be. Where one of them is beside it, the raw
+/// file is a companion and no photo.
+pub fn pictures_of(raw: &OsStr) -> Vec<OsString> {
+    let (stem, _) = split(raw);
+    let cases = |extension: &str| [extension.to_ascii_lowercase(), extension.to_ascii_uppercase()];
+    let extensions = PICTURE_EXTENSIONS.iter().filter(|_| is_raw(raw)).flat_map(|one| cases(one));
+    extensions
+        .map(|extension| OsString::from_vec([stem, b".", extension.as_bytes()].concat()))
+        .collect()
+}
+
 /// What one tool puts behind the stem of a Live Photo's film when it fetches it.
 const LIVE_SUFFIX: &[u8] = b"_HEVC";
 

@@ -1,12 +1,15 @@
-//! Finds photo files: a first scan, then events, then scans again.
+//! Finds photos and what travels with them: a first scan, then events, then scans again.
 //!
-//! In:  the roots of the owner's collections.
+//! In:  the roots of the owner's collections; which files the index knows.
 //! Out: [`Event`]s over channels: files to look at, files that vanished, roots that came
 //!      or went.
 //!
 //! Events of the file system are hints, the scan is the truth. Each root is scanned when
-//! it comes online, when events were lost, and every so often. A root that is gone is
-//! *offline*: nothing in it is told to have vanished.
+//! it comes online, when events were lost, after the computer slept, and every so often. A
+//! scan tells only what differs from the index. A root that is gone is *offline*: nothing in
+//! it is told to have vanished.
+//!
+//! Of roots that lie in one another the innermost has the file, so it is counted once.
 //!
 //! We never write into, move or delete the owner's files, and reading them causes no
 //! events: only ends of writing are listened to, not of reading.
@@ -14,15 +17,22 @@
 //! Each root has two threads, so a scan that waits for its listener does not hold up the
 //! photo that was just saved, and a network share that hangs holds up only itself.
 //!
-//! Knows nothing of contents, databases or what becomes of a file.
+//! Knows nothing of contents or of what becomes of a file.
 
 pub mod coalesce;
 pub mod group;
-pub mod scan;
+pub mod names;
+pub mod walk;
 
+mod compare;
 mod follow;
+mod limits;
+mod presence;
 mod rescan;
+mod schedule;
+mod trust;
 mod watch;
+mod writers;
 
 use std::io;
 use std::path::PathBuf;
@@ -32,7 +42,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
+use crate::store::Seen;
 
 /// How long [`Collector::shutdown`] waits for threads that hang in the file system.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
@@ -52,24 +64,42 @@ pub struct Root {
     pub path: PathBuf,
 }
 
-/// How patient to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How patient to be, and where our own things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// A file that nobody closes is taken when it did not change for so long.
     pub quiet_ms: u64,
     /// Whole scans while events come reliably, in minutes; at least 1.
     pub rescan_minutes: u64,
+    /// The index that knows the files; it is only read.
+    pub index: PathBuf,
+    /// A folder of our own. When it is on the disk of a root, a file in it shows from time
+    /// to time that events still come.
+    pub own_folder: Option<PathBuf>,
+    /// Folders that this user may watch with all programs; `None`: as the system says.
+    pub watches_max: Option<u64>,
+}
+
+impl Settings {
+    /// The usual patience.
+    ///
+    /// - `index`: the file of the index
+    pub const fn new(index: PathBuf) -> Self {
+        Self { quiet_ms: 2000, rescan_minutes: 60, index, own_folder: None, watches_max: None }
+    }
 }
 
 /// What the collector has to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A photo file is there and may be read. Whether it is new is for the index to say.
+    /// A file is there and may be read. It may be known all the same.
     Found {
         /// Name of the collection.
         collection: String,
         /// Path below the root.
         relative: PathBuf,
+        /// What it is by its name.
+        kind: FileKind,
         /// Its state just now.
         state: FileState,
         /// How it was noticed.
@@ -82,6 +112,16 @@ pub enum Event {
         /// Path below the root.
         relative: PathBuf,
     },
+    /// A scan did not see a file that the index knows. It means something only when the scan
+    /// is whole, and what it means depends on how many are missing.
+    Missing {
+        /// Name of the collection.
+        collection: String,
+        /// Path below the root.
+        relative: PathBuf,
+        /// Its state as it is known.
+        state: FileState,
+    },
     /// A scan of the whole collection begins.
     ScanStarted {
         /// Name of the collection.
@@ -91,19 +131,27 @@ pub enum Event {
     ScanProgress {
         /// Name of the collection.
         collection: String,
-        /// Photo files seen so far.
-        files_count: u64,
+        /// Photos seen so far.
+        photos_count: u64,
     },
-    /// A scan ended; all its files were told before.
+    /// A scan ended; all that differs was told before.
     ScanDone {
         /// Name of the collection.
         collection: String,
-        /// Photo files seen.
-        files_count: u64,
-        /// Other files seen.
+        /// Photos seen.
+        photos_count: u64,
+        /// Files that are neither photos nor anything that travels with them.
         ignored_count: u64,
-        /// Everything was seen. If not, a file that was missing means nothing.
-        is_complete: bool,
+        /// What was seen, if that was everything. If not, a file that was missing means
+        /// nothing.
+        seen: Option<Seen>,
+    },
+    /// The system lost events of a root; it is scanned for what they would have told.
+    EventsLost {
+        /// Name of the collection.
+        collection: String,
+        /// How often since it came online.
+        times_count: u64,
     },
     /// The root cannot be reached; its files are neither there nor gone.
     Offline {
@@ -157,26 +205,29 @@ impl Collector {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(roots: Vec<Root>, settings: Settings, outlets: &Outlets) -> io::Result<Self> {
+    pub fn start(roots: Vec<Root>, settings: &Settings, outlets: &Outlets) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let (alive, ended) = sync_channel::<()>(1);
         let mut collector = Self { stop: Arc::clone(&stop), threads: Vec::new(), ended };
-        for root in roots {
+        let roots: Arc<[Root]> = roots.into();
+        for root in roots.iter().cloned() {
             let (inbox_sender, inbox) = sync_channel(INBOX_MAX);
             // One scan runs and none waits: further wishes are kept as a flag.
             let (orders_sender, orders) = sync_channel(1);
+            let name = root.collection.clone();
             let rescanner = rescan::Rescanner {
-                collection: root.collection.clone(),
+                collection: name.clone(),
                 quiet_ms: settings.quiet_ms,
+                index: settings.index.clone(),
                 orders,
                 inbox: inbox_sender.clone(),
                 outlet: outlets.scan.clone(),
                 stop: Arc::clone(&stop),
             };
-            let name = root.collection.clone();
             let follower = follow::Follower::new(
                 root,
-                settings,
+                Arc::clone(&roots),
+                settings.clone(),
                 follow::Lines {
                     inbox,
                     inbox_sender,

@@ -1,10 +1,17 @@
 //! Listens to the file system. The only place that knows `notify`.
 //!
-//! In:  a root.
+//! In:  a root, the folders below it, how many of them may be watched.
 //! Out: notices about paths below it; that events were lost; that watching is not enough.
 //!
 //! Asked for are changes and ends of writing, not openings and ends of reading: a program
 //! that reads a hundred thousand photos would else fill the queue with its own events.
+//!
+//! On Linux each folder is watched by itself, so that ignored ones cost nothing and the
+//! most recent ones can be chosen when there are too many. `notify` stops watching a folder
+//! that is renamed or deleted, with all below it; whoever hears of a new name watches again.
+//!
+//! A queue that overflowed has swallowed news of folders as well. After that only a new
+//! watch of everything helps.
 //!
 //! Events of network and user-space file systems tell only what this computer did, so such
 //! roots are scanned often as well.
@@ -13,10 +20,14 @@ use std::path::{Path, PathBuf};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{
-    Config, ErrorKind, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher,
+    Config, ErrorKind, EventKind, EventKindMask, PathOp, RecommendedWatcher, RecursiveMode,
+    WatchPathConfig, Watcher,
 };
 
 use super::coalesce::Hint;
+
+/// Whether a watch covers one folder or all below it, too.
+const IS_PER_FOLDER: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// One thing that the file system said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,39 +45,114 @@ pub(super) enum Notice {
     Lost,
     /// The system's limit of watched folders is reached.
     Limit,
+    /// Our own file was written: events do come.
+    Canary,
 }
 
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    root: PathBuf,
+    /// Folders that may still be watched.
+    room: u64,
 }
 
-/// Why a root is not watched, or not all of it.
-#[derive(Debug)]
-pub(super) enum WatchError {
-    /// The system's limit of watched folders is reached; some folders are watched.
-    Limit(Option<Watch>),
-    /// Any other reason, in words.
-    Other(String),
+/// A folder that is to be watched, and when something in it last came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Folder {
+    pub(super) relative: PathBuf,
+    pub(super) modified_ns: i64,
 }
 
-/// Begins to listen; `tell` is called on a thread of its own and must not block.
-pub(super) fn watch(
-    root: &Path,
-    tell: impl Fn(Notice) + Send + 'static,
-) -> Result<Watch, WatchError> {
-    let config = Config::default()
-        .with_follow_symlinks(false)
-        .with_event_kinds(EventKindMask::CORE | EventKindMask::ACCESS_CLOSE);
-    let below = root.to_path_buf();
-    let handler = move |event: notify::Result<notify::Event>| translate(&below, event, &tell);
-    let mut watcher = RecommendedWatcher::new(handler, config)
-        .map_err(|error| WatchError::Other(error.to_string()))?;
-    match watcher.watch(root, RecursiveMode::Recursive) {
-        Ok(()) => Ok(Watch { _watcher: watcher }),
-        Err(error) if is_limit(&error) => Err(WatchError::Limit(Some(Watch { _watcher: watcher }))),
-        Err(error) => Err(WatchError::Other(error.to_string())),
+/// Not all folders are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Watch {
+    /// Begins to listen; `tell` is called on a thread of its own and must not block. Folders
+    /// are added one by one.
+    ///
+    /// - `canary`: a folder of our own on the same disk
+    /// - `room`: folders that may be watched
+    pub(super) fn begin(
+        root: &Path,
+        canary: Option<&Path>,
+        room: u64,
+        tell: impl Fn(Notice) + Send + 'static,
+    ) -> Result<Self, String> {
+        let config = Config::default()
+            .with_follow_symlinks(false)
+            .with_event_kinds(EventKindMask::CORE | EventKindMask::ACCESS_CLOSE);
+        let places = Places { root: root.to_path_buf(), canary: canary.map(Path::to_path_buf) };
+        let handler = move |event: notify::Result<notify::Event>| translate(&places, event, &tell);
+        let in_words = |error: notify::Error| error.to_string();
+        let mut watcher = RecommendedWatcher::new(handler, config).map_err(in_words)?;
+        if !IS_PER_FOLDER {
+            watcher.watch(root, RecursiveMode::Recursive).map_err(in_words)?;
+        }
+        if let Some(canary) = canary {
+            watcher.watch(canary, RecursiveMode::NonRecursive).map_err(in_words)?;
+        }
+        Ok(Self { watcher, root: root.to_path_buf(), room })
+    }
+
+    /// Watches folders; when there are too many, those in which something happened last.
+    pub(super) fn add_all(&mut self, mut folders: Vec<Folder>) -> Result<(), Full> {
+        if !IS_PER_FOLDER {
+            return Ok(());
+        }
+        let room = usize::try_from(self.room).unwrap_or(usize::MAX);
+        let is_full = folders.len() > room;
+        if is_full {
+            folders.sort_unstable_by_key(|folder| std::cmp::Reverse(folder.modified_ns));
+            folders.truncate(room);
+        }
+        self.room -= folders.len() as u64;
+        let mut wishes: Vec<PathOp> =
+            folders.into_iter().map(|folder| self.wish(&folder.relative)).collect();
+        while !wishes.is_empty() {
+            let Err(error) = self.watcher.update_paths(wishes) else { break };
+            if is_limit(&error.source) {
+                return Err(Full);
+            }
+            // A folder that went away meanwhile, or that may not be read, is passed over.
+            tracing::debug!(error = %error.source, "a folder is not watched");
+            wishes = error.remaining;
+        }
+        if is_full { Err(Full) } else { Ok(()) }
+    }
+
+    /// Watches one more folder.
+    pub(super) fn add(&mut self, relative: &Path) -> Result<(), Full> {
+        if !IS_PER_FOLDER {
+            return Ok(());
+        }
+        let Some(room) = self.room.checked_sub(1) else { return Err(Full) };
+        match self.watcher.update_paths(vec![self.wish(relative)]) {
+            Ok(()) => self.room = room,
+            Err(error) if is_limit(&error.source) => return Err(Full),
+            Err(error) => tracing::debug!(error = %error.source, "a folder is not watched"),
+        }
+        Ok(())
+    }
+
+    /// Says anew how many folders may be watched in addition.
+    pub(super) const fn set_room(&mut self, room: u64) {
+        self.room = room;
+    }
+
+    /// Whether no further folder may be watched.
+    pub(super) const fn is_full(&self) -> bool {
+        self.room == 0
+    }
+
+    fn wish(&self, relative: &Path) -> PathOp {
+        let config = WatchPathConfig::new(RecursiveMode::NonRecursive);
+        // The root may be reached through a link; what lies below it may not.
+        let is_root = relative.as_os_str().is_empty();
+        let path = if is_root { self.root.clone() } else { self.root.join(relative) };
+        PathOp::Watch(path, config.with_dereference_symlinks(is_root))
     }
 }
 
@@ -84,8 +170,15 @@ fn is_limit(error: &notify::Error) -> bool {
     }
 }
 
+/// Where events come from.
+#[derive(Debug)]
+struct Places {
+    root: PathBuf,
+    canary: Option<PathBuf>,
+}
+
 /// Says in our words what an event means.
-fn translate(root: &Path, event: notify::Result<notify::Event>, tell: &impl Fn(Notice)) {
+fn translate(places: &Places, event: notify::Result<notify::Event>, tell: &impl Fn(Notice)) {
     let event = match event {
         Ok(event) => event,
         Err(error) => return tell(if is_limit(&error) { Notice::Limit } else { Notice::Lost }),
@@ -110,7 +203,7 @@ fn translate(root: &Path, event: notify::Result<notify::Event>, tell: &impl Fn(N
         EventKind::Access(_) | EventKind::Other => return,
     };
     for path in event.paths {
-        match path.strip_prefix(root) {
+        match path.strip_prefix(&places.root) {
             Ok(relative) if relative.as_os_str().is_empty() => {
                 if matches!(hint, Hint::Gone | Hint::Complete) {
                     tell(Notice::Root);
@@ -119,7 +212,12 @@ fn translate(root: &Path, event: notify::Result<notify::Event>, tell: &impl Fn(N
             Ok(relative) => {
                 tell(Notice::Path { relative: relative.to_path_buf(), hint, may_be_folder })
             }
-            Err(_outside) => {}
+            Err(_outside) => {
+                let is_ours = |canary: &PathBuf| path.parent() == Some(canary.as_path());
+                if places.canary.as_ref().is_some_and(is_ours) {
+                    tell(Notice::Canary);
+                }
+            }
         }
     }
 }
@@ -156,9 +254,13 @@ mod tests {
 
     use super::*;
 
+    fn places() -> Places {
+        Places { root: "/r".into(), canary: Some("/home/canary".into()) }
+    }
+
     fn check(event: notify::Event, wanted: &[Notice]) {
         let told = RefCell::new(Vec::new());
-        translate(Path::new("/r"), Ok(event), &|notice| told.borrow_mut().push(notice));
+        translate(&places(), Ok(event), &|notice| told.borrow_mut().push(notice));
         assert_eq!(told.into_inner(), wanted);
     }
 
@@ -203,6 +305,11 @@ mod tests {
             notify::Event::new(EventKind::Remove(RemoveKind::File)).add_path("/other/a.jpg".into()),
             &[],
         );
+        check(
+            notify::Event::new(EventKind::Create(CreateKind::File))
+                .add_path("/home/canary/1".into()),
+            &[Notice::Canary],
+        );
     }
 
     #[test]
@@ -216,8 +323,8 @@ mod tests {
     fn limit_of_watches_is_told_from_other_failures() {
         let told = RefCell::new(Vec::new());
         let tell = |notice| told.borrow_mut().push(notice);
-        translate(Path::new("/r"), Err(notify::Error::new(ErrorKind::MaxFilesWatch)), &tell);
-        translate(Path::new("/r"), Err(notify::Error::generic("else")), &tell);
+        translate(&places(), Err(notify::Error::new(ErrorKind::MaxFilesWatch)), &tell);
+        translate(&places(), Err(notify::Error::generic("else")), &tell);
         assert_eq!(told.into_inner(), [Notice::Limit, Notice::Lost]);
     }
 }

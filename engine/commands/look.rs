@@ -1,6 +1,7 @@
 //! `signet look PATH...`: analyses photos once, changes nothing, orders nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -14,10 +15,12 @@ use crate::agent::analyse::{Analysis, Analyst, Eyes};
 use crate::base::causes::one_line;
 use crate::base::config::Config;
 use crate::base::home::Home;
+use crate::collection::group::{Kind, kind_of, pictures_of};
 use crate::detection::{IconSighting, Seal, Tier};
 use crate::media::read::BYTES_MAX;
-use crate::media::read_original;
+use crate::media::{Extras, read_original};
 
+use super::companions::{self, Beside, Companion};
 use super::{CommandError, Context, Outcome, failed, output};
 
 /// What the user typed.
@@ -45,7 +48,7 @@ struct Line<'a> {
     /// It shows a card and little else.
     card: bool,
     faces: [(); 0],
-    companions: [(); 0],
+    companions: Vec<&'a Companion>,
     error: Option<&'a str>,
 }
 
@@ -59,7 +62,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let config = home.as_ref().map(Config::load).transpose().map_err(failed)?;
     let words = home.as_ref().map(seal_words).transpose().map_err(failed)?.unwrap_or_default();
     let library = config.as_ref().and_then(|config| config.detection.onnxruntime.clone());
-    let (paths, mut some_failed) = photos_below(&args.paths)?;
+    let (files, mut some_failed) = files_below(&args.paths)?;
+    let (paths, mut lone) = split(files);
     let eyes = Eyes::open(library.as_deref(), home.as_ref()).map_err(failed)?.with_seal(words);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers_count =
@@ -87,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             });
         }
         drop(send);
-        let mut waiting: VecDeque<Option<Result<Analysis, String>>> = VecDeque::new();
+        let mut waiting: VecDeque<Option<Look>> = VecDeque::new();
         let mut printed_count = 0;
         for (index, looked) in results {
             let Ok(looked) = looked else {
@@ -102,6 +106,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             waiting[place] = Some(looked);
             while let Some(Some(looked)) = waiting.front_mut().map(Option::take) {
                 waiting.pop_front();
+                for path in looked.beside() {
+                    lone.remove(&absolute(path));
+                }
                 progress.suspend(|| {
                     some_failed |= !print(&paths[printed_count], &looked, context);
                 });
@@ -112,19 +119,73 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Ok(())
     })?;
     progress.finish_and_clear();
+    for path in lone.values() {
+        tracing::warn!("`{}`: {}", path.display(), companions::lone(path));
+    }
     Ok(if some_failed { Outcome::SomeFailed } else { Outcome::Done })
 }
 
-fn look_at(analyst: &mut Analyst, path: &Path) -> Result<Analysis, String> {
-    let original = read_original(path, BYTES_MAX).map_err(|error| one_line(&error))?;
-    match analyst.analyse(&original.bytes, None) {
-        Ok((analysis, _)) => Ok(analysis),
-        Err(error) => Err(one_line(&error)),
+/// What is known of one photo.
+struct Look {
+    analysis: Result<Analysis, String>,
+    /// Parts of the photo's own file.
+    inside: Vec<Companion>,
+    beside: Beside,
+}
+
+impl Look {
+    /// Files that were found to be companions of the photo, or should have been.
+    fn beside(&self) -> impl Iterator<Item = &Path> {
+        let companions = self.beside.companions.iter().map(|companion| companion.path.as_path());
+        companions.chain(self.beside.refused.iter().map(|(path, _)| path.as_path()))
     }
 }
 
-/// The photos named, and all files in the folders named; tells whether any was unreadable.
-fn photos_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError> {
+fn look_at(analyst: &mut Analyst, path: &Path) -> Look {
+    let mut inside = Vec::new();
+    let analysis = read_original(path, BYTES_MAX).map_err(|error| one_line(&error));
+    let analysis = analysis.and_then(|original| {
+        let (analysis, _) =
+            analyst.analyse(&original.bytes, None).map_err(|error| one_line(&error))?;
+        inside = companions::inside(path, &original.bytes, &analysis.extras);
+        Ok(analysis)
+    });
+    let nothing = Extras::default();
+    let extras = analysis.as_ref().map_or(&nothing, |analysis| &analysis.extras);
+    let beside = companions::beside(path, extras, &[]);
+    Look { analysis, inside, beside }
+}
+
+/// Tells photos from what travels with them; print orders and albums are neither. Raw data
+/// beside a picture of its name travel with that.
+///
+/// Companions are given by their absolute paths, with what the user called them.
+fn split(files: Vec<PathBuf>) -> (Vec<PathBuf>, BTreeMap<PathBuf, PathBuf>) {
+    let known: HashSet<PathBuf> = files.iter().cloned().collect();
+    let mut photos = Vec::new();
+    let mut companions = BTreeMap::new();
+    for path in files {
+        let name = path.file_name().unwrap_or_default();
+        let is_known = |picture: &OsString| known.contains(&path.with_file_name(picture));
+        match kind_of(name) {
+            Kind::PrintMarks | Kind::Album => {}
+            Kind::Photo | Kind::Other if !pictures_of(name).iter().any(is_known) => {
+                photos.push(path);
+            }
+            _ => {
+                companions.insert(absolute(&path), path);
+            }
+        }
+    }
+    (photos, companions)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// The files named, and all in the folders named; tells whether any was unreadable.
+fn files_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError> {
     let mut photos = Vec::new();
     let mut some_failed = false;
     for path in named {
@@ -162,9 +223,14 @@ fn photos_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError>
 }
 
 /// Prints what was seen in one photo; tells whether it could be read.
-fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> bool {
+fn print(path: &Path, looked: &Look, context: &Context) -> bool {
+    for (path, error) in &looked.beside.refused {
+        tracing::warn!("`{}`: {}", path.display(), one_line(error));
+    }
+    let error = looked.analysis.as_ref().err();
+    let companions = [looked.inside.as_slice(), &looked.beside.companions];
     if context.json {
-        let analysis = looked.as_ref().ok();
+        let analysis = looked.analysis.as_ref().ok();
         output::json(&Line {
             path,
             width_px: analysis.map(|analysis| analysis.width_px),
@@ -173,19 +239,21 @@ fn print(path: &Path, looked: &Result<Analysis, String>, context: &Context) -> b
             icons: analysis.map_or(&[], |analysis| &analysis.icons),
             card: analysis.is_some_and(|analysis| analysis.card),
             faces: [],
-            companions: [],
-            error: looked.as_ref().err().map(String::as_str),
+            companions: companions.into_iter().flatten().collect(),
+            error: error.map(String::as_str),
         });
-    } else if let Ok(analysis) = looked {
+    } else if let Ok(analysis) = &looked.analysis {
         let icons: Vec<_> = analysis.icons.iter().map(words).collect();
         let icons = if icons.is_empty() { "no icons".to_owned() } else { icons.join(", ") };
         let card = if analysis.card { "a card photo: " } else { "" };
-        output::line(format_args!("{}: {card}{icons}", path.display()));
+        let with: Vec<_> = companions.into_iter().flatten().map(Companion::short).collect();
+        let with = if with.is_empty() { String::new() } else { format!("; {}", with.join(", ")) };
+        output::line(format_args!("{}: {card}{icons}{with}", path.display()));
     }
-    if let Err(error) = looked {
+    if let Some(error) = error {
         tracing::error!("`{}`: {error}", path.display());
     }
-    looked.is_ok()
+    error.is_none()
 }
 
 fn words(icon: &IconSighting) -> String {

@@ -117,6 +117,10 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Reachable { collection, online: false } => {
             format!("{collection}: offline; nothing is forgotten, it is watched again once back")
         }
+        AgentEvent::EventsLost { collection, times_count } => format!(
+            "{collection}: more happened at once than the system tells ({times_count} times so \
+             far); everything is compared with the disk"
+        ),
         AgentEvent::Photo { collection, path, icons, card, existing, .. } => {
             if icons.is_empty() {
                 return None;

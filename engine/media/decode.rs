@@ -4,7 +4,7 @@
 //! Out: a frame as stored (not yet upright), the size of the upright original, metadata.
 //!
 //! The frame is usually smaller than the original: JPEG is decoded at a reduced scale,
-//! large PNGs are averaged row by row. It is turned upright after it was resized, because
+//! other large pictures are averaged row by row. It is turned upright after it was resized, because
 //! turning few pixels is cheaper than turning many.
 //!
 //! Bytes come from strangers. Sizes are checked against the limits before anything is
@@ -14,10 +14,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::colour::{self, Colours};
 use super::extras::Extras;
 use super::format::{MediaType, detect};
 use super::metadata::Metadata;
-use super::{Frame, Retry, jpeg, png, webp};
+use super::{Frame, Retry, gif, heif, jpeg, png, raw, tiff, webp};
 
 /// More pixels than this are refused: 200 megapixels.
 pub const PIXELS_MAX: u64 = 200_000_000;
@@ -25,9 +26,12 @@ pub const PIXELS_MAX: u64 = 200_000_000;
 /// The longest side allowed; the JPEG format ends at 65,535.
 pub const SIDE_PX_MAX: u32 = 65_500;
 
-/// The most memory that one decode may hold beside the file's bytes. Together with the
-/// largest file this stays under 1 GiB only because no codec needs both: see each codec.
-pub(super) const WORKING_BYTES_MAX: u64 = 640 * 1024 * 1024;
+/// The most memory that one decode may hold beside the file's bytes.
+pub(super) const WORKING_BYTES_MAX: u64 = 320 * 1024 * 1024;
+
+/// A picture inside a RAW file is taken for its preview from this long side on; in smaller
+/// ones no icon can be read.
+pub(super) const PREVIEW_SIDE_PX_MIN: u32 = 640;
 
 /// What the caller needs from a decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,12 +72,27 @@ pub enum DecodeError {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
-    /// Not a format on the allow-list.
-    #[error("the file is {found}; JPEG, PNG and WebP can be read")]
+    /// Not a format, or a kind of it, on the allow-list.
+    #[error("the file is {found}")]
     Unsupported {
-        /// What it seems to be, in words.
+        /// What it seems to be and what to do about it, in words.
         found: &'static str,
     },
+    /// Only a library that is not part of this program can decode it, and it is not here.
+    #[error(
+        "{format} needs libheif, {why}: install it with `apt-get install libheif1` (Debian) or `brew install libheif` (macOS)"
+    )]
+    NeedsLibrary {
+        /// `HEIC` or `AVIF`.
+        format: &'static str,
+        /// Why it cannot be used.
+        why: String,
+    },
+    /// A RAW file in which no developed picture of a useful size was found.
+    #[error(
+        "the RAW file holds no preview of {PREVIEW_SIDE_PX_MIN} px or more; convert it to DNG or JPEG"
+    )]
+    NoPreview,
     /// The header promises more pixels than allowed; nothing was decoded.
     #[error(
         "the photo is {width_px}x{height_px} px, the limit is {pixels_max} px and {SIDE_PX_MAX} px a side"
@@ -111,17 +130,21 @@ impl DecodeError {
     }
 }
 
-/// What a codec answers: pixels and size as stored.
+/// What a codec answers: pixels and size as stored, and what the pixels' colours mean.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) frame: Frame,
     pub(super) width_px: u32,
     pub(super) height_px: u32,
+    pub(super) colours: Colours,
 }
 
 /// Decodes a photo.
 ///
-/// - a JPEG frame has the smallest scale that is cheap to decode and covers `cover_px`
+/// - a JPEG frame has the smallest scale that is cheap to decode and covers `cover_px`;
+///   large pictures of other formats are averaged down by a whole factor
+/// - of a RAW file the largest picture inside is taken that the camera developed
+/// - colours are sRGB, whatever profile the file carries
 /// - transparent pixels are laid on white; 16 bits become 8; of an animation the first
 ///   picture is taken
 ///
@@ -132,20 +155,44 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
     // A codec shares nothing with us but the bytes it reads, so nothing half changed
     // can be seen after a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        let (stored, exif) = match media_type {
-            MediaType::Jpeg => (jpeg::decode(bytes, spec)?, jpeg::exif(bytes)),
-            MediaType::Png => (png::decode(bytes, spec)?, png::exif(bytes)),
-            MediaType::WebP => (webp::decode(bytes, spec)?, webp::exif(bytes)),
+        let (stored, metadata) = match media_type {
+            MediaType::Jpeg => (jpeg::decode(bytes, spec)?, of_exif(jpeg::exif(bytes))),
+            MediaType::Png => (png::decode(bytes, spec)?, of_exif(png::exif(bytes))),
+            MediaType::WebP => (webp::decode(bytes, spec)?, of_exif(webp::exif(bytes))),
+            MediaType::Tiff => (tiff::decode(bytes, spec)?, Metadata::from_exif(bytes)),
+            MediaType::Gif => (gif::decode(bytes, spec)?, Metadata::default()),
+            MediaType::Heic | MediaType::Avif => heif::decode(bytes, media_type, spec)?,
+            MediaType::Nef
+            | MediaType::Cr2
+            | MediaType::Cr3
+            | MediaType::Arw
+            | MediaType::Dng
+            | MediaType::Raf
+            | MediaType::Orf => raw::decode(bytes, media_type, spec)?,
         };
-        let metadata = exif.map(Metadata::from_exif).unwrap_or_default();
+        let frame = colour::to_srgb(stored.frame, &stored.colours);
         let (mut width_px, mut height_px) = (stored.width_px, stored.height_px);
         if metadata.orientation.swaps_sides() {
             std::mem::swap(&mut width_px, &mut height_px);
         }
         let extras = Extras::read(bytes);
-        Ok(Decoded { frame: stored.frame, width_px, height_px, media_type, metadata, extras })
+        Ok(Decoded { frame, width_px, height_px, media_type, metadata, extras })
     }))
     .unwrap_or_else(|_panic| Err(DecodeError::damaged("the decoder failed on it")))
+}
+
+fn of_exif(block: Option<&[u8]>) -> Metadata {
+    block.map(Metadata::from_exif).unwrap_or_default()
+}
+
+/// Refuses work for which more memory would be needed than there is.
+pub(super) fn check_memory(bytes_count: u64) -> Result<(), DecodeError> {
+    if bytes_count > WORKING_BYTES_MAX {
+        return Err(DecodeError::TooCostly {
+            needs: format!("{} MiB of memory", bytes_count >> 20),
+        });
+    }
+    Ok(())
 }
 
 /// Refuses sizes that no photo has, before memory is asked for.
@@ -164,56 +211,9 @@ pub(super) fn check_size(
     Ok(())
 }
 
-/// Lays pixels with transparency on white, in place, and shortens the buffer.
-///
-/// - `pixels`: rows of `channels` bytes a pixel; the last channel is the opacity when
-///   `channels` is 2 or 4
-pub(super) fn flatten(pixels: &mut Vec<u8>, channels: usize) {
-    let over_white = |value: u8, alpha: u8| {
-        let (value, alpha) = (u32::from(value), u32::from(alpha));
-        u8::try_from((value * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
-    };
-    match channels {
-        4 => {
-            let mut target = 0;
-            for source in (0..pixels.len() / 4 * 4).step_by(4) {
-                let alpha = pixels[source + 3];
-                for channel in 0..3 {
-                    pixels[target + channel] = over_white(pixels[source + channel], alpha);
-                }
-                target += 3;
-            }
-            pixels.truncate(target);
-        }
-        2 => {
-            *pixels =
-                pixels.chunks_exact(2).flat_map(|pair| [over_white(pair[0], pair[1]); 3]).collect();
-        }
-        1 => *pixels = pixels.iter().flat_map(|gray| [*gray; 3]).collect(),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transparent_pixels_become_white() {
-        for (channels, mut pixels, wanted) in [
-            (
-                4,
-                vec![10, 20, 30, 255, 10, 20, 30, 0, 0, 0, 0, 51],
-                vec![10, 20, 30, 255, 255, 255, 204, 204, 204],
-            ),
-            (2, vec![7, 255, 7, 0], vec![7, 7, 7, 255, 255, 255]),
-            (1, vec![9], vec![9, 9, 9]),
-            (3, vec![1, 2, 3], vec![1, 2, 3]),
-        ] {
-            flatten(&mut pixels, channels);
-            assert_eq!(pixels, wanted, "{channels} channels");
-        }
-    }
 
     #[test]
     fn sizes_are_refused_before_decoding() {

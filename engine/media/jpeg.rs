@@ -1,29 +1,44 @@
 //! Decodes JPEG with libjpeg-turbo, at a reduced scale where that is enough.
 //!
 //! In:  a whole JPEG file.
-//! Out: pixels as stored, and where the EXIF block lies.
+//! Out: pixels as stored, what their colours mean, and where the EXIF block lies.
 //!
 //! **Damaged or not.** libjpeg-turbo always gives a picture and merely warns when the
 //! data ended early or made no sense; what it could not read is grey. A lab must not
 //! print that, so every warning that means missing or contradicting picture data is an
 //! error here. Four warnings that leave the picture whole are let pass: stray bytes before
-//! a marker, an odd scan header, a bad colour-profile marker, an unknown JFIF revision. Only the first warning is told; when that is a harmless one, the markers are
-//! walked to see that the picture reaches its end all the same. Anything behind the end
-//! marker (films, previews, depth maps of phones) is no concern of ours.
+//! a marker, an odd scan header, a bad colour-profile marker, an unknown JFIF revision. Only
+//! the first warning is told; when that is a harmless one, the markers are walked to see
+//! that the picture reaches its end all the same. Anything behind the end marker (films,
+//! previews, depth maps of phones) is no concern of ours.
+//!
+//! **Progressive files** are decoded without the scans that the preview can do without
+//! (`scans`), for those are most of the work.
 //!
 //! **Bombs.** A progressive file makes the decoder hold all coefficients and pass over
 //! them once per scan; both are bounded before decoding begins.
 
+mod markers;
+mod scans;
+
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
-use super::decode::{DecodeError, DecodeSpec, Stored, WORKING_BYTES_MAX, check_size};
+use self::markers::FrameHeader;
+use self::scans::Scans;
+use super::colour::{self, Colours, Inks};
+use super::decode::{DecodeError, DecodeSpec, Stored, check_memory, check_size};
 use super::frame::Frame;
+use super::metadata;
+
+pub(super) use self::markers::exif;
 
 /// Honest progressive files have about ten scans.
 const SCANS_MAX: u32 = 100;
 
-/// Pixels times scans: ten scans of the largest photo, some ten seconds.
-const PIXEL_SCANS_MAX: u64 = 2_000_000_000;
+/// Pixels times scans that are decoded: about 5 s. Measured: some 10 ns a pixel and scan for
+/// what a camera stores, 1.5 ns for scans that hold nothing, so the dearest file that is let
+/// pass is one of 100 megapixels in five full scans, or of 20 in twenty-five.
+const PIXEL_SCANS_MAX: u64 = 1_000_000_000;
 
 /// The scales tried, in eighths, smallest first. 3/8, 5/8 and so on are left out: only
 /// these have vector code, and 1/2 with a resize behind it costs less than 3/8.
@@ -31,10 +46,14 @@ const EIGHTHS: [usize; 4] = [1, 2, 4, 8];
 
 /// Decodes the whole picture, scaled.
 pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeError> {
+    let frame = FrameHeader::read(bytes);
+    if let Some(frame) = &frame {
+        check_kind(frame)?;
+    }
     let mut decoder = Decompressor::new().map_err(DecodeError::damaged)?;
     decoder.set_scan_limit(SCANS_MAX).map_err(DecodeError::damaged)?;
     let tidied;
-    let (bytes, header) = match decoder.read_header(bytes) {
+    let (whole, header) = match decoder.read_header(bytes) {
         Ok(header) => (bytes, header),
         // The binding takes any warning for a failure, and so would the decode.
         Err(error) if is_harmless(&error) => {
@@ -46,41 +65,120 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
     };
     let (width_px, height_px) = (side(header.width), side(header.height));
     check_size(width_px, height_px, spec.pixels_max)?;
-    check_cost(bytes, &header)?;
-
-    let factor = scale(&header, spec.cover_px);
-    decoder.set_scaling_factor(factor).map_err(DecodeError::damaged)?;
-    let scaled = header.scaled(factor);
-    let is_cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
-    let (format, channels) = if is_cmyk { (PixelFormat::CMYK, 4) } else { (PixelFormat::RGB, 3) };
-    let pitch = scaled.width * channels;
-    let mut pixels = vec![0; pitch * scaled.height];
-    let image = Image {
-        pixels: pixels.as_mut_slice(),
-        width: scaled.width,
-        pitch,
-        height: scaled.height,
-        format,
+    let short = match &frame {
+        Some(frame) => prepare(whole, frame, spec.cover_px)?,
+        None => None,
     };
-    match decoder.decompress(bytes, image) {
-        Ok(()) => {}
-        Err(error) if is_harmless(&error) && ends(bytes) => {}
-        Err(error) => return Err(judge(bytes, error)),
-    }
-    if is_cmyk {
-        cmyk_to_rgb(&mut pixels, segments(bytes).any(|segment| segment.is_adobe()));
-    }
-    let frame = Frame::new(side(scaled.width), side(scaled.height), pixels)
-        .ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
-    Ok(Stored { frame, width_px, height_px })
+    let pixels = decompress(&mut decoder, short.as_deref().unwrap_or(whole), &header, spec)?;
+    let (frame, colours) = pixels.into_rgb(bytes)?;
+    Ok(Stored { frame, width_px, height_px, colours })
 }
 
-/// The EXIF block, when there is one.
-pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    segments(bytes).find_map(|segment| match segment.marker {
-        APP1 => segment.payload.strip_prefix(b"Exif\0\0"),
-        _ => None,
-    })
+/// Width and height of a JPEG that can be decoded here.
+pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let frame = FrameHeader::read(bytes)?;
+    (check_kind(&frame).is_ok() && !frame.is_lossless())
+        .then_some((frame.width_px, frame.height_px))
+}
+
+/// Refuses kinds of JPEG that libjpeg-turbo does not turn into 8 bits.
+fn check_kind(frame: &FrameHeader) -> Result<(), DecodeError> {
+    let found = if frame.is_hierarchical() {
+        "a hierarchical JPEG; export it as an ordinary JPEG"
+    } else if frame.is_lossless() && frame.sample_bits != 8 {
+        "a lossless JPEG of more than 8 bits; export it as an ordinary JPEG"
+    } else if frame.sample_bits != 8 {
+        "a 12-bit JPEG; export it with 8 bits"
+    } else {
+        return Ok(());
+    };
+    Err(DecodeError::Unsupported { found })
+}
+
+/// Refuses files whose decoding takes memory or time out of all proportion, and gives a
+/// shorter file where that is enough for the preview.
+fn prepare(
+    bytes: &[u8],
+    frame: &FrameHeader,
+    cover_px: u32,
+) -> Result<Option<Vec<u8>>, DecodeError> {
+    let first_scan_count = markers::header(bytes)
+        .find(|segment| segment.marker == markers::SCAN)
+        .and_then(|segment| segment.payload.first().copied());
+    let holds_all =
+        first_scan_count.is_some_and(|count| usize::from(count) >= frame.components.len());
+    if frame.is_lossless() || (!frame.is_progressive() && holds_all) {
+        return Ok(None);
+    }
+    check_memory(frame.coefficient_bytes())?;
+    let scans = Scans::read(bytes);
+    let pixels_count = u64::from(frame.width_px) * u64::from(frame.height_px);
+    if scans.count * pixels_count > PIXEL_SCANS_MAX {
+        return Err(DecodeError::TooCostly {
+            needs: format!("{} passes over all pixels", scans.count),
+        });
+    }
+    let ratio = f64::from(cover_px) / f64::from(frame.width_px.max(frame.height_px).max(1));
+    Ok(scans.shorten(bytes, frame, ratio.min(1.0)))
+}
+
+/// What libjpeg-turbo gave.
+struct Pixels {
+    width: usize,
+    height: usize,
+    bytes: Vec<u8>,
+    /// Four inks a pixel; three lights otherwise.
+    is_ink: bool,
+}
+
+fn decompress(
+    decoder: &mut Decompressor,
+    bytes: &[u8],
+    header: &DecompressHeader,
+    spec: DecodeSpec,
+) -> Result<Pixels, DecodeError> {
+    let factor = scale(header, spec.cover_px);
+    decoder.set_scaling_factor(factor).map_err(DecodeError::damaged)?;
+    let scaled = header.scaled(factor);
+    let (width, height) = (scaled.width, scaled.height);
+    let is_ink = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
+    let (format, channels) = if is_ink { (PixelFormat::CMYK, 4) } else { (PixelFormat::RGB, 3) };
+    let pitch = width * channels;
+    check_memory(pitch as u64 * height as u64)?;
+    let mut pixels = vec![0; pitch * height];
+    let image = Image { pixels: pixels.as_mut_slice(), width, pitch, height, format };
+    match decoder.decompress(bytes, image) {
+        Ok(()) => {}
+        Err(error) if is_harmless(&error) && markers::ends(bytes) => {}
+        Err(error) => return Err(judge(bytes, error)),
+    }
+    Ok(Pixels { width, height, bytes: pixels, is_ink })
+}
+
+impl Pixels {
+    /// Pixels of three lights, and what the header of `file` says of their colours.
+    fn into_rgb(mut self, file: &[u8]) -> Result<(Frame, Colours), DecodeError> {
+        let profile = markers::profile(file);
+        let colours = if self.is_ink {
+            // Adobe's programs store ink inverted and say so by their marker; that is nearly
+            // every file with four inks there is.
+            if markers::header(file).any(|segment| segment.is_adobe()) {
+                self.bytes.iter_mut().for_each(|ink| *ink = 255 - *ink);
+            }
+            let inks = profile.as_deref().and_then(Inks::new);
+            colour::inks_to_rgb(&mut self.bytes, inks.as_ref());
+            Colours::Srgb
+        } else {
+            match profile {
+                Some(profile) => Colours::Icc(profile),
+                None if exif(file).is_some_and(metadata::says_adobe_rgb) => Colours::AdobeRgb,
+                None => Colours::Srgb,
+            }
+        };
+        let frame = Frame::new(side(self.width), side(self.height), self.bytes)
+            .ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
+        Ok((frame, colours))
+    }
 }
 
 fn side(side_px: usize) -> u32 {
@@ -98,30 +196,9 @@ fn scale(header: &DecompressHeader, cover_px: u32) -> ScalingFactor {
         .unwrap_or(ScalingFactor::ONE)
 }
 
-/// Refuses files whose decoding takes memory or time out of all proportion.
-fn check_cost(bytes: &[u8], header: &DecompressHeader) -> Result<(), DecodeError> {
-    let layout = Layout::read(bytes);
-    if !header.is_progressive && layout.one_scan_holds_all {
-        return Ok(());
-    }
-    let coefficient_bytes = layout.coefficient_bytes(header.width as u64, header.height as u64);
-    if coefficient_bytes > WORKING_BYTES_MAX {
-        return Err(DecodeError::TooCostly {
-            needs: format!("{} MiB of memory", coefficient_bytes >> 20),
-        });
-    }
-    let scans_count = u64::from(scans(bytes).count);
-    if scans_count * header.width as u64 * header.height as u64 > PIXEL_SCANS_MAX {
-        return Err(DecodeError::TooCostly {
-            needs: format!("{scans_count} passes over all pixels"),
-        });
-    }
-    Ok(())
-}
-
 /// Turns what libjpeg-turbo says into a cause the owner can act on.
 fn judge(bytes: &[u8], error: turbojpeg::Error) -> DecodeError {
-    if !ends(bytes) {
+    if !markers::ends(bytes) {
         return DecodeError::EndsEarly;
     }
     match error {
@@ -145,163 +222,14 @@ fn is_harmless(error: &turbojpeg::Error) -> bool {
 fn tidy(bytes: &[u8]) -> Vec<u8> {
     let mut tidied = Vec::with_capacity(bytes.len());
     tidied.extend_from_slice(&[0xFF, 0xD8]);
-    for segment in segments(bytes) {
-        let is_needless = matches!(segment.marker, 0xE0..=0xEF | COMMENT) && !segment.is_adobe();
-        if segment.marker == SCAN {
+    for segment in markers::header(bytes) {
+        if segment.marker == markers::SCAN {
             tidied.extend_from_slice(bytes.get(segment.begin..).unwrap_or_default());
-        } else if !is_needless {
+        } else if !segment.is_needless() {
             tidied.extend_from_slice(bytes.get(segment.begin..segment.end).unwrap_or_default());
         }
     }
     tidied
-}
-
-/// Turns ink into light, in place: four bytes a pixel become three.
-///
-/// Adobe's programs store ink inverted and say so by their marker; that is nearly every
-/// CMYK file there is. No colour profile is applied.
-fn cmyk_to_rgb(pixels: &mut Vec<u8>, is_inverted: bool) {
-    let light = |ink: u8| {
-        if is_inverted { u16::from(ink) } else { 255 - u16::from(ink) }
-    };
-    let mut target = 0;
-    for source in (0..pixels.len() / 4 * 4).step_by(4) {
-        let black = light(pixels[source + 3]);
-        for channel in 0..3 {
-            let value = (light(pixels[source + channel]) * black + 127) / 255;
-            pixels[target + channel] = u8::try_from(value).unwrap_or(u8::MAX);
-        }
-        target += 3;
-    }
-    pixels.truncate(target);
-}
-
-const APP1: u8 = 0xE1;
-const APP14: u8 = 0xEE;
-const COMMENT: u8 = 0xFE;
-const END: u8 = 0xD9;
-const SCAN: u8 = 0xDA;
-
-/// One marker with what belongs to it, up to and with the first scan header.
-struct Segment<'a> {
-    marker: u8,
-    payload: &'a [u8],
-    /// Where the marker itself begins.
-    begin: usize,
-    /// Where the bytes behind it begin.
-    end: usize,
-}
-
-impl Segment<'_> {
-    fn is_adobe(&self) -> bool {
-        self.marker == APP14 && self.payload.starts_with(b"Adobe")
-    }
-
-    /// Start of a frame: 0xC0 to 0xCF without tables (C4, C8, CC).
-    fn is_frame(&self) -> bool {
-        (0xC0..=0xCF).contains(&self.marker) && !matches!(self.marker, 0xC4 | 0xC8 | 0xCC)
-    }
-}
-
-/// The segments of the header; the scan header comes last. Ends quietly where the bytes
-/// make no sense: libjpeg-turbo judges them, not we.
-fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let mut at = Some(2);
-    std::iter::from_fn(move || {
-        let segment = segment_at(bytes, at?)?;
-        at = (segment.marker != SCAN).then_some(segment.end);
-        Some(segment)
-    })
-}
-
-/// Reads the next marker at or behind `at` that has a length.
-fn segment_at(bytes: &[u8], mut at: usize) -> Option<Segment<'_>> {
-    loop {
-        at += bytes.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
-        at += bytes.get(at..)?.iter().position(|byte| *byte != 0xFF)?;
-        let (marker, begin) = (*bytes.get(at)?, at - 1);
-        at += 1;
-        match marker {
-            // Stuffed bytes, restart marks and the like stand alone.
-            0x00 | 0x01 | 0xD0..=0xD8 => {}
-            END => {
-                return Some(Segment { marker, payload: &[], begin, end: bytes.len() });
-            }
-            _ => {
-                let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
-                let payload = bytes.get(at + 2..at + length)?;
-                return Some(Segment { marker, payload, begin, end: at + length });
-            }
-        }
-    }
-}
-
-/// How samples are spread over the frame, from the frame header and the first scan.
-struct Layout {
-    /// Blocks of the most finely sampled component along (x, y), and of all, per unit.
-    units: (u64, u64),
-    blocks_per_unit: u64,
-    one_scan_holds_all: bool,
-}
-
-impl Layout {
-    fn read(bytes: &[u8]) -> Self {
-        // When the header cannot be followed, the dearest layout is assumed.
-        let mut layout = Self { units: (1, 1), blocks_per_unit: 4, one_scan_holds_all: false };
-        let mut components_count = 0;
-        for segment in segments(bytes) {
-            if segment.is_frame() {
-                let factors = |entry: &[u8]| {
-                    entry.get(1).map_or((4, 4), |f| (u64::from(f >> 4), u64::from(f & 15)))
-                };
-                let entries = segment.payload.get(6..).unwrap_or_default();
-                let entries: Vec<_> = entries.chunks_exact(3).map(factors).collect();
-                components_count = entries.len();
-                layout.units =
-                    entries.iter().fold((1, 1), |most, f| (most.0.max(f.0), most.1.max(f.1)));
-                layout.blocks_per_unit = entries.iter().map(|f| f.0 * f.1).sum();
-            } else if segment.marker == SCAN {
-                let count = segment.payload.first().copied().map_or(0, usize::from);
-                layout.one_scan_holds_all = count > 0 && count >= components_count;
-            }
-        }
-        layout
-    }
-
-    /// What a decoder holds that cannot work block row by block row: 64 coefficients of
-    /// 2 bytes for every block.
-    fn coefficient_bytes(&self, width_px: u64, height_px: u64) -> u64 {
-        let units_count =
-            width_px.div_ceil(8 * self.units.0) * height_px.div_ceil(8 * self.units.1);
-        units_count.saturating_mul(self.blocks_per_unit).saturating_mul(128)
-    }
-}
-
-/// Every scan of the file and whether the end marker follows the last one.
-struct Scans {
-    count: u32,
-    has_end: bool,
-}
-
-fn scans(bytes: &[u8]) -> Scans {
-    let mut scans = Scans { count: 0, has_end: false };
-    let mut at = 2;
-    while let Some(segment) = segment_at(bytes, at) {
-        match segment.marker {
-            END => {
-                scans.has_end = true;
-                break;
-            }
-            SCAN => scans.count = scans.count.saturating_add(1),
-            _ => {}
-        }
-        at = segment.end;
-    }
-    scans
-}
-
-fn ends(bytes: &[u8]) -> bool {
-    scans(bytes).has_end
 }
 
 #[cfg(test)]
@@ -393,14 +321,14 @@ mod tests {
         let bytes = picture(320, 240, true);
         let last_scan = (0..bytes.len() - 1)
             .rev()
-            .find(|at| bytes[*at..].starts_with(&[0xFF, SCAN]))
+            .find(|at| bytes[*at..].starts_with(&[0xFF, markers::SCAN]))
             .expect("a scan");
         let scan = bytes[last_scan..bytes.len() - 2].to_vec();
         let mut bomb = bytes[..bytes.len() - 2].to_vec();
         for _ in 0..200 {
             bomb.extend_from_slice(&scan);
         }
-        bomb.extend_from_slice(&[0xFF, END]);
+        bomb.extend_from_slice(&[0xFF, markers::END]);
         decode(&bomb, spec(100)).expect_err("too many scans");
     }
 
@@ -416,23 +344,15 @@ mod tests {
         assert!(matches!(error, DecodeError::TooCostly { .. }), "{error:?}");
     }
 
-    #[test]
-    fn ink_becomes_light() {
-        let mut adobe = vec![255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 0];
-        let mut plain: Vec<u8> = adobe.iter().map(|ink| 255 - ink).collect();
-        cmyk_to_rgb(&mut adobe, true);
-        cmyk_to_rgb(&mut plain, false);
-        assert_eq!(adobe, [255, 255, 255, 0, 255, 255, 0, 0, 0], "white, cyan, black");
-        assert_eq!(plain, adobe);
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_walked_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut file = vec![0xFF, 0xD8];
             file.extend(&bytes);
-            prop_assert!(segments(&file).count() <= file.len());
-            let _whatever = (scans(&file).count, Layout::read(&file).coefficient_bytes(100, 100), exif(&file));
+            prop_assert!(markers::all(&file).count() <= file.len());
+            let frame = FrameHeader::read(&file);
+            let _whatever = frame.map(|frame| Scans::read(&file).shorten(&file, &frame, 0.3));
+            let _whatever = (markers::profile(&file), exif(&file));
         }
 
         #[test]

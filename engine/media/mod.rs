@@ -8,11 +8,19 @@ pub mod dpof;
 pub mod extras;
 pub mod format;
 pub mod frame;
+pub mod heif;
 pub mod metadata;
 pub mod read;
 
+mod bmff;
+mod colour;
+mod gif;
+mod ifd;
 mod jpeg;
 mod png;
+mod raw;
+mod shrink;
+mod tiff;
 mod webp;
 
 pub use companion::{CompanionFacts, Link};

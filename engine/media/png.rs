@@ -1,10 +1,10 @@
 //! Decodes PNG row by row, averaging large pictures down as the rows arrive.
 //!
 //! In:  a whole PNG file.
-//! Out: pixels as stored, and where the EXIF block lies.
+//! Out: pixels as stored, what their colours mean, and where the EXIF block lies.
 //!
-//! Text and colour-profile chunks are never unpacked: a few kilobytes there can claim
-//! gigabytes. Of an animation the default picture is taken.
+//! Text chunks are never unpacked, and colour profiles only up to a limit: a few kilobytes
+//! there can claim gigabytes. Of an animation the default picture is taken.
 //!
 //! A file without its end chunk is an unfinished copy, even when all pixels are there.
 
@@ -12,8 +12,9 @@ use std::io::Cursor;
 
 use png::{ColorType, Decoder, DecodingError, Transformations};
 
-use super::decode::{DecodeError, DecodeSpec, Stored, WORKING_BYTES_MAX, check_size, flatten};
-use super::frame::Frame;
+use super::colour::{Colours, PROFILE_BYTES_MAX};
+use super::decode::{DecodeError, DecodeSpec, Stored, check_memory, check_size};
+use super::shrink::Shrinker;
 
 const SIGNATURE_BYTES: usize = 8;
 
@@ -40,33 +41,62 @@ pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeErr
     };
     let mut shrinker = Shrinker::new(width_px, height_px, spec.cover_px);
     let row_bytes = width_px as usize * channels;
-    let mut row = Vec::with_capacity(row_bytes.max(width_px as usize * 3));
     if reader.info().interlaced {
         // All passes have to be there before the first row is whole.
-        let all_bytes = row_bytes as u64 * u64::from(height_px);
-        if all_bytes > WORKING_BYTES_MAX {
-            return Err(DecodeError::TooCostly {
-                needs: format!("{} MiB of memory", all_bytes >> 20),
-            });
-        }
+        check_memory(row_bytes as u64 * u64::from(height_px))?;
         let mut pixels = vec![0; row_bytes * height_px as usize];
         reader.next_frame(&mut pixels).map_err(|error| judge(bytes, error))?;
-        for source in pixels.chunks_exact(row_bytes) {
-            row.clear();
-            row.extend_from_slice(source);
-            flatten(&mut row, channels);
-            shrinker.push(&row);
+        for row in pixels.chunks_exact(row_bytes) {
+            shrinker.push(row, channels);
         }
     } else {
-        while let Some(source) = reader.next_row().map_err(|error| judge(bytes, error))? {
-            row.clear();
-            row.extend_from_slice(source.data().get(..row_bytes).unwrap_or_default());
-            flatten(&mut row, channels);
-            shrinker.push(&row);
+        while let Some(row) = reader.next_row().map_err(|error| judge(bytes, error))? {
+            shrinker.push(row.data().get(..row_bytes).unwrap_or_default(), channels);
         }
     }
     let frame = shrinker.finish().ok_or(DecodeError::EndsEarly)?;
-    Ok(Stored { frame, width_px, height_px })
+    Ok(Stored { frame, width_px, height_px, colours: colours(bytes) })
+}
+
+/// What the numbers mean: the chunks are asked in the order of the standard (PNG 3, 4.3).
+fn colours(bytes: &[u8]) -> Colours {
+    let payload = |kind: &[u8; 4]| {
+        // Behind the pixels they mean nothing.
+        chunks(bytes).take_while(|c| c.kind != b"IDAT").find(|c| c.kind == kind).map(|c| c.payload)
+    };
+    if let Some([primaries, transfer, _matrix, _range, ..]) = payload(b"cICP") {
+        return Colours::Coded { primaries: *primaries, transfer: *transfer };
+    }
+    if let Some(profile) = payload(b"iCCP").and_then(unpack_profile) {
+        return Colours::Icc(profile);
+    }
+    let gamma = payload(b"gAMA").and_then(hundred_thousandths::<1>);
+    let points = payload(b"cHRM").and_then(hundred_thousandths::<8>);
+    match (payload(b"sRGB"), gamma, points) {
+        (None, Some([gamma]), Some([wx, wy, rx, ry, gx, gy, bx, by])) => Colours::Primaries {
+            points: [[wx, wy], [rx, ry], [gx, gy], [bx, by]],
+            exponent: 1.0 / gamma,
+        },
+        _ => Colours::Srgb,
+    }
+}
+
+/// A name, a zero, how it is packed, and the profile; what unpacks to more than any profile
+/// has is none.
+fn unpack_profile(payload: &[u8]) -> Option<Vec<u8>> {
+    let name_end = payload.iter().take(80).position(|byte| *byte == 0)?;
+    let packed = payload.get(name_end + 2..)?;
+    fdeflate::decompress_to_vec_bounded(packed, PROFILE_BYTES_MAX).ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "none of these numbers needs 24 bits")]
+fn hundred_thousandths<const N: usize>(payload: &[u8]) -> Option<[f32; N]> {
+    let mut numbers = payload.as_chunks().0.iter().map(|raw| u32::from_be_bytes(*raw) as f32 / 1e5);
+    let mut values = [0.0; N];
+    for value in &mut values {
+        *value = numbers.next()?;
+    }
+    Some(values)
 }
 
 /// The EXIF block, when there is one.
@@ -109,88 +139,6 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
         rest = behind.get(4..)?;
         Some(Chunk { kind, payload })
     })
-}
-
-/// Averages blocks of `factor` by `factor` pixels as rows arrive.
-struct Shrinker {
-    factor: u32,
-    source_width_px: u32,
-    source_height_px: u32,
-    /// Sums of the block row being filled: three per block.
-    sums: Vec<u32>,
-    rows_in_sums: u32,
-    rows_seen: u32,
-    rgb: Vec<u8>,
-}
-
-impl Shrinker {
-    fn new(source_width_px: u32, source_height_px: u32, cover_px: u32) -> Self {
-        // Twice what is needed is left, so that the resize behind it decides the sharpness.
-        let factor = (source_width_px.max(source_height_px) / cover_px.max(1).saturating_mul(2))
-            .clamp(1, 64);
-        let width_px = source_width_px.div_ceil(factor);
-        let bytes = width_px as usize * source_height_px.div_ceil(factor) as usize * 3;
-        Self {
-            factor,
-            source_width_px,
-            source_height_px,
-            sums: vec![0; width_px as usize * 3],
-            rows_in_sums: 0,
-            rows_seen: 0,
-            rgb: Vec::with_capacity(bytes),
-        }
-    }
-
-    /// Takes the next row, three bytes a pixel.
-    fn push(&mut self, row: &[u8]) {
-        self.rows_seen += 1;
-        if self.factor == 1 {
-            self.rgb.extend_from_slice(row);
-            return;
-        }
-        for (sums, block) in self.sums.chunks_exact_mut(3).zip(row.chunks(self.factor as usize * 3))
-        {
-            for pixel in block.chunks_exact(3) {
-                for (sum, value) in sums.iter_mut().zip(pixel) {
-                    *sum += u32::from(*value);
-                }
-            }
-        }
-        self.rows_in_sums += 1;
-        if self.rows_in_sums == self.factor {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let last_width_px = match self.source_width_px % self.factor {
-            0 => self.factor,
-            rest => rest,
-        };
-        let last = self.sums.len() - 3;
-        for (at, sum) in self.sums.iter_mut().enumerate() {
-            let block_width_px = if at < last { self.factor } else { last_width_px };
-            let count = block_width_px * self.rows_in_sums;
-            self.rgb.push(u8::try_from((*sum + count / 2) / count).unwrap_or(u8::MAX));
-            *sum = 0;
-        }
-        self.rows_in_sums = 0;
-    }
-
-    /// The frame, or `None` when rows are missing.
-    fn finish(mut self) -> Option<Frame> {
-        if self.rows_in_sums > 0 {
-            self.flush();
-        }
-        if self.rows_seen != self.source_height_px {
-            return None;
-        }
-        let (width_px, height_px) = (
-            self.source_width_px.div_ceil(self.factor),
-            self.source_height_px.div_ceil(self.factor),
-        );
-        Frame::new(width_px, height_px, self.rgb)
-    }
 }
 
 #[cfg(test)]
@@ -282,6 +230,30 @@ mod tests {
             let error = decode(&bytes[..end], DecodeSpec::default()).expect_err("cut");
             assert!(matches!(error, DecodeError::EndsEarly), "cut at {end}: {error:?}");
         }
+    }
+
+    #[test]
+    fn profile_of_any_chunk_is_found() {
+        let colours_with = |kind: &[u8; 4], payload: &[u8]| {
+            let mut bytes = rgb(4, 4);
+            insert_chunk(&mut bytes, kind, payload);
+            decode(&bytes, DecodeSpec::default()).expect("decodes").colours
+        };
+        let coded = Colours::Coded { primaries: 12, transfer: 13 };
+        assert_eq!(colours_with(b"cICP", &[12, 13, 0, 1]), coded);
+        assert_eq!(colours_with(b"gAMA", &45_455_u32.to_be_bytes()), Colours::Srgb);
+        // "abc" packed without compression (RFC 1950 and 1951).
+        let packed = b"name\0\0\x78\x01\x01\x03\0\xFC\xFFabc\x02\x4D\x01\x27";
+        assert_eq!(colours_with(b"iCCP", packed), Colours::Icc(b"abc".to_vec()));
+        let mut bytes = rgb(4, 4);
+        insert_chunk(&mut bytes, b"gAMA", &100_000_u32.to_be_bytes());
+        let points: Vec<u8> = [31_270_u32, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000]
+            .into_iter()
+            .flat_map(u32::to_be_bytes)
+            .collect();
+        insert_chunk(&mut bytes, b"cHRM", &points);
+        let colours = decode(&bytes, DecodeSpec::default()).expect("decodes").colours;
+        assert!(matches!(colours, Colours::Primaries { exponent: 1.0, .. }), "{colours:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Decodes WebP, lossy and lossless.
 //!
 //! In:  a whole WebP file.
-//! Out: pixels as stored, and where the EXIF block lies.
+//! Out: pixels as stored, what their colours mean, and where the EXIF block lies.
 //!
 //! Of an animation the first picture is taken. The decoder holds planes and pixels at
 //! once, so its memory is bounded by the size of the picture before it starts.
@@ -10,8 +10,9 @@ use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::decode::{DecodeError, DecodeSpec, Stored, WORKING_BYTES_MAX, check_size, flatten};
-use super::frame::Frame;
+use super::colour::{Colours, PROFILE_BYTES_MAX};
+use super::decode::{DecodeError, DecodeSpec, Stored, check_memory, check_size};
+use super::shrink::Shrinker;
 
 /// Pixels with opacity twice (a lossless picture is unpacked beside its target), or
 /// pixels, planes and opacity of a lossy one: at most this many bytes a pixel.
@@ -20,33 +21,44 @@ const WORKING_BYTES_PER_PIXEL: u64 = 8;
 /// `RIFF`, the length of the rest, `WEBP`.
 const HEADER_BYTES: usize = 12;
 
-/// Decodes the whole picture at full size.
+/// Decodes the whole picture at full size, and reduces it by a whole factor where it stays
+/// twice as large as what has to be covered.
 pub(super) fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Stored, DecodeError> {
     if is_cut(bytes) {
         return Err(DecodeError::EndsEarly);
     }
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(judge)?;
     let (width_px, height_px) = decoder.dimensions();
-    let pixels_max = spec.pixels_max.min(WORKING_BYTES_MAX / WORKING_BYTES_PER_PIXEL);
-    check_size(width_px, height_px, pixels_max)?;
+    check_size(width_px, height_px, spec.pixels_max)?;
+    check_memory(u64::from(width_px) * u64::from(height_px) * WORKING_BYTES_PER_PIXEL)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
-    let mut pixels = vec![0; width_px as usize * height_px as usize * channels];
+    let row_bytes = width_px as usize * channels;
+    let mut pixels = vec![0; row_bytes * height_px as usize];
     decoder.read_image(&mut pixels).map_err(judge)?;
-    flatten(&mut pixels, channels);
-    let frame = Frame::new(width_px, height_px, pixels)
-        .ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
-    Ok(Stored { frame, width_px, height_px })
+    let mut shrinker = Shrinker::new(width_px, height_px, spec.cover_px);
+    for row in pixels.chunks_exact(row_bytes) {
+        shrinker.push(row, channels);
+    }
+    let frame = shrinker.finish().ok_or_else(|| DecodeError::damaged("it has no pixels"))?;
+    let profile = chunk(bytes, b"ICCP").filter(|profile| profile.len() <= PROFILE_BYTES_MAX);
+    let colours = profile.map_or(Colours::Srgb, |profile| Colours::Icc(profile.to_vec()));
+    Ok(Stored { frame, width_px, height_px, colours })
 }
 
 /// The EXIF block, when there is one.
 pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    chunk(bytes, b"EXIF")
+}
+
+/// The payload of the first chunk of a kind.
+fn chunk<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     let mut rest = bytes.get(HEADER_BYTES..)?;
     loop {
         let (kind, behind) = rest.split_first_chunk::<4>()?;
         let (length, behind) = behind.split_first_chunk::<4>()?;
         let length = u32::from_le_bytes(*length) as usize;
         let payload = behind.get(..length)?;
-        if kind == b"EXIF" {
+        if kind == wanted {
             return Some(payload);
         }
         // Chunks of odd length are followed by one byte of padding.

@@ -119,6 +119,18 @@ pub fn open(path: &Path, durability: Durability, steps: &[&str]) -> Result<Conne
     Ok(connection)
 }
 
+/// Opens a database file that is there for reading only. It sees what others commit.
+///
+/// # Errors
+/// See [`StoreError`]; never `Newer`, as whoever made it has looked at its schema.
+pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
 /// A database that lives in memory, for tests and `signet look`.
 ///
 /// # Errors

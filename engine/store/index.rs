@@ -7,10 +7,7 @@
 //! *photo* is a content. Several files may hold one photo, so a copy, a rename or a
 //! second scan finds the photo already judged.
 //!
-//! A file that vanished stays as *gone* until the next finished scan: when a folder is
-//! renamed its files turn up elsewhere with the same inode and are known without being
-//! read. A scan in which far too many files are missing removes nothing until a second
-//! one agrees, because an unplugged disk looks just like that.
+//! Files are in [`files`]; this file opens the index and keeps photos and their rolls.
 //!
 //! A photo with a capture time has its place in a *roll*: the photos of one camera in one
 //! collection, in the order in which they were taken. The index keeps that order, and what
@@ -20,6 +17,8 @@
 //! changes what applies to it, and unmarked only when its orders were kept.
 //!
 //! Knows an analysis only as a JSON text; its shape belongs to other stages.
+
+pub mod files;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -31,12 +30,6 @@ use super::db::{self, Durability, StoreError};
 use crate::base::clock::Timestamp;
 use crate::base::file_state::FileState;
 use crate::base::ids::ContentHash;
-
-/// Missing files that one scan may remove whatever the size of the collection.
-const MISSING_COUNT_FREE: u64 = 20;
-
-/// Above [`MISSING_COUNT_FREE`], the share of a collection that one scan may remove.
-const MISSING_PERCENT_FREE: u64 = 5;
 
 const STEPS: &[&str] = &[
     "
@@ -84,17 +77,38 @@ const STEPS: &[&str] = &[
         WHERE taken_ms IS NOT NULL;
     CREATE INDEX photos_to_judge ON photos (hash) WHERE is_judged = 0;
 ",
+    // A scan tells only what differs, so files no longer note which scan saw them. A file
+    // that is no photo may be known without hash and error: there is nothing to say of it.
+    "
+    CREATE TABLE files_next (
+        collection TEXT NOT NULL,
+        path BLOB NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('photo', 'companion', 'marks')),
+        bytes_count INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        changed_ns INTEGER NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        hash BLOB,
+        error TEXT,
+        missing_count INTEGER NOT NULL DEFAULT 0,
+        is_gone INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (collection, path),
+        CHECK (hash IS NULL OR error IS NULL),
+        CHECK (kind <> 'photo' OR hash IS NOT NULL OR error IS NOT NULL)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO files_next SELECT collection, path, 'photo', bytes_count, modified_ns, changed_ns,
+        device, inode, hash, error, missing_count, is_gone FROM files;
+    DROP TABLE files;
+    ALTER TABLE files_next RENAME TO files;
+    CREATE INDEX files_by_hash ON files (hash) WHERE hash IS NOT NULL;
+    CREATE INDEX files_by_inode ON files (inode);
+    ALTER TABLE collections DROP COLUMN scan;
+    ALTER TABLE collections ADD COLUMN volume INTEGER;
+    ALTER TABLE collections ADD COLUMN root_inode INTEGER;
+",
     super::members::STEP,
 ];
-
-/// What is known of a file in the state it has now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
-    /// It holds this photo.
-    Photo(ContentHash),
-    /// It could not be read; the reason, in words. Trying again is pointless.
-    Failed(String),
-}
 
 /// Where a photo lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,15 +191,6 @@ pub fn name_key(path: &Path) -> String {
     key
 }
 
-/// What a finished scan removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Files that are no longer listed.
-    pub removed_count: u64,
-    /// Files that were not seen but stay listed until another scan misses them too.
-    pub doubted_count: u64,
-}
-
 /// How much the index holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -218,7 +223,7 @@ impl Index {
             }
             other => other?,
         };
-        Ok(Self { connection })
+        Self::of(connection)
     }
 
     /// An index that lives in memory.
@@ -226,7 +231,12 @@ impl Index {
     /// # Errors
     /// Only when memory runs out.
     pub fn open_in_memory() -> Result<Self, StoreError> {
-        Ok(Self { connection: db::open_in_memory(STEPS)? })
+        Self::of(db::open_in_memory(STEPS)?)
+    }
+
+    fn of(connection: Connection) -> Result<Self, StoreError> {
+        connection.execute_batch(files::MISSING)?;
+        Ok(Self { connection })
     }
 
     /// Opens a batch: what follows is written at [`Index::commit_batch`], together.
@@ -254,196 +264,6 @@ impl Index {
             return Err(error.into());
         }
         Ok(())
-    }
-
-    /// Whether this collection was ever scanned to its end. Photos found before that were
-    /// there before the first start.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn was_scanned(&self, collection: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT scanned_at IS NOT NULL FROM collections WHERE name = ?1";
-        let answer = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([collection], |row| row.get(0))
-            .optional()?;
-        Ok(answer.unwrap_or(false))
-    }
-
-    /// Begins a scan: files are compared with it at [`Index::end_scan`].
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn begin_scan(&mut self, collection: &str) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO collections (name, scan) VALUES (?1, 1)
-             ON CONFLICT (name) DO UPDATE SET scan = scan + 1",
-            [collection],
-        )?;
-        Ok(())
-    }
-
-    /// Notes that a file is there and says what is known of it, if its state is the one
-    /// known. `None`: it has to be read.
-    ///
-    /// The device number is not compared: it changes when a disk is plugged in again. A
-    /// file that turns up at a new path with the inode, size and times of a known one is
-    /// that one, in a folder that was renamed.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn known(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        state: &FileState,
-    ) -> Result<Option<Known>, StoreError> {
-        let sql =
-            "UPDATE files SET scan = COALESCE((SELECT scan FROM collections WHERE name = ?1), 0),
-                       missing_count = 0, is_gone = 0, device = ?7
-                   WHERE collection = ?1 AND path = ?2 AND bytes_count = ?3 AND modified_ns = ?4
-                       AND changed_ns = ?5 AND inode = ?6
-                   RETURNING hash, error";
-        let here = params![
-            collection,
-            path.as_os_str().as_bytes(),
-            state.bytes_count.cast_signed(),
-            state.modified_ns,
-            state.changed_ns,
-            state.inode.cast_signed(),
-            state.device.cast_signed(),
-        ];
-        let same = self.connection.prepare_cached(sql)?.query_row(here, known_of).optional()?;
-        if same.is_some() {
-            return Ok(same);
-        }
-        let sql = "SELECT hash, error FROM files
-                   WHERE inode = ?1 AND device = ?2 AND bytes_count = ?3 AND modified_ns = ?4
-                       AND changed_ns = ?5 AND hash IS NOT NULL LIMIT 1";
-        let moved = params![
-            state.inode.cast_signed(),
-            state.device.cast_signed(),
-            state.bytes_count.cast_signed(),
-            state.modified_ns,
-            state.changed_ns,
-        ];
-        let moved = self.connection.prepare_cached(sql)?.query_row(moved, known_of).optional()?;
-        if let Some(Known::Photo(hash)) = &moved {
-            self.record_file(collection, path, state, hash)?;
-        }
-        Ok(moved)
-    }
-
-    /// Notes which photo a file holds.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn record_file(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        state: &FileState,
-        hash: &ContentHash,
-    ) -> Result<(), StoreError> {
-        self.put_file(collection, path, state, Some(hash), None)
-    }
-
-    /// Notes that a file in this state cannot be read, and why.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn record_failure(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        state: &FileState,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        self.put_file(collection, path, state, None, Some(reason))
-    }
-
-    fn put_file(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        state: &FileState,
-        hash: Option<&ContentHash>,
-        error: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let sql =
-            "INSERT OR REPLACE INTO files (collection, path, bytes_count, modified_ns, changed_ns,
-                       device, inode, hash, error, scan)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-                       COALESCE((SELECT scan FROM collections WHERE name = ?1), 0))";
-        self.connection.prepare_cached(sql)?.execute(params![
-            collection,
-            path.as_os_str().as_bytes(),
-            state.bytes_count.cast_signed(),
-            state.modified_ns,
-            state.changed_ns,
-            state.device.cast_signed(),
-            state.inode.cast_signed(),
-            hash.map(ContentHash::as_bytes),
-            error,
-        ])?;
-        Ok(())
-    }
-
-    /// Notes that a file, or a folder with all its files, is no longer there.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn forget(&mut self, collection: &str, path: &Path) -> Result<(), StoreError> {
-        let path = path.as_os_str().as_bytes();
-        // Everything below a folder sorts between `folder/` and `folder0`, as 0 follows /.
-        let (begin, end) = ([path, b"/"].concat(), [path, b"0"].concat());
-        let sql = "UPDATE files SET is_gone = 1
-                   WHERE collection = ?1 AND (path = ?2 OR (path >= ?3 AND path < ?4))";
-        self.connection.prepare_cached(sql)?.execute(params![collection, path, begin, end])?;
-        Ok(())
-    }
-
-    /// Ends a scan that saw the whole collection and removes files it did not see.
-    ///
-    /// Call it only for a complete scan: after one that skipped a folder, missing files
-    /// mean nothing. When nothing at all was seen nothing is removed, for that is how an
-    /// empty mount point looks.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn end_scan(&mut self, collection: &str, now: Timestamp) -> Result<Swept, StoreError> {
-        self.connection
-            .prepare_cached("UPDATE collections SET scanned_at = ?2 WHERE name = ?1")?
-            .execute(params![collection, now.0])?;
-        let missing = "collection = ?1 AND scan < (SELECT scan FROM collections WHERE name = ?1)";
-        let count = |condition: &str| -> Result<u64, StoreError> {
-            let sql = format!("SELECT count(*) FROM files WHERE {condition}");
-            let count: i64 = self.connection.query_row(&sql, [collection], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
-        };
-        let all_count = count("collection = ?1")?;
-        // What was seen to vanish is no surprise; only the rest counts as missing.
-        let missing_count = count(&format!("{missing} AND is_gone = 0"))?;
-        self.connection.execute(
-            &format!("UPDATE files SET missing_count = missing_count + 1 WHERE {missing}"),
-            [collection],
-        )?;
-        let free_count = MISSING_COUNT_FREE.max(all_count * MISSING_PERCENT_FREE / 100);
-        let removed_count = if missing_count <= free_count {
-            self.connection.execute(&format!("DELETE FROM files WHERE {missing}"), [collection])?
-        } else if missing_count < all_count {
-            self.connection.execute(
-                &format!(
-                    "DELETE FROM files WHERE {missing} AND (missing_count >= 2 OR is_gone = 1)"
-                ),
-                [collection],
-            )?
-        } else {
-            0
-        };
-        let doubted_count = count(missing)?;
-        Ok(Swept { removed_count: removed_count as u64, doubted_count })
     }
 
     /// The photo of this content, when it was analysed before.
@@ -666,19 +486,12 @@ impl Index {
     /// See [`StoreError`].
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let sql = "SELECT count(*) FILTER (WHERE hash IS NOT NULL), count(*) FILTER (WHERE error IS NOT NULL),
-                       (SELECT count(*) FROM photos) FROM files WHERE is_gone = 0";
+                       (SELECT count(*) FROM photos) FROM files WHERE is_gone = 0 AND kind = 'photo'";
         let counts = self.connection.query_row(sql, [], |row| {
             let count = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
             Ok(Counts { files_count: count(0)?, failed_count: count(1)?, photos_count: count(2)? })
         })?;
         Ok(counts)
-    }
-}
-
-fn known_of(row: &Row<'_>) -> rusqlite::Result<Known> {
-    match row.get::<_, Option<[u8; 32]>>(0)? {
-        Some(hash) => Ok(Known::Photo(ContentHash::from_bytes(hash))),
-        None => Ok(Known::Failed(row.get(1)?)),
     }
 }
 
@@ -752,100 +565,6 @@ mod tests {
 
     fn path(number: u64) -> PathBuf {
         PathBuf::from(format!("a/{number:04}.jpg"))
-    }
-
-    /// A scan that sees these files.
-    fn scan(index: &mut Index, seen: impl Iterator<Item = u64>) -> Swept {
-        index.begin_scan("c").expect("begins");
-        for number in seen {
-            if index.known("c", &path(number), &state(number)).expect("asks").is_none() {
-                index
-                    .record_file("c", &path(number), &state(number), &hash(number))
-                    .expect("records");
-            }
-        }
-        index.end_scan("c", NOW).expect("ends")
-    }
-
-    #[test]
-    fn file_is_known_until_its_state_changes() {
-        let mut index = index();
-        index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
-        index.record_failure("c", &path(2), &state(2), "the file is empty").expect("records");
-        let mut known = |number, state| index.known("c", &path(number), &state).expect("asks");
-        assert_eq!(known(1, state(1)), Some(Known::Photo(hash(1))));
-        assert_eq!(known(1, FileState { device: 9, ..state(1) }), Some(Known::Photo(hash(1))));
-        assert_eq!(known(2, state(2)), Some(Known::Failed("the file is empty".to_owned())));
-        for changed in [
-            FileState { bytes_count: 0, ..state(1) },
-            FileState { modified_ns: 0, ..state(1) },
-            FileState { changed_ns: 0, ..state(1) },
-            FileState { inode: 7, ..state(1) },
-        ] {
-            assert_eq!(known(1, changed), None, "{changed:?}");
-        }
-        assert_eq!(index.known("other", &path(2), &state(2)).expect("asks"), None);
-    }
-
-    #[test]
-    fn file_in_a_renamed_folder_is_known_without_reading_it() {
-        let mut index = index();
-        index.record_file("c", Path::new("old/1.jpg"), &state(1), &hash(1)).expect("records");
-        index.forget("c", Path::new("old")).expect("forgets");
-        assert_eq!(index.locations(&hash(1)).expect("asks"), []);
-        let known = index.known("c", Path::new("new/1.jpg"), &state(1)).expect("asks");
-        assert_eq!(known, Some(Known::Photo(hash(1))));
-        let places = index.locations(&hash(1)).expect("asks");
-        assert_eq!(
-            places.iter().map(|place| place.path.as_path()).collect::<Vec<_>>(),
-            [Path::new("new/1.jpg")]
-        );
-    }
-
-    #[test]
-    fn forgetting_a_folder_spares_its_neighbours() {
-        let mut index = index();
-        for (number, name) in
-            ["a/b/1.jpg", "a/b2/1.jpg", "a/b.jpg", "a/b/c/d.jpg"].iter().enumerate()
-        {
-            index
-                .record_file("c", Path::new(name), &state(number as u64), &hash(1))
-                .expect("records");
-        }
-        index.forget("c", Path::new("a/b")).expect("forgets");
-        let left: Vec<_> =
-            index.locations(&hash(1)).expect("asks").into_iter().map(|place| place.path).collect();
-        assert_eq!(left, [Path::new("a/b.jpg"), Path::new("a/b2/1.jpg")]);
-    }
-
-    #[test]
-    fn few_missing_files_are_removed_at_once() {
-        let mut index = index();
-        assert!(!index.was_scanned("c").expect("asks"));
-        scan(&mut index, 0..100);
-        assert!(index.was_scanned("c").expect("asks"));
-        assert_eq!(scan(&mut index, 20..100), Swept { removed_count: 20, doubted_count: 0 });
-        assert_eq!(index.counts().expect("counts").files_count, 80);
-    }
-
-    #[test]
-    fn many_missing_files_need_a_second_scan() {
-        let mut index = index();
-        scan(&mut index, 0..100);
-        assert_eq!(scan(&mut index, 50..100), Swept { removed_count: 0, doubted_count: 50 });
-        assert!(!index.locations(&hash(3)).expect("asks").is_empty(), "still listed");
-        assert_eq!(scan(&mut index, 10..100), Swept { removed_count: 10, doubted_count: 0 });
-        scan(&mut index, 50..100);
-        assert_eq!(scan(&mut index, 50..100), Swept { removed_count: 40, doubted_count: 0 });
-    }
-
-    #[test]
-    fn empty_mount_point_removes_nothing_however_often() {
-        let mut index = index();
-        scan(&mut index, 0..100);
-        for _ in 0..5 {
-            assert_eq!(scan(&mut index, 0..0), Swept { removed_count: 0, doubted_count: 100 });
-        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub mod state;
 
 pub use db::{Durability, StoreError};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
-pub use index::{Index, Known, Location, Neighbour, PhotoRow, Shot};
+pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Volume};
+pub use index::{Index, Location, Neighbour, PhotoRow, Shot};
 pub use members::{CompanionRow, Held, MarkRow};
 pub use orders::{Due, Order, OrderState, Purpose, Replanned, Usage};
 pub use state::State;

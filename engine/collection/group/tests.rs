@@ -153,6 +153,10 @@ fn candidates_are_few_and_hold_what_cameras_write() {
         assert!(names.iter().any(|name| name == wanted), "{photo} {wanted}: {names:?}");
     }
     assert!(candidates(OsStr::new("a.wav")).is_empty());
+    let raw = OsStr::new("DSC_0001.NEF");
+    assert!(pictures_of(raw).iter().all(|picture| tie(picture, raw).is_some()));
+    assert!(pictures_of(raw).iter().any(|picture| picture == "DSC_0001.JPG"));
+    assert!(pictures_of(OsStr::new("DSC_0001.JPG")).is_empty());
 }
 
 #[test]

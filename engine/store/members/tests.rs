@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::clock::Timestamp;
+use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
 use crate::store::PhotoRow;
 
@@ -29,7 +30,13 @@ fn index(photos: &[&str]) -> Index {
 fn file(index: &mut Index, name: &str) {
     let inode = u64::from(hash(name).as_bytes()[0]);
     let state = FileState { bytes_count: 1, modified_ns: 2, changed_ns: 3, device: 4, inode };
-    index.record_file("c", Path::new(name), &state, &hash(name)).expect("recorded");
+    let (path, hash) = (Path::new(name), hash(name));
+    let kind = match path.extension().expect("an extension").to_ascii_lowercase() {
+        marks if marks == "mrk" => FileKind::Marks,
+        photo if photo == "jpg" => FileKind::Photo,
+        _ => FileKind::Companion,
+    };
+    index.note_file("c", path, kind, &state, Some(&hash)).expect("recorded");
 }
 
 fn marks(paths: &[&str]) -> Vec<MarkRow> {

@@ -1,0 +1,117 @@
+//! What a name says: which files are told, which folders are left alone.
+//!
+//! In:  a path below a root.
+//! Out: the kind of the file, or that it is none of ours.
+//!
+//! Knows no disk.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::base::file_kind::FileKind;
+
+const PHOTOS: [&str; 21] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "heic", "heif", "hif", "avif",
+    "gif", "nef", "nrw", "cr2", "cr3", "arw", "dng", "raf", "orf",
+];
+
+const COMPANIONS: [&str; 10] =
+    ["wav", "mov", "mp4", "mp", "m4v", "3gp", "xmp", "json", "aae", "thm"];
+
+/// Print marks, and how a camera maker misspelt them; they count in [`MARKS_FOLDER`] only.
+const MARKS: [&str; 3] = ["autprint.mrk", "autrint.mrk", "unicode.mrk"];
+
+const MARKS_FOLDER: &str = "misc";
+
+/// Folders that programs and systems keep for themselves, in lower case.
+const IGNORED_FOLDERS: [&str; 6] =
+    ["@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "@recycle"];
+
+/// Folders with these extensions are libraries of other programs.
+const IGNORED_FOLDER_EXTENSIONS: [&str; 4] = ["photoslibrary", "lrdata", "lrlibrary", "app"];
+
+/// What a file of this name may hold; `None` is no matter of ours.
+///
+/// Names that begin with a dot belong to programs. Unfinished downloads and copies carry
+/// other extensions (`.part`, `.crdownload`, `.tmp`, `.~tmp~`) and count when they are renamed.
+///
+/// - `folder`: name of the folder that it lies in; empty for the root
+pub fn kind_of(folder: &OsStr, name: &OsStr) -> Option<FileKind> {
+    let bytes = name.as_encoded_bytes();
+    if bytes.first() == Some(&b'.') {
+        return None;
+    }
+    let dot = bytes.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
+    let extension = bytes.get(dot + 1..)?;
+    let is_one_of =
+        |all: &[&str]| all.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(extension));
+    if is_one_of(&PHOTOS) {
+        return Some(FileKind::Photo);
+    }
+    if is_one_of(&COMPANIONS) {
+        return Some(FileKind::Companion);
+    }
+    let is_marks = folder.eq_ignore_ascii_case(MARKS_FOLDER)
+        && MARKS.iter().any(|marks| name.eq_ignore_ascii_case(marks));
+    is_marks.then_some(FileKind::Marks)
+}
+
+/// As [`kind_of`], for a whole path; a file in an ignored folder is none of ours.
+pub fn kind_of_path(relative: &Path) -> Option<FileKind> {
+    let folders = relative.parent()?;
+    if folders.iter().any(is_ignored_folder) {
+        return None;
+    }
+    kind_of(folders.file_name().unwrap_or_default(), relative.file_name()?)
+}
+
+/// Whether a folder of this name is left alone with all that is in it.
+pub fn is_ignored_folder(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+        || IGNORED_FOLDERS.iter().any(|ignored| name.eq_ignore_ascii_case(ignored))
+        || Path::new(name).extension().is_some_and(|extension| {
+            IGNORED_FOLDER_EXTENSIONS.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_files_are() {
+        let check =
+            |path: &str, wanted| assert_eq!(kind_of_path(Path::new(path)), wanted, "{path}");
+        for photo in
+            ["a.jpg", "A.JPEG", "x/y.Heic", "x/y.ORF", "-f.png", "a.b.webp", "\u{202e}gpj.jpg"]
+        {
+            check(photo, Some(FileKind::Photo));
+        }
+        for companion in ["a.wav", "x/IMG_1.MOV", "a.jpg.json", "a.jpg.xmp", "a.AAE"] {
+            check(companion, Some(FileKind::Companion));
+        }
+        for marks in ["MISC/AUTPRINT.MRK", "misc/autrint.mrk", "x/MISC/UNICODE.MRK"] {
+            check(marks, Some(FileKind::Marks));
+        }
+        for other in [
+            "jpg",
+            ".jpg",
+            ".a.jpg",
+            "a.txt",
+            "a.jpg.part",
+            "a.jpg.tmp",
+            "a.jpg.crdownload",
+            "a.jpg.~tmp~",
+            ".goutputstream-X.jpg",
+            ".syncthing.a.jpg.tmp",
+            "AUTPRINT.MRK",
+            "MISC/OTHER.MRK",
+            ".thumbnails/a.jpg",
+            "x/@eaDir/a.jpg",
+            "x.photoslibrary/y/a.jpg",
+            "",
+        ] {
+            check(other, None);
+        }
+    }
+}
