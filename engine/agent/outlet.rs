@@ -258,7 +258,10 @@ impl Counter {
     /// A companion as it is now; of one inside the photo's file the digest is worked out here.
     fn companion(&self, order: &Order, companion: &Companion) -> Result<Content, NotThere> {
         let (digest, offset) = match companion.lies {
-            Lies::Beside(digest) => self.find(&digest).map(|_found| (digest, None))?,
+            Lies::Beside(digest) => {
+                self.find_beside(&order.photo, &digest)?;
+                (digest, None)
+            }
             Lies::Inside(offset) => {
                 let (mut file, _path) = self.find(&order.photo)?;
                 file.seek(SeekFrom::Start(offset)).map_err(|_error| NotThere::Gone)?;
@@ -324,6 +327,16 @@ impl Counter {
         Ok(preview.file)
     }
 
+    /// Opens a companion of a photo. One that nobody knows any more while its photo is known
+    /// was changed or removed.
+    fn find_beside(&self, photo: &ContentHash, digest: &ContentHash) -> Result<File, NotThere> {
+        let is_known = |hash| lock(&self.index).locations(hash).is_ok_and(|all| !all.is_empty());
+        if !is_known(digest) && is_known(photo) {
+            return Err(NotThere::Gone);
+        }
+        self.find(digest).map(|(file, _path)| file)
+    }
+
     /// Opens a photo version or a companion where it lies now: unchanged since it was hashed, or hashed anew.
     fn find(&self, photo: &ContentHash) -> Result<(File, PathBuf), NotThere> {
         let places = {
@@ -365,7 +378,7 @@ impl Shelf for Counter {
             }
             // A part of a photo version is what it was as long as that version is.
             _ if grant.offset.is_some() => self.find(&grant.photo).map(|(file, _path)| file),
-            _ => self.find(&grant.digest).map(|(file, _path)| file),
+            _ => self.find_beside(&grant.photo, &grant.digest),
         }
     }
 

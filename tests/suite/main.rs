@@ -12,6 +12,7 @@ mod home;
 mod icons;
 mod journey;
 mod media;
+mod members;
 mod orders;
 mod preview;
 mod rolls;
