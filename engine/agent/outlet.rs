@@ -32,7 +32,7 @@ use crate::base::member::Member;
 use crate::collection::group::ALBUM_NAMES;
 use crate::media::companion::album_title;
 use crate::media::read::BYTES_MAX;
-use crate::media::{DecodeSpec, decode, read_original};
+use crate::media::{DecodeSpec, Decoders, SharedBytes, read_shared};
 use crate::orders::Terms;
 use crate::orders::dispatch::{Hindrance, Outgoing, Outlet};
 use crate::orders::webhook::{MEMBERS_MAX, MemberMessage, OrderMessage, WebhookError, event, sign};
@@ -313,13 +313,15 @@ impl Counter {
     ) -> Result<Vec<u8>, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let (_file, path_of_original) = self.find(&order.photo).map_err(|error| later(&error))?;
-        let original =
-            read_original(&path_of_original, BYTES_MAX).map_err(|error| later(&error))?;
-        if ContentHash::of(&original.bytes) != order.photo {
+        let mut original = SharedBytes::default();
+        read_shared(&path_of_original, BYTES_MAX, &mut original).map_err(|error| later(&error))?;
+        if ContentHash::of(original.as_slice()) != order.photo {
             return Err(Hindrance::Later("the photo is being changed".into()));
         }
-        let photo = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
-        let photo = decode(&original.bytes, photo).map_err(|error| later(&error))?;
+        let cover = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
+        // Rarely needed, so there is no worker that waits for it.
+        let photo = Decoders::sandboxed().decoder().decode(&original, cover);
+        let photo = photo.map_err(|error| later(&error))?;
         let imprint = imprint(&self.owner, &order.photo);
         let preview =
             Renderer::default().render(&photo, spec, &imprint).map_err(|error| later(&error))?;

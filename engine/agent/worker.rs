@@ -16,7 +16,7 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::collection::group::Kind;
 use crate::media::read::BYTES_MAX;
-use crate::media::{ReadError, Retry, read_original};
+use crate::media::{ReadError, Retry, SharedBytes, read_shared};
 use crate::preview::PreviewSpec;
 use crate::store::index::Index;
 
@@ -91,6 +91,7 @@ impl Worker {
     pub(super) fn run(&self, todo: &Mutex<Receiver<Job>>, report: &dyn Fn(Report) -> bool) {
         let mut eyes = self.eyes_now();
         let mut analyst = None;
+        let mut original = SharedBytes::default();
         loop {
             let job = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
@@ -100,7 +101,7 @@ impl Worker {
             }
             let seen = match self.read_beside(&job) {
                 Some(seen) => seen,
-                None => self.look(&job, &eyes, &mut analyst),
+                None => self.look(&job, &eyes, &mut analyst, &mut original),
             };
             if !report(Report { job, seen }) {
                 return;
@@ -139,9 +140,18 @@ impl Worker {
         index.held_at(&job.collection, &job.relative).is_ok_and(|held| held.is_some())
     }
 
-    fn look(&self, job: &Job, eyes: &Eyes, analyst: &mut Option<Analyst>) -> Seen {
-        let original = match read_original(&job.path, BYTES_MAX) {
-            Ok(original) => original,
+    /// Looks at one file.
+    ///
+    /// - `original`: where it is read to
+    fn look(
+        &self,
+        job: &Job,
+        eyes: &Eyes,
+        analyst: &mut Option<Analyst>,
+        original: &mut SharedBytes,
+    ) -> Seen {
+        let state = match read_shared(&job.path, BYTES_MAX, original) {
+            Ok(state) => state,
             Err(ReadError::Missing) => return Seen::Gone,
             Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
             Err(error) => {
@@ -149,8 +159,7 @@ impl Worker {
                 return Seen::Unreadable { state, error: one_line(&error) };
             }
         };
-        let state = original.state;
-        let photo = ContentHash::of(&original.bytes);
+        let photo = ContentHash::of(original.as_slice());
         let known = {
             let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
             index.photo(&photo)
@@ -167,9 +176,10 @@ impl Worker {
                 Err(error) => return Seen::Busy(one_line(&error)),
             },
         };
-        let looked = analyst.analyse(&original.bytes, Some(&imprint(&self.owner, &photo)));
+        let looked = analyst.analyse(original, Some(&imprint(&self.owner, &photo)));
         let (analysis, preview) = match looked {
             Ok(looked) => looked,
+            Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
             Err(error) => {
                 return Seen::Unreadable { state: Some(state), error: one_line(&error) };
             }

@@ -210,3 +210,6 @@ fn whole(reader: &mut (impl Read + Seek), bytes_max: u64) -> Result<Vec<u8>, Ins
     }
     boxes::read(reader, 0..bytes_count, bytes_max).map_err(InspectError::Read)
 }
+
+#[cfg(test)]
+mod tests;

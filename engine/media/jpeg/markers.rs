@@ -40,7 +40,7 @@ impl Segment<'_> {
     }
 
     /// Start of a frame: 0xC0 to 0xCF without tables (C4, C8, CC).
-    fn is_frame(&self) -> bool {
+    pub(super) fn is_frame(&self) -> bool {
         (0xC0..=0xCF).contains(&self.marker) && !matches!(self.marker, 0xC4 | 0xC8 | 0xCC)
     }
 }
