@@ -330,3 +330,7 @@ fn embedded_name(photo: &OsStr, number: usize, part: &Embedded) -> String {
 pub(super) fn evidence_word(evidence: Evidence) -> Option<String> {
     serde_json::to_value(evidence).ok()?.as_str().map(str::to_owned)
 }
+
+#[cfg(test)]
+#[path = "group/tests.rs"]
+mod tests;
