@@ -18,7 +18,7 @@
 //! **Bombs.** A progressive file makes the decoder hold all coefficients and pass over
 //! them once per scan; both are bounded before decoding begins.
 
-mod markers;
+pub(super) mod markers;
 mod scans;
 
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};

@@ -15,7 +15,6 @@ mod boxes;
 mod bytes;
 mod embedded;
 mod film;
-mod ifd;
 mod inside;
 mod iptc;
 mod multi_picture;

@@ -6,13 +6,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 
@@ -54,8 +54,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts a worker and waits until its jail is closed.
     pub(super) fn start(program: &Program) -> io::Result<Self> {
-        let flags = SocketFlags::CLOEXEC;
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let (ours, theirs) = UnixStream::pair()?;
         let (words, stderr) = io::pipe()?;
         // Whoever says too much is not heard; nobody waits for anybody.
         rustix::io::ioctl_fionbio(&words, true)?;
@@ -64,11 +63,11 @@ impl Worker {
             .args(&program.arguments)
             .env_clear()
             .current_dir("/")
-            .stdin(theirs)
+            .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()?;
-        let (line, said) = (Line::new(ours), String::new());
+        let (line, said) = (Line::new(ours.into()), String::new());
         let mut worker = Self { child, line, words, said, posture: Posture::default() };
         let heard: Result<Posture, _> = worker.hear();
         let not_ready = |error: SandboxError| {

@@ -15,7 +15,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 
 use super::protocol::{Layer, Posture};
 use super::{MEMORY_BYTES_MAX, PROCESSOR_TIME_MAX};
-use crate::base::causes::one_line;
 
 /// Of a worker's memory, what the program itself and its stacks fill.
 const PROGRAM_BYTES: u64 = 32 << 20;
@@ -133,7 +132,7 @@ fn landlock() -> Layer {
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self);
     let held = match restricted {
-        Err(error) => Err(one_line(&error)),
+        Err(error) => Err(crate::base::causes::one_line(&error)),
         Ok(status) => match status.landlock {
             LandlockStatus::NotImplemented => Err("Linux 5.13 or newer is needed".to_owned()),
             LandlockStatus::NotEnabled => {
@@ -164,7 +163,7 @@ fn landlock() -> Layer {
 
 #[cfg(target_os = "linux")]
 fn seccomp() -> Layer {
-    let held = super::filter::apply().map_err(|error| one_line(&error));
+    let held = super::filter::apply().map_err(|error| crate::base::causes::one_line(&error));
     layer("seccomp", held.map(|()| "no system calls but those of computing".into()))
 }
 

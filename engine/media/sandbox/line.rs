@@ -1,5 +1,7 @@
 //! The line between agent and worker: messages and descriptors through a Unix socket.
 //!
+//! A line that is closed gives an error: Rust programs ignore `SIGPIPE`.
+//!
 //! Descriptors travel from the agent to the worker only. The agent never takes any, so a
 //! worker that was taken over cannot fill its table.
 
@@ -62,7 +64,7 @@ impl Line {
             let part = [io::IoSlice::new(rest)];
             // A worker may write, and send nothing.
             let sent = match with_descriptors {
-                true => sendmsg(&self.socket, &part, &mut control, SendFlags::NOSIGNAL),
+                true => sendmsg(&self.socket, &part, &mut control, SendFlags::empty()),
                 false => rustix::io::write(&self.socket, rest),
             };
             match sent {
