@@ -15,6 +15,7 @@ mod hostile;
 mod icons;
 mod journey;
 mod media;
+mod members;
 mod mutations;
 mod orders;
 mod preview;
