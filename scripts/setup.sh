@@ -4,8 +4,9 @@
 #   scripts/setup.sh
 #
 # 1. Checks for what is needed: Rust, a C compiler, cmake, nasm (x86-64), Python with pip;
-#    and for what only tests use: exiftool, ledger. As root on Debian or Ubuntu, missing
-#    packages are installed; otherwise one command is printed that installs them.
+#    and for what only tests use: exiftool, ledger; and for libheif, with which HEIC and AVIF
+#    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
+#    command is printed that installs them.
 # 2. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
 #    package `onnxruntime`. Nothing is installed into Python. The library is taken only if
 #    its SHA-256 is the one written below.
@@ -45,10 +46,21 @@ esac
 # --- 1. Programs -----------------------------------------------------------------------
 
 # Names of missing packages, as apt calls them and as Homebrew calls them.
-needed_apt='' needed_brew='' tests_apt='' tests_brew=''
+needed_apt='' needed_brew='' tests_apt='' tests_brew='' heif_apt='' heif_brew=''
+
+# The program opens libheif when the first HEIC comes; without it everything else works.
+have_libheif() {
+    if [ "$system" = Darwin ]; then
+        for place in /opt/homebrew/lib /usr/local/lib; do
+            [ ! -e "$place/libheif.1.dylib" ] || return 0
+        done
+        return 1
+    fi
+    python3 -IBc 'import ctypes; ctypes.CDLL("libheif.so.1")' >/dev/null 2>&1
+}
 
 look_for_programs() {
-    needed_apt='' needed_brew='' tests_apt='' tests_brew=''
+    needed_apt='' needed_brew='' tests_apt='' tests_brew='' heif_apt='' heif_brew=''
     have cc || needed_apt="$needed_apt build-essential"
     have cmake || { needed_apt="$needed_apt cmake"; needed_brew="$needed_brew cmake"; }
     # libjpeg-turbo's fast paths: assembled by nasm on x86-64, by the C compiler on arm64.
@@ -60,17 +72,23 @@ look_for_programs() {
     fi
     have exiftool || { tests_apt="$tests_apt libimage-exiftool-perl"; tests_brew="$tests_brew exiftool"; }
     have ledger || { tests_apt="$tests_apt ledger"; tests_brew="$tests_brew ledger"; }
+    have_libheif || { heif_apt=' libheif1'; heif_brew=' libheif'; }
 }
 
 look_for_programs
-if [ -n "$needed_apt$tests_apt" ] && have apt-get && [ "$(id -u)" = 0 ]; then
-    say "installing$needed_apt$tests_apt"
+if [ -n "$needed_apt$tests_apt$heif_apt" ] && have apt-get && [ "$(id -u)" = 0 ]; then
+    say "installing$needed_apt$tests_apt$heif_apt"
     export DEBIAN_FRONTEND=noninteractive
     log=$(mktemp)
     # shellcheck disable=SC2086  # the lists are meant to be split
     if ! { apt-get update && apt-get install -y --no-install-recommends $needed_apt $tests_apt; } >"$log" 2>&1; then
         tail -n 5 "$log" >&2
         say "some packages could not be installed"
+    fi
+    # Apart, so that a system without it gets the rest.
+    if [ -n "$heif_apt" ]; then
+        # shellcheck disable=SC2086
+        apt-get install -y --no-install-recommends $heif_apt >"$log" 2>&1 || true
     fi
     rm -f "$log"
     look_for_programs
@@ -92,6 +110,9 @@ if [ -n "$needed_apt" ]; then
 fi
 if [ -n "$tests_apt" ]; then
     say "some tests will be skipped without:$tests_apt. Cure: $(cure "$tests_apt" "$tests_brew")"
+fi
+if [ -n "$heif_apt" ]; then
+    say "HEIC and AVIF cannot be read without libheif. Cure: $(cure "$heif_apt" "$heif_brew")"
 fi
 
 rust_cure="https://rustup.rs, or \`rustup update stable\`"
