@@ -22,6 +22,7 @@ use crate::media::{
     SharedBytes,
 };
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
+use crate::rules::facts::WordsFact;
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -281,7 +282,7 @@ impl Analyst {
 }
 
 impl Analysis {
-    /// What rules may know of it.
+    /// What rules may know of it by itself; what travels with it is added by others.
     ///
     /// Where the owner requires a seal, an icon without it is lowered to `ask`; here, so that
     /// what was seen long ago follows when the owner changes their mind. The icon that forbids
@@ -316,6 +317,9 @@ impl Analysis {
             width_px: self.width_px,
             height_px: self.height_px,
             bytes_count: self.bytes_count,
+            companions: Vec::new(),
+            dpof: Vec::new(),
+            words: WordsFact::default(),
         }
     }
 }
