@@ -55,7 +55,7 @@ use crate::store::{Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
 use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
-use intake::{Intake, forget_if_gone, is_still};
+use intake::{Intake, forget_if_gone, is_changed};
 use judge::{Judge, Judged, Outcome, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
@@ -833,33 +833,23 @@ impl PhotoLoop {
         report: Report,
         first_started: &BTreeMap<String, Timestamp>,
     ) -> Result<Option<(Instant, Job)>, AgentError> {
-        let Report { mut job, seen } = report;
+        let Report { job, seen } = report;
         self.arrivals.insert(job.collection.clone(), Instant::now());
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
-        match seen {
-            Seen::Gone => {}
+        let is_kept = match seen {
+            Seen::Gone => true,
             Seen::Busy(reason) => {
-                if let Some(wait) = RETRY_WAITS.get(job.attempts_count) {
-                    job.attempts_count += 1;
-                    return Ok(Some((Instant::now() + *wait, job)));
-                }
-                // The next scan finds it again.
-                self.tell_unreadable(&job, reason);
+                return Ok(later(job).inspect_err(|job| self.tell_unreadable(job, reason)).ok());
             }
             Seen::Unreadable { state, error } => {
-                if let Some(state) = state.filter(|state| is_still(&job.path, state)) {
-                    let mut index = lock(&self.index);
-                    index
-                        .record_failure(&job.collection, &job.relative, &state, &error)
-                        .map_err(keep_error)?;
-                    forget_if_gone(&mut index, &job.collection, &job.relative, &job.path)
-                        .map_err(keep_error)?;
-                }
+                let kept = state
+                    .map(|state| self.keep_file(&mut lock(&self.index), &job, &state, Err(&error)));
                 self.tell_unreadable(&job, error);
+                kept.transpose().map_err(keep_error)?.unwrap_or(true)
             }
-            Seen::Known { state, photo } => {
-                self.keep_file(&mut lock(&self.index), &job, &state, &photo).map_err(keep_error)?;
-            }
+            Seen::Known { state, photo } => self
+                .keep_file(&mut lock(&self.index), &job, &state, Ok(&photo))
+                .map_err(keep_error)?,
             Seen::New { state, photo, analysis } => {
                 let first = first_started.get(&job.collection).copied();
                 let existing = first.is_some_and(|first| arrived_at(&state) <= first)
@@ -875,7 +865,8 @@ impl PhotoLoop {
                 let mut index = lock(&self.index);
                 index.begin_batch().map_err(keep_error)?;
                 index.record_photo(&row).map_err(keep_error)?;
-                self.keep_file(&mut index, &job, &state, &photo).map_err(keep_error)?;
+                let is_kept =
+                    self.keep_file(&mut index, &job, &state, Ok(&photo)).map_err(keep_error)?;
                 let place = (job.collection.as_str(), job.relative.as_path());
                 let changed =
                     arrive(&mut index, &photo, place, &analysis, (self.config.icons, pause_ms))
@@ -885,24 +876,32 @@ impl PhotoLoop {
                 for photo in changed {
                     self.queue(photo, &job.collection);
                 }
+                is_kept
             }
-        }
-        Ok(None)
+        };
+        // What changed meanwhile is read again; what changes all the time, by the next scan.
+        Ok(if is_kept { None } else { later(job).ok() })
     }
 
-    /// Notes which photo a file holds, if it still does.
+    /// Notes which photo a file holds, or why it cannot be read; `false`: it changed since
+    /// then.
     fn keep_file(
         &self,
         index: &mut Index,
         job: &Job,
         state: &FileState,
-        photo: &ContentHash,
-    ) -> Result<(), StoreError> {
-        if !is_still(&job.path, state) {
-            return Ok(());
+        holds: Result<&ContentHash, &str>,
+    ) -> Result<bool, StoreError> {
+        let (collection, relative) = (job.collection.as_str(), job.relative.as_path());
+        if is_changed(&job.path, state) {
+            return Ok(false);
         }
-        index.record_file(&job.collection, &job.relative, state, photo)?;
-        forget_if_gone(index, &job.collection, &job.relative, &job.path)
+        match holds {
+            Ok(photo) => index.record_file(collection, relative, state, photo)?,
+            Err(reason) => index.record_failure(collection, relative, state, reason)?,
+        }
+        forget_if_gone(index, collection, relative, &job.path)?;
+        Ok(true)
     }
 
     /// Orders from photos that were looked at in earlier runs without ordering.
@@ -967,6 +966,13 @@ impl PhotoLoop {
         let revision = self.rules.set().revision().to_owned();
         (self.tell)(AgentEvent::Rules { revision, mistakes });
     }
+}
+
+/// When a job is tried again; the job itself when it was tried often enough.
+fn later(mut job: Job) -> Result<(Instant, Job), Job> {
+    let Some(wait) = RETRY_WAITS.get(job.attempts_count) else { return Err(job) };
+    job.attempts_count += 1;
+    Ok((Instant::now() + *wait, job))
 }
 
 /// Names, sizes and times of an owner's icons: enough to see that one came or went.
