@@ -27,7 +27,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
@@ -40,6 +40,10 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("moxcms", &["media/colour.rs"]),
     ("tiff", &["media/tiff.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
+    ("landlock", &["media/sandbox/jail.rs"]),
+    ("seccompiler", &["media/sandbox/filter.rs"]),
+    ("memmap2", &["media/sandbox/memory.rs"]),
+    ("libc", &["media/"]),
     // The others have or name a module of this name, of ours and of `image`.
     ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),

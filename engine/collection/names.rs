@@ -72,7 +72,7 @@ mod tests {
         {
             check(photo, Some(FileKind::Photo));
         }
-        for companion in ["a.wav", "x/IMG_1.MOV", "a.jpg.json", "a.jpg.xmp", "a.AAE"] {
+        for companion in ["a.wav", "x/IMG_1.MOV", "a.jpg.json", "a.jpg.xmp", "a.AAE", "PXL_1.MP"] {
             check(companion, Some(FileKind::Companion));
         }
         for marks in ["MISC/AUTPRINT.MRK", "misc/autrint.mrk", "x/MISC/UNICODE.MRK"] {
