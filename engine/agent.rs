@@ -63,7 +63,7 @@ use crate::store::{Held, Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
 use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
-use intake::Intake;
+use intake::{Intake, is_changed};
 use judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
@@ -894,25 +894,43 @@ impl PhotoLoop {
         }
     }
 
-    /// Keeps what a worker found; gives jobs that are to be done, and when: the same again, or
-    /// what lies beside a photo.
+    /// Keeps what a worker found; gives jobs that follow from it.
+    ///
+    /// A file that changed since it was read is read again: nobody tells of one that got or
+    /// lost another name.
     fn keep(
         &mut self,
         report: Report,
         first_started: &BTreeMap<String, Timestamp>,
     ) -> Result<Vec<(Instant, Job)>, AgentError> {
-        let Report { mut job, seen } = report;
+        let read = report.seen.state().map(|state| (report.job.clone(), state));
+        let mut jobs = self.keep_seen(report, first_started)?;
+        if let Some((job, state)) = read
+            && is_changed(&job.path, &state)
+        {
+            jobs.extend(later(job).ok());
+        }
+        Ok(jobs)
+    }
+
+    /// Keeps what a worker found; gives jobs that are to be done, and when: the same again, or
+    /// what lies beside a photo.
+    fn keep_seen(
+        &mut self,
+        report: Report,
+        first_started: &BTreeMap<String, Timestamp>,
+    ) -> Result<Vec<(Instant, Job)>, AgentError> {
+        let Report { job, seen } = report;
         self.arrivals.insert(job.collection.clone(), Instant::now());
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
         match seen {
             Seen::Gone => self.expect_no_more(&job),
             Seen::Busy(reason) => {
-                if let Some(wait) = RETRY_WAITS.get(job.attempts_count) {
-                    job.attempts_count += 1;
-                    return Ok(vec![(Instant::now() + *wait, job)]);
+                match later(job) {
+                    Ok(later) => return Ok(vec![later]),
+                    // The next scan finds it again.
+                    Err(job) => self.tell_unreadable(&job, reason),
                 }
-                // The next scan finds it again.
-                self.tell_unreadable(&job, reason);
             }
             Seen::Unreadable { state, error } => {
                 if let Some(state) = state {
@@ -1043,6 +1061,13 @@ impl PhotoLoop {
         let revision = self.rules.set().revision().to_owned();
         (self.tell)(AgentEvent::Rules { revision, mistakes });
     }
+}
+
+/// When a job is tried again; the job itself when it was tried often enough.
+fn later(mut job: Job) -> Result<(Instant, Job), Job> {
+    let Some(wait) = RETRY_WAITS.get(job.attempts_count) else { return Err(job) };
+    job.attempts_count += 1;
+    Ok((Instant::now() + *wait, job))
 }
 
 /// Names, sizes and times of an owner's icons: enough to see that one came or went.

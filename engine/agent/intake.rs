@@ -114,10 +114,14 @@ impl Intake {
     }
 }
 
-/// Whether a file is just now in the state in which it was read. If not, news of it are on
-/// their way, and may have been noted already.
+/// Whether a file is just now in the state in which it was read.
 pub(super) fn is_still(path: &Path, state: &FileState) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| FileState::of(&metadata) == *state)
+}
+
+/// Whether a file is in another state than when it was read.
+pub(super) fn is_changed(path: &Path, state: &FileState) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| FileState::of(&metadata) != *state)
 }
 
 /// Forgets a file that was recorded just now and is not there any more: that it vanished may

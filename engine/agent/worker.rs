@@ -21,7 +21,7 @@ use crate::preview::PreviewSpec;
 use crate::store::index::Index;
 
 /// A file to be looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) collection: String,
     pub(super) relative: PathBuf,
@@ -74,6 +74,18 @@ pub(super) enum Seen {
     },
     /// No photo, but something that may travel with some.
     Beside(beside::Seen),
+}
+
+impl Seen {
+    /// The state in which the file was read, if it was.
+    pub(super) const fn state(&self) -> Option<FileState> {
+        match self {
+            Self::Gone | Self::Busy(_) => None,
+            Self::Unreadable { state, .. } => *state,
+            Self::Known { state, .. } | Self::New { state, .. } => Some(*state),
+            Self::Beside(seen) => Some(seen.state),
+        }
+    }
 }
 
 /// What a worker needs.

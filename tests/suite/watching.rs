@@ -124,11 +124,13 @@ impl Watcher {
 fn flood(agent: &Service, base: &Path, disorder: &mut Disorder) {
     let pid = Pid::from_raw(agent.id().cast_signed()).expect("a process");
     kill_process(pid, Signal::STOP).expect("stops");
-    // Each makes at least three events, no two alike in a row.
-    for number in 0..EVENTS_TOO_MANY / 3 {
-        let path = base.join(ROOTS[usize::try_from(number % 2).expect("small")]).join("flood.txt");
-        std::fs::write(&path, b"x").expect("writes");
-        std::fs::remove_file(&path).expect("deletes");
+    // Each makes four events in each root, no two alike in a row.
+    for number in 0..EVENTS_TOO_MANY / 4 {
+        for root in ROOTS {
+            let path = base.join(root).join("flood.txt");
+            std::fs::write(&path, b"x").expect("writes");
+            std::fs::remove_file(&path).expect("deletes");
+        }
         if number % 200 == 0 {
             disorder.step();
         }
