@@ -128,6 +128,7 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Its content.
         photo: ContentHash,
@@ -165,6 +166,7 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Why.
         error: String,
@@ -190,6 +192,7 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// What.
         text: String,
@@ -199,8 +202,10 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// The copy.
+        #[serde(serialize_with = "as_text")]
         copy: PathBuf,
     },
     /// A provider took an order.
@@ -269,6 +274,7 @@ pub enum AgentEvent {
     /// A rule could not judge a photo and was skipped.
     RuleFailed {
         /// Path of the photo inside its collection.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Which rule, and why.
         #[serde(flatten)]
@@ -279,6 +285,11 @@ pub enum AgentEvent {
         /// What, and what to do.
         text: String,
     },
+}
+
+/// A path as text. JSON has no other bytes, so those that are no text are replaced.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Why an agent does not run, or stopped.

@@ -11,11 +11,11 @@ use std::path::Path;
 use super::group::{self, Kind};
 use crate::base::file_kind::FileKind;
 
-/// Print marks count in this folder only.
-const MARKS_FOLDER: &str = "misc";
+/// Print orders that a kiosk writes beside those of a camera.
+const MARKS_IN_UNICODE: &str = "UNICODE.MRK";
 
-/// Names in other scripts, which print marks refer to.
-const MARKS_NAMES: &str = "unicode.mrk";
+/// Print orders count in this folder only.
+const MARKS_FOLDER: &str = "MISC";
 
 /// Folders that programs and systems keep for themselves, in lower case.
 const IGNORED_FOLDERS: [&str; 6] =
@@ -34,11 +34,11 @@ pub fn kind_of(folder: &OsStr, name: &OsStr) -> Option<FileKind> {
     match group::kind_of(name) {
         Kind::Photo => Some(FileKind::Photo),
         Kind::Companion(_) | Kind::Album => Some(FileKind::Companion),
-        Kind::Other if !name.eq_ignore_ascii_case(MARKS_NAMES) => None,
-        Kind::PrintMarks | Kind::Other => {
-            folder.eq_ignore_ascii_case(MARKS_FOLDER).then_some(FileKind::Marks)
-        }
+        Kind::PrintMarks => Some(FileKind::Marks),
+        Kind::Other if name.eq_ignore_ascii_case(MARKS_IN_UNICODE) => Some(FileKind::Marks),
+        Kind::Other => None,
     }
+    .filter(|kind| *kind != FileKind::Marks || folder.eq_ignore_ascii_case(MARKS_FOLDER))
 }
 
 /// As [`kind_of`], for a whole path; a file in an ignored folder is none of ours.
