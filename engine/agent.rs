@@ -1005,8 +1005,12 @@ impl PhotoLoop {
     }
 
     fn note_collection(&mut self, event: Event) -> Result<(), AgentError> {
-        if matches!(event, Event::Vanished { .. } | Event::ScanDone { .. }) {
-            self.drop_lost_marks()?;
+        match &event {
+            Event::Vanished { .. } | Event::ScanDone { .. } => self.drop_lost_marks()?,
+            Event::Found { collection, relative, .. } => {
+                self.judge_beside(collection, relative)?;
+            }
+            _ => {}
         }
         self.tell_collection(event);
         Ok(())

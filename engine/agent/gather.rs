@@ -101,18 +101,27 @@ impl PhotoLoop {
                 (photos, Some(AgentEvent::PrintOrder { collection, path, jobs_count, notes }))
             }
         };
-        let mut again = Vec::new();
-        for photo in photos {
-            if index.judge_again(&photo).map_err(keep_error)? {
-                again.push(photo);
-            }
-        }
+        let again = mark_again(&mut index, photos).map_err(keep_error)?;
         index.commit_batch().map_err(keep_error)?;
         drop(index);
-        for photo in again {
-            self.queue(photo, collection, Vec::new());
-        }
+        self.queue_again(again, collection);
         event.into_iter().for_each(|event| (self.tell)(event));
+        Ok(())
+    }
+
+    /// Has the photos judged again that a known companion lies beside now.
+    pub(super) fn judge_beside(
+        &mut self,
+        collection: &str,
+        companion: &Path,
+    ) -> Result<(), AgentError> {
+        let keep_error = |source| AgentError::Keep { what: "what was seen", source };
+        let index = self.index.clone();
+        let mut index = lock(&index);
+        let photos = group::photos_beside(&index, collection, companion).map_err(keep_error)?;
+        let again = mark_again(&mut index, photos).map_err(keep_error)?;
+        drop(index);
+        self.queue_again(again, collection);
         Ok(())
     }
 
@@ -136,19 +145,18 @@ impl PhotoLoop {
         let keep_error = |source| AgentError::Keep { what: "a print order", source };
         let index = self.index.clone();
         let mut index = lock(&index);
-        let mut again = Vec::new();
         for (collection, marks) in index.lost_marks().map_err(keep_error)? {
-            for photo in self.mark(&mut index, &collection, &marks, &[])? {
-                if index.judge_again(&photo).map_err(keep_error)? {
-                    again.push((photo, collection.clone()));
-                }
-            }
-        }
-        drop(index);
-        for (photo, collection) in again {
-            self.queue(photo, &collection, Vec::new());
+            let photos = self.mark(&mut index, &collection, &marks, &[])?;
+            let again = mark_again(&mut index, photos).map_err(keep_error)?;
+            self.queue_again(again, &collection);
         }
         Ok(())
+    }
+
+    fn queue_again(&mut self, photos: Vec<ContentHash>, collection: &str) {
+        for photo in photos {
+            self.queue(photo, collection, Vec::new());
+        }
     }
 
     /// A file that will not be read keeps no photo waiting.
@@ -161,4 +169,18 @@ impl PhotoLoop {
             }
         }
     }
+}
+
+/// Marks photos as to be judged again; gives those that may order.
+fn mark_again(
+    index: &mut Index,
+    photos: BTreeSet<ContentHash>,
+) -> Result<Vec<ContentHash>, StoreError> {
+    let mut again = Vec::new();
+    for photo in photos {
+        if index.judge_again(&photo)? {
+            again.push(photo);
+        }
+    }
+    Ok(again)
 }

@@ -97,7 +97,9 @@ impl Intake {
                     return Ok(Some(Step::Look(job)));
                 }
                 forget_if_gone(index, collection, relative, &path)?;
-                return Ok(None);
+                // One that was moved beside a photo need not be read, but the photo has it now.
+                let is_companion = matches!(group::kind_of(relative), Kind::Companion(_));
+                return Ok(is_companion.then_some(Step::Tell(event)));
             }
             Event::Missing { collection, relative, state } => {
                 index.miss(collection, relative, state)?;

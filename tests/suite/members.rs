@@ -289,6 +289,23 @@ fn photo_goes_without_a_memo_that_never_comes_and_one_that_comes_later_is_no_sec
     assert!(world.filed().values().all(|(_, files)| files.len() == 1));
 }
 
+#[test]
+fn memo_that_is_moved_beside_its_photo_changes_an_order_that_waits() {
+    let world = world(&["--companions", "motion"]);
+    only_rule(&world, &WITH_RULE.replace("reason =", "confirm = \"ask\"\nreason ="));
+    let mut agent = world.start_agent();
+    std::fs::create_dir(world.watched().join("other")).expect("a folder");
+    let memo_path = world.drop_photo("other/IMG_1.WAV", &memo(1));
+    agent.line_with("IMG_1.WAV");
+    world.drop_photo("IMG_1.jpg", &sample("meadow"));
+    let waiting = world.wait_orders(1, "ask");
+    assert_eq!(waiting[0]["reason"], "the print icon");
+    std::fs::rename(memo_path, world.watched().join("IMG_1.WAV")).expect("moved");
+    let changed = agent.line_with("\"changed\"");
+    assert!(changed.contains("without its voice-memo"), "{changed}");
+    assert_eq!(world.orders().len(), 1);
+}
+
 /// A world in which an order with a memo is at the lab, which is gone before it fetched all.
 fn with_lab_gone() -> (World, Service) {
     let world = world(&["--companions", "voice-memo"]);

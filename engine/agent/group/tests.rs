@@ -12,7 +12,7 @@ fn hash(name: &str) -> ContentHash {
     ContentHash::of(name.as_bytes())
 }
 
-fn analysis(extras: Extras) -> Analysis {
+fn analysis(extras: &Extras) -> Analysis {
     let json = serde_json::json!({
         "width_px": 400, "height_px": 300, "bytes_count": 1, "media_type": "image/jpeg",
         "taken_at": null, "icons": [], "extras": extras,
@@ -26,7 +26,7 @@ fn note(index: &mut Index, path: &str, kind: FileKind) {
     index.note_file("c", Path::new(path), kind, &state, Some(&hash(path))).expect("noted");
 }
 
-fn put_photo(index: &mut Index, path: &str, extras: Extras) {
+fn put_photo(index: &mut Index, path: &str, extras: &Extras) {
     let row = PhotoRow {
         hash: hash(path),
         analysis_json: serde_json::to_string(&analysis(extras)).expect("JSON"),
@@ -37,7 +37,7 @@ fn put_photo(index: &mut Index, path: &str, extras: Extras) {
     note(index, path, FileKind::Photo);
 }
 
-fn put_companion(index: &mut Index, path: &str, member: Member, link: Option<Link>) {
+fn put_companion(index: &mut Index, path: &str, member: Member, link: Option<&Link>) {
     let facts = serde_json::json!({ "member": member, "media_type": "x/y", "link": link });
     let row = CompanionRow { hash: hash(path), bytes_count: 9, facts_json: facts.to_string() };
     index.record_companion(&row).expect("recorded");
@@ -65,13 +65,13 @@ fn companions_are_found_beside_and_inside_and_those_of_others_are_not() {
         evidence: Evidence::Xmp,
     };
     let extras = Extras { embedded: vec![film.clone(), film], ..Extras::default() };
-    put_photo(&mut index, "a/IMG_1.jpg", extras);
+    put_photo(&mut index, "a/IMG_1.jpg", &extras);
     put_companion(&mut index, "a/IMG_1.WAV", Member::VoiceMemo, None);
     put_companion(&mut index, "a/IMG_2.WAV", Member::VoiceMemo, None);
     put_companion(&mut index, "b/IMG_1.WAV", Member::VoiceMemo, None);
     // It says that it belongs to another picture.
     let other = Link::RelatedImage("DSC_9.JPG".into());
-    put_companion(&mut index, "a/IMG_1.wav", Member::VoiceMemo, Some(other));
+    put_companion(&mut index, "a/IMG_1.wav", Member::VoiceMemo, Some(&other));
     let group = group(&index, "a/IMG_1.jpg");
     assert_eq!(names(&group), ["IMG_1-motion.mp4", "IMG_1-motion-1.mp4", "IMG_1.WAV"]);
     assert_eq!(group.companions[0].lies, Lies::Inside(100));
@@ -91,30 +91,30 @@ fn promised_companion_is_missing_until_it_is_there() {
     let outside = Promise { name: Some("../../x.WAV".into()), ..promise.clone() };
     let live = Some("A-B".to_owned());
     let extras = Extras { promised: vec![promise, outside], content_id: live, ..Extras::default() };
-    put_photo(&mut index, "a/IMG_1.jpg", extras.clone());
+    put_photo(&mut index, "a/IMG_1.jpg", &extras);
     let missing = group(&index, "a/IMG_1.jpg").missing;
     let members: Vec<_> = missing.iter().map(|missing| missing.member).collect();
     assert_eq!(members, [Member::VoiceMemo, Member::VoiceMemo, Member::Motion]);
-    let paths = candidates(Path::new("a/IMG_1.jpg"), &analysis(extras));
+    let paths = candidates(Path::new("a/IMG_1.jpg"), &analysis(&extras));
     assert!(paths.iter().all(|path| path.parent() == Some(Path::new("a"))), "{paths:?}");
     put_companion(&mut index, "a/snd_1.wav", Member::VoiceMemo, None);
-    put_companion(&mut index, "a/IMG_1.MOV", Member::Motion, Some(Link::ContentId("a-b".into())));
+    put_companion(&mut index, "a/IMG_1.MOV", Member::Motion, Some(&Link::ContentId("a-b".into())));
     assert!(group(&index, "a/IMG_1.jpg").missing.is_empty());
 }
 
 #[test]
 fn raw_data_beside_a_developed_picture_is_part_of_it_in_any_order() {
     let mut index = Index::open_in_memory().expect("opens");
-    put_photo(&mut index, "a/DSC_1.NEF", Extras::default());
+    put_photo(&mut index, "a/DSC_1.NEF", &Extras::default());
     assert!(!group(&index, "a/DSC_1.NEF").is_part);
-    put_photo(&mut index, "a/DSC_1.jpg", Extras::default());
+    put_photo(&mut index, "a/DSC_1.jpg", &Extras::default());
     assert!(group(&index, "a/DSC_1.NEF").is_part);
     let picture = group(&index, "a/DSC_1.jpg");
     assert_eq!(picture.raws().collect::<Vec<_>>(), [("DSC_1.NEF", hash("a/DSC_1.NEF"))]);
     assert!(!picture.is_part);
     // Read as a companion it is one too.
     put_companion(&mut index, "a/DSC_2.CR2", Member::Raw, None);
-    put_photo(&mut index, "a/DSC_2.JPG", Extras::default());
+    put_photo(&mut index, "a/DSC_2.JPG", &Extras::default());
     assert_eq!(group(&index, "a/DSC_2.JPG").raws().count(), 1);
 }
 
@@ -122,10 +122,10 @@ fn raw_data_beside_a_developed_picture_is_part_of_it_in_any_order() {
 fn late_companion_finds_its_photos_by_names() {
     let mut index = Index::open_in_memory().expect("opens");
     for name in ["a/IMG_1.jpg", "a/img_1.png", "a/IMG_10.jpg", "a/IMG_E7.JPG", "a/x.y.jpg"] {
-        put_photo(&mut index, name, Extras::default());
+        put_photo(&mut index, name, &Extras::default());
     }
     let long = "a/IMG_20240101_120000000_A_LONG_NAME_OF_PHOTO_IND.jpg";
-    put_photo(&mut index, long, Extras::default());
+    put_photo(&mut index, long, &Extras::default());
     let found = |companion: &str| photos_beside(&index, "c", Path::new(companion)).expect("asked");
     assert_eq!(found("a/IMG_1.WAV"), [hash("a/IMG_1.jpg")].into());
     assert_eq!(found("a/IMG_10.wav"), [hash("a/IMG_10.jpg")].into());
@@ -141,9 +141,9 @@ fn late_companion_finds_its_photos_by_names() {
 #[test]
 fn print_jobs_are_of_the_photo_that_they_name() {
     let mut index = Index::open_in_memory().expect("opens");
-    put_photo(&mut index, "DCIM/100A/IMG_1.jpg", Extras::default());
+    put_photo(&mut index, "DCIM/100A/IMG_1.jpg", &Extras::default());
     note(&mut index, "MISC/AUTPRINT.MRK", FileKind::Marks);
-    let marks = b"[HDR]\nGEN REV=01.10\n[JOB]\nPRT PID=001\nPRT TYP=SIZ -99\nPRT QTY=002\n\
+    let marks = b"[HDR]\nGEN REV=01.10\n[JOB]\nPRT PID=001\nPRT TYP=SIZ -99 0102\nPRT QTY=002\n\
         IMG FMT=EXIF2 -J\n<IMG SRC = \"../DCIM/100A/IMG_1.JPG\">\n";
     let parsed = crate::media::dpof::parse(marks, None);
     let job = &parsed.jobs[0];
@@ -156,4 +156,5 @@ fn print_jobs_are_of_the_photo_that_they_name() {
     let jobs = group(&index, "DCIM/100A/IMG_1.jpg").jobs;
     assert_eq!(jobs, [fact]);
     assert_eq!((jobs[0].copies, jobs[0].kind), (2, facts::PrintKind::Sized));
+    assert_eq!(jobs[0].size_mm, 102);
 }
