@@ -97,6 +97,15 @@ impl std::str::FromStr for Place {
 /// # Errors
 /// As the message says.
 pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(), CommandError> {
+    run_with(&Decoders::sandboxed(), stamp, set, context)
+}
+
+fn run_with(
+    decoders: &Decoders,
+    stamp: &Stamp,
+    set: &IconSet,
+    context: &Context,
+) -> Result<(), CommandError> {
     let icons = chosen(&stamp.icon, set)?;
     let names: Vec<&str> = icons.iter().map(|icon| icon.name()).collect();
     check(stamp)?;
@@ -106,7 +115,7 @@ pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(),
     let mut original = SharedBytes::default();
     read_shared(&stamp.photo, BYTES_MAX, &mut original).map_err(failed)?;
     let spec = DecodeSpec { cover_px: SIDE_PX_MAX, pixels_max: PIXELS_MAX };
-    let decoded = Decoders::sandboxed()
+    let decoded = decoders
         .decoder()
         .decode(&original, spec)
         .map_err(|source| failed(InPhoto { path: stamp.photo.clone(), source }))?;
@@ -287,6 +296,10 @@ mod tests {
         let mut words = vec!["stamp".into(), photo.as_os_str().to_owned()];
         words.extend(rest.iter().map(Into::into));
         Typed::parse_from(words).stamp
+    }
+
+    fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(), CommandError> {
+        run_with(&Decoders::in_this_process(), stamp, set, context)
     }
 
     fn context() -> Context {
