@@ -27,7 +27,9 @@ fn main() {
         purposes: [Purpose::Print].into(),
         currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
         products: [].into(),
-        fees: Fees { original_minor: 25, preview_minor: 0 },
+        companions: [].into(),
+        structure: false,
+        fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
@@ -47,6 +49,7 @@ fn main() {
         copies: 1,
         addressee: None,
         express: false,
+        companions: Vec::new(),
         preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
@@ -61,6 +64,9 @@ fn main() {
         digest: order.photo,
         bytes_count: 3_600_000,
         media_type: "image/jpeg".to_owned(),
+        name: "IMG_1.jpg".to_owned(),
+        offset: None,
+        evidence: None,
     };
     let holder = lab.public().thumbprint();
     let make = || issue(&order, &content, &terms, &holder, 1, &agent, NOW).expect("a grant");

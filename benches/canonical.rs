@@ -6,17 +6,20 @@
 //!
 //! In:  nothing. `SIGNET_BENCH_PHOTOS=dir` names other photos than `../shared/camera/12mp`
 //!      or, without those, the shipped samples. `SIGNET_BENCH_SMOKE=1` runs each photo once.
-//! Out: a table; one row for one worker, one for a worker on every core, and the scaled
-//!      decode alone beside them.
+//! Out: a table; rows for one worker, for a worker on every core, and the scaled decode alone
+//!      beside them; what the sandbox costs.
 //!
-//! CPU is that of the worker's own thread; networks run on it too. Orders, HTTP and the
-//! loop's hand-over between threads are not in it.
+//! The rows come in pairs: decoding in this process, and in sandboxed workers as the agent
+//! does it. Both take turns, round by round, so that they meet the same weather.
+//!
+//! CPU is that of the worker's own thread, where networks run too, and of its decode worker.
+//! Orders, HTTP and the loop's hand-over between threads are not in it.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints or stops")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -25,7 +28,7 @@ use signet::base::clock::Timestamp;
 use signet::base::config::Icons;
 use signet::base::ids::ContentHash;
 use signet::media::read::BYTES_MAX;
-use signet::media::{DecodeSpec, decode, read_original};
+use signet::media::{DecodeSpec, Decoders, SharedBytes, decode, heif, read_shared, sandbox};
 use signet::preview::Imprint;
 use signet::rules::{Known, RuleFile, RuleSet};
 use signet::store::index::{Index, PhotoRow};
@@ -34,6 +37,10 @@ use signet::store::index::{Index, PhotoRow};
 const PHOTOS_MIN: usize = 60;
 
 fn main() {
+    // Decode workers are this program again.
+    if std::env::args().nth(1).as_deref() == Some("decode-worker") {
+        return sandbox::serve(heif::prepare, decode).expect("the bench speaks as agents do");
+    }
     let smoke = variable("SIGNET_BENCH_SMOKE").is_some();
     let (folder, paths) = photos(smoke);
     let eyes = match Eyes::open(None, None) {
@@ -61,23 +68,34 @@ fn main() {
         );
     }
     println!(
-        "{:<24} {:>9} {:>12} {:>10} {:>9} {:>9} {:>9}",
+        "{:<32} {:>9} {:>12} {:>10} {:>9} {:>9} {:>9}",
         "", "photos/s", "CPU ms med", "CPU mean", "med ms", "p95 ms", "peak MiB"
     );
     decode_alone(&paths, rounds_count).print("decode alone, 1 worker");
-    let one = whole(&eyes, &rules, &paths, rounds_count, 1);
-    one.print("1 worker");
-    if cores_count > 1 {
-        let all = whole(&eyes, &rules, &paths, rounds_count, cores_count);
-        all.print(&format!("{cores_count} workers"));
+    let mut one = None;
+    for workers_count in [1, cores_count].into_iter().take(cores_count.min(2)) {
+        let [here, boxed] = whole(&eyes, &rules, &paths, rounds_count, workers_count);
+        let workers = if workers_count == 1 { "1 worker" } else { "a worker per core" };
+        here.print(&format!("{workers}, no sandbox"));
+        boxed.print(&format!("{workers}, sandboxed"));
+        let cost = |here: f64, boxed: f64| 100.0 * (boxed / here - 1.0);
         println!(
-            "{cores_count} workers do {:.2} times the work of one",
-            all.photos_per_second() / one.photos_per_second()
+            "  the sandbox costs {:.1} % of CPU (medians), {:.1} % of photos/s",
+            cost(quantile(&here.cpu_ms, 50), quantile(&boxed.cpu_ms, 50)),
+            -cost(here.photos_per_second(), boxed.photos_per_second()),
         );
+        match one {
+            None => one = Some(boxed.photos_per_second()),
+            Some(one) => {
+                let times = boxed.photos_per_second() / one;
+                println!("{workers_count} workers do {times:.2} times the work of one");
+            }
+        }
     }
 }
 
 /// What was measured: one entry for each photo looked at.
+#[derive(Default)]
 struct Measured {
     cpu_ms: Vec<f64>,
     latency_ms: Vec<f64>,
@@ -86,6 +104,11 @@ struct Measured {
 }
 
 impl Measured {
+    fn add(&mut self, (cpu, latency): (Duration, Duration)) {
+        self.cpu_ms.push(cpu.as_secs_f64() * 1e3);
+        self.latency_ms.push(latency.as_secs_f64() * 1e3);
+    }
+
     fn photos_per_second(&self) -> f64 {
         self.latency_ms.len() as f64 / self.wall.as_secs_f64()
     }
@@ -94,7 +117,7 @@ impl Measured {
         let mean = self.cpu_ms.iter().sum::<f64>() / self.cpu_ms.len() as f64;
         let peak = self.peak_mib.map_or("?".to_owned(), |mib| format!("{mib:.0}"));
         println!(
-            "{name:<24} {:>9.1} {:>12.1} {mean:>10.1} {:>9.1} {:>9.1} {peak:>9}",
+            "{name:<32} {:>9.1} {:>12.1} {mean:>10.1} {:>9.1} {:>9.1} {peak:>9}",
             self.photos_per_second(),
             quantile(&self.cpu_ms, 50),
             quantile(&self.latency_ms, 50),
@@ -103,88 +126,101 @@ impl Measured {
     }
 }
 
-/// The pipeline as the agent's workers and loop run it, on `workers_count` threads.
+/// The pipeline as the agent's workers and loop run it, on `workers_count` threads: decoding
+/// in this process, and in decode workers.
 fn whole(
     eyes: &Eyes,
     rules: &RuleSet,
     paths: &[PathBuf],
     rounds_count: usize,
     workers_count: usize,
-) -> Measured {
+) -> [Measured; 2] {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut measured = Measured {
-        cpu_ms: Vec::new(),
-        latency_ms: Vec::new(),
-        wall: Duration::ZERO,
-        peak_mib: None,
-    };
-    let mut analysts: Vec<Analyst> =
-        (0..workers_count).map(|_| Analyst::new(eyes).expect("an analyst")).collect();
-    for analyst in &mut analysts {
-        // The networks' first run allocates what all later ones use.
-        let original = read_original(&paths[0], BYTES_MAX).expect("it was read before");
-        analyst.analyse(&original.bytes, None).expect("it was analysed before");
-    }
-    let jobs: Vec<&PathBuf> = paths.iter().cycle().take(paths.len() * rounds_count).collect();
     let index = Index::open(&folder.path().join("index.db")).expect("an index");
-    let (index, next) = (Mutex::new(index), AtomicUsize::new(0));
-    let times = Mutex::new(Vec::with_capacity(jobs.len()));
-    let began = Instant::now();
+    let bench = Bench { rules, index: Mutex::new(index), folder: folder.path().to_path_buf() };
+    let measured = [Mutex::new(Measured::default()), Mutex::new(Measured::default())];
+    // Rounds of both kinds, and one before that is not counted.
+    let next: Vec<AtomicUsize> = (0..2 * (rounds_count + 1)).map(|_| AtomicUsize::new(0)).collect();
+    let together = Barrier::new(workers_count);
     std::thread::scope(|scope| {
-        for mut analyst in analysts {
-            let (index, next, times, jobs, folder) = (&index, &next, &times, &jobs, folder.path());
+        for _ in 0..workers_count {
+            let (bench, measured, next, together) = (&bench, &measured, &next, &together);
             scope.spawn(move || {
-                while let Some(path) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (cpu, wall) = (thread_cpu(), Instant::now());
-                    one_photo(&mut analyst, rules, index, folder, path);
-                    let spent = (thread_cpu() - cpu, wall.elapsed());
-                    times.lock().expect("no panic").push(spent);
+                let analyst = |decoders: Decoders| {
+                    let analyst = Analyst::new(eyes).expect("an analyst");
+                    analyst.with_decoder(decoders.decoder())
+                };
+                let mut analysts =
+                    [analyst(Decoders::in_this_process()), analyst(Decoders::sandboxed())];
+                let mut original = SharedBytes::default();
+                for (turn, next) in next.iter().enumerate() {
+                    let (kind, is_counted) = (turn % 2, turn >= 2);
+                    let leads = together.wait().is_leader();
+                    let began = Instant::now();
+                    while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let spent = bench.one_photo(&mut analysts[kind], &mut original, path);
+                        if is_counted {
+                            measured[kind].lock().expect("no panic").add(spent);
+                        }
+                    }
+                    together.wait();
+                    if leads && is_counted {
+                        measured[kind].lock().expect("no panic").wall += began.elapsed();
+                    }
                 }
             });
         }
     });
-    measured.wall = began.elapsed();
-    for (cpu, latency) in times.into_inner().expect("no panic") {
-        measured.cpu_ms.push(cpu.as_secs_f64() * 1e3);
-        measured.latency_ms.push(latency.as_secs_f64() * 1e3);
-    }
-    measured.peak_mib = peak_mib();
-    measured
+    measured.map(|measured| {
+        let measured = measured.into_inner().expect("no panic");
+        Measured { peak_mib: peak_mib(), ..measured }
+    })
 }
 
-/// One photo from its file to its row in the index.
-fn one_photo(
-    analyst: &mut Analyst,
-    rules: &RuleSet,
-    index: &Mutex<Index>,
-    folder: &Path,
-    path: &Path,
-) {
-    let original = read_original(path, BYTES_MAX).expect("it was read before");
-    let hash = ContentHash::of(&original.bytes);
-    // Rounds after the first would end here in the agent: these bytes are known.
-    let _known = index.lock().expect("no panic").photo(&hash).expect("the index reads");
-    let imprint = Imprint {
-        owner_address: "mailto:ada@example.org".into(),
-        owner_name: "Ada".into(),
-        photo_id: hash.to_string(),
-    };
-    let (analysis, preview) =
-        analyst.analyse(&original.bytes, Some(&imprint)).expect("it was analysed before");
-    let preview = preview.expect("an imprint asks for one");
-    std::fs::write(folder.join(format!("{hash}.jpg")), preview).expect("the preview is kept");
-    let name = PathBuf::from(path.file_name().unwrap_or_default());
-    let judgement = rules.judge(&analysis.facts(path_fact("bench", &name), Icons::default()));
-    assert!(judgement.failures.is_empty(), "a rule failed");
-    let row = PhotoRow {
-        hash,
-        analysis_json: serde_json::to_string(&analysis).expect("plain values"),
-        first_seen: Timestamp::now(),
-        may_order: true,
-    };
-    let mut index = index.lock().expect("no panic");
-    index.record_photo(&row).expect("the index keeps it");
-    index.record_file("bench", &name, &original.state, &hash).expect("the index keeps it");
+/// What all photos meet.
+struct Bench<'a> {
+    rules: &'a RuleSet,
+    index: Mutex<Index>,
+    folder: PathBuf,
+}
+
+impl Bench<'_> {
+    /// One photo from its file to its row in the index; gives CPU time and time on the wall.
+    fn one_photo(
+        &self,
+        analyst: &mut Analyst,
+        original: &mut SharedBytes,
+        path: &Path,
+    ) -> (Duration, Duration) {
+        let (cpu, wall) = (thread_cpu() + analyst.decoder().processor_time(), Instant::now());
+        let state = read_shared(path, BYTES_MAX, original).expect("it was read before");
+        let hash = ContentHash::of(original.as_slice());
+        // Rounds after the first would end here in the agent: these bytes are known.
+        let index = || self.index.lock().expect("no panic");
+        let _known = index().photo(&hash).expect("the index reads");
+        let imprint = Imprint {
+            owner_address: "mailto:ada@example.org".into(),
+            owner_name: "Ada".into(),
+            photo_id: hash.to_string(),
+        };
+        let (analysis, preview) =
+            analyst.analyse(original, Some(&imprint)).expect("it was analysed before");
+        let preview = preview.expect("an imprint asks for one");
+        std::fs::write(self.folder.join(format!("{hash}.jpg")), preview).expect("it is kept");
+        let name = PathBuf::from(path.file_name().unwrap_or_default());
+        let facts = analysis.facts(path_fact("bench", &name), Icons::default());
+        assert!(self.rules.judge(&facts).failures.is_empty(), "a rule failed");
+        let row = PhotoRow {
+            hash,
+            analysis_json: serde_json::to_string(&analysis).expect("plain values"),
+            first_seen: Timestamp::now(),
+            may_order: true,
+        };
+        let mut index = index();
+        index.record_photo(&row).expect("the index keeps it");
+        index.record_file("bench", &name, &state, &hash).expect("the index keeps it");
+        (thread_cpu() + analyst.decoder().processor_time() - cpu, wall.elapsed())
+    }
 }
 
 /// Only the decoder, at the scale that the preview needs; files come from memory.
@@ -230,10 +266,10 @@ fn photos(smoke: bool) -> (PathBuf, Vec<PathBuf>) {
 /// Those that can be looked at, each tried once before anything is timed.
 fn usable(eyes: &Eyes, paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut analyst = Analyst::new(eyes).expect("an analyst");
+    let mut original = SharedBytes::default();
     let mut try_one = |path: &Path| -> Result<(), String> {
-        let original = read_original(path, BYTES_MAX).map_err(|error| error.to_string())?;
-        let (analysis, _) =
-            analyst.analyse(&original.bytes, None).map_err(|error| error.to_string())?;
+        read_shared(path, BYTES_MAX, &mut original).map_err(|error| error.to_string())?;
+        let (analysis, _) = analyst.analyse(&original, None).map_err(|error| error.to_string())?;
         assert!(analysis.width_px > 0 && analysis.height_px > 0, "{}", path.display());
         Ok(())
     };

@@ -15,10 +15,11 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use common::{report, smoke};
+use common::{bench, report, smoke};
 use signet::base::clock::Timestamp;
 use signet::base::config::environment;
 use signet::base::file_kind::FileKind;
+use signet::base::file_state::FileState;
 use signet::base::ids::ContentHash;
 use signet::collection::{Collector, Event, Origin, Outlets, Root, Settings};
 use signet::store::Index;
@@ -32,11 +33,49 @@ fn main() {
     let small = rescan(if smoke() { 500 } else { 10_000 });
     if environment("BIG").is_some() {
         let big = rescan(1_000_000);
-        println!("cost of a file among a million, over that among ten thousand: {:.2}", big / small);
+        println!(
+            "cost of a file among a million, over that among ten thousand: {:.2}",
+            big / small
+        );
     }
+    keep_and_ask();
     let folder = tempfile::tempdir().expect("a folder");
     let mut times_ms = found_after_close(folder.path());
     report("collection/found-after-close/wall-clock/inotify", &mut times_ms);
+}
+
+/// Files kept in the index and asked for again, as when the collector tells of them.
+fn keep_and_ask() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut index = Index::open(&folder.path().join("index.sqlite")).expect("opens");
+    let hash = ContentHash::of(b"a photo");
+    let files: Vec<(PathBuf, FileState)> = (0..5000)
+        .map(|number| {
+            let state = FileState {
+                bytes_count: 1,
+                modified_ns: 2,
+                changed_ns: 3,
+                device: 4,
+                inode: number,
+            };
+            (PathBuf::from(format!("a/{number}.jpg")), state)
+        })
+        .collect();
+    bench("store/index-record/5000-files/one-batch", || {
+        index.begin_batch().expect("begins");
+        for (relative, state) in &files {
+            index.record_file("c", relative, state, &hash).expect("records");
+        }
+        index.commit_batch().expect("commits");
+    });
+    bench("store/index-known/5000-files/one-batch", || {
+        index.begin_batch().expect("begins");
+        for (relative, state) in &files {
+            let known = index.known("c", relative, FileKind::Photo, state).expect("asks");
+            assert!(known.is_some());
+        }
+        index.commit_batch().expect("commits");
+    });
 }
 
 /// Scans a collection of which all is known, in turns with `find`. Gives µs per file.
@@ -60,7 +99,8 @@ fn rescan(files_count: usize) -> f64 {
         theirs_ms.push(began.elapsed().as_secs_f64() * 1e3);
         ours_ms.push(scan_once(&index, &root, files_count));
     }
-    let ours = report(&format!("collection/rescan/{files_count}-files/unchanged-2-threads"), &mut ours_ms);
+    let ours =
+        report(&format!("collection/rescan/{files_count}-files/unchanged-2-threads"), &mut ours_ms);
     let theirs = report(&format!("collection/rescan/{files_count}-files/find"), &mut theirs_ms);
     println!("  {:.2} times find, peak memory {} MB", ours / theirs, memory_mb());
     ours * 1e3 / files_count as f64
@@ -145,8 +185,7 @@ fn follow(root: &Path, index: PathBuf) -> (Collector, Receiver<Event>) {
     let (sender, events) = sync_channel(1000);
     let root = Root { collection: "c".to_owned(), path: root.to_path_buf() };
     let outlets = Outlets { live: sender.clone(), scan: sender };
-    let collector =
-        Collector::start(vec![root], &Settings::new(index), &outlets).expect("starts");
+    let collector = Collector::start(vec![root], &Settings::new(index), &outlets).expect("starts");
     (collector, events)
 }
 

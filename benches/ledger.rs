@@ -10,6 +10,7 @@ use std::time::Instant;
 use common::{bench, report, smoke};
 use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
+use signet::base::member::Member;
 use signet::ledger::access_entries;
 use signet::store::{GrantRow, Order, OrderState, Purpose, State};
 
@@ -29,6 +30,7 @@ fn order(number: usize) -> Order {
         copies: 1,
         addressee: None,
         express: false,
+        companions: Vec::new(),
         preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
@@ -45,7 +47,10 @@ fn grant(number: usize) -> GrantRow {
         grant_id: format!("grant-{number}"),
         order_key: format!("order-{number}"),
         provider: "lab".to_owned(),
-        member: "original".to_owned(),
+        member: Member::Original,
+        name: "IMG_1.jpg".to_owned(),
+        evidence: None,
+        offset: None,
         photo: ContentHash::of(b"photo"),
         digest: ContentHash::of(b"photo"),
         bytes_count: 3_600_000,
@@ -68,8 +73,8 @@ fn main() {
     let accesses_count = if smoke() { 5 } else { 500 };
     state.put_orders((0..accesses_count).map(order).collect()).expect("kept");
     let grants: Vec<_> = (0..accesses_count)
-        .map(|number| state.put_grant(&order(number), &grant(number)).expect("kept"))
-        .map(|kept| kept.expect("the order is as it was"))
+        .map(|number| state.put_grants(&order(number), &[grant(number)], &[], NOW).expect("kept"))
+        .flat_map(|kept| kept.expect("the order is as it was"))
         .collect();
     let entries = access_entries("lab", "signet", 25, 20);
     let mut times_ms = Vec::new();

@@ -24,7 +24,9 @@ fn terms() -> Terms {
         purposes: [Purpose::Print].into(),
         currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
         products: [("print-10x15".to_owned(), 29)].into(),
-        fees: Fees { original_minor: 25, preview_minor: 0 },
+        companions: [].into(),
+        structure: false,
+        fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
@@ -35,7 +37,13 @@ fn terms() -> Terms {
 
 fn photo(number: u32) -> Photo {
     let hash = ContentHash::of(&number.to_be_bytes());
-    Photo { hash, collection: "c".to_owned(), relative: format!("IMG_{number}.jpg") }
+    Photo {
+        hash,
+        collection: "c".to_owned(),
+        relative: format!("IMG_{number}.jpg"),
+        companions: [].into(),
+        missing: Vec::new(),
+    }
 }
 
 fn main() {
@@ -49,6 +57,7 @@ fn main() {
             copies: 2,
             addressee: None,
             express: false,
+            with: Vec::new(),
         },
         confirm: Confirm::No,
         reason: "the print icon is on the photo".to_owned(),
@@ -74,6 +83,7 @@ fn main() {
         price_minor: 58,
         currency: "EUR".to_owned(),
         members: Vec::new(),
+        manifest: String::new(),
         receipt_url: "https://owner.example/v1/orders/k/receipt".to_owned(),
     };
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

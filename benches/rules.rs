@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use signet::detection::{IconSet, Seal, Tier};
+use signet::rules::facts::WordsFact;
 use signet::rules::{Facts, IconFact, Known, PathFact, RuleFile, RuleSet, TimeFact};
 
 fn main() {
@@ -82,6 +83,9 @@ fn photo(icons: &[&str]) -> Facts {
         width_px: 4_032,
         height_px: 3_024,
         bytes_count: 3_000_000,
+        companions: Vec::new(),
+        dpof: Vec::new(),
+        words: WordsFact::default(),
     }
 }
 

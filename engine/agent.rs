@@ -16,12 +16,19 @@
 //! (`[roll] settle_ms`), [`SETTLE_MAX`] after it came at the latest; and again when a card
 //! comes later still.
 //!
+//! Companions and print orders (DPOF) are files of their own and are read by the same workers.
+//! What they change is worked out when their photos are judged again. A photo of which something
+//! would leave waits for companions that are known to exist (`[group] grace_s`).
+//!
 //! A photo that was there before its collection was first watched is looked at like any
 //! other, but orders nothing unless the owner asks for it. It was there if its change time
 //! is not after the first start.
 
 pub mod analyse;
+mod beside;
 pub mod books;
+mod gather;
+mod group;
 mod intake;
 mod judge;
 mod keep;
@@ -47,16 +54,17 @@ use crate::base::config::{Config, ConfigError};
 use crate::base::file_state::FileState;
 use crate::base::home::{Home, HomeError, HomeLock, make_private_dir};
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::orders::dispatch::{self, Sent};
 use crate::rules::{Known, RuleFailure, RuleMistake};
 use crate::store::index::{Index, PhotoRow};
-use crate::store::{Order, OrderState, State, StoreError};
+use crate::store::{Held, Order, OrderState, State, StoreError};
 use crate::web::{self, Served};
 use analyse::{Analysis, AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
-use intake::{Intake, forget_if_gone, is_still};
-use judge::{Judge, Judged, Outcome, arrive};
+use intake::{Intake, is_changed};
+use judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use outlet::Counter;
 use worker::{Job, Report, Seen};
 
@@ -120,6 +128,7 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Its content.
         photo: ContentHash,
@@ -130,11 +139,34 @@ pub enum AgentEvent {
         /// It was there before the first start, so it orders nothing.
         existing: bool,
     },
+    /// Something that travels with photos was read.
+    Companion {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// What it is.
+        role: Member,
+        /// Photos beside it whose names fit.
+        photos_count: usize,
+    },
+    /// A print order of a camera or kiosk (DPOF) was read.
+    PrintOrder {
+        /// Collection.
+        collection: String,
+        /// Path inside it.
+        path: PathBuf,
+        /// Photos that it names, each as often as it does.
+        jobs_count: usize,
+        /// What was odd about it.
+        notes: Vec<String>,
+    },
     /// A photo could not be read.
     Unreadable {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Why.
         error: String,
@@ -160,6 +192,7 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// What.
         text: String,
@@ -169,8 +202,10 @@ pub enum AgentEvent {
         /// Collection.
         collection: String,
         /// Path inside it.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// The copy.
+        #[serde(serialize_with = "as_text")]
         copy: PathBuf,
     },
     /// A provider took an order.
@@ -204,8 +239,10 @@ pub enum AgentEvent {
         order_key: String,
         /// Who fetched.
         provider: String,
-        /// `original` or `preview`.
-        member: String,
+        /// What it is.
+        member: Member,
+        /// Name of its file.
+        name: String,
         /// How much.
         bytes_count: u64,
         /// What the provider pays, minor units.
@@ -237,6 +274,7 @@ pub enum AgentEvent {
     /// A rule could not judge a photo and was skipped.
     RuleFailed {
         /// Path of the photo inside its collection.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Which rule, and why.
         #[serde(flatten)]
@@ -247,6 +285,11 @@ pub enum AgentEvent {
         /// What, and what to do.
         text: String,
     },
+}
+
+/// A path as text. JSON has no other bytes, so those that are no text are replaced.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Why an agent does not run, or stopped.
@@ -441,6 +484,7 @@ fn of_served(event: Served) -> AgentEvent {
             order_key: grant.order_key,
             provider: grant.provider,
             member: grant.member,
+            name: grant.name,
             bytes_count: grant.bytes_count,
             fee_minor: grant.fee_minor,
             currency: grant.currency,
@@ -492,14 +536,16 @@ struct Waiting {
     /// Where it was found.
     collection: String,
     since: Instant,
-    /// It was judged, and something of it would leave.
-    is_held: bool,
+    /// It was judged, something of it would leave, and it waits for that.
+    held: Option<Until>,
+    /// Files beside it that may be its companions and were not read when it was.
+    beside: Vec<PathBuf>,
 }
 
 /// What the loop is told by its threads.
 enum Message {
     Collection(Event),
-    Looked(Report),
+    Looked(Box<Report>),
 }
 
 impl PhotoLoop {
@@ -520,7 +566,8 @@ impl PhotoLoop {
         let settings = Settings {
             quiet_ms: watch.quiet_ms,
             rescan_minutes: watch.rescan_minutes.max(1),
-            own_folder: Some(self.home.watch_dir()).filter(|folder| make_private_dir(folder).is_ok()),
+            own_folder: Some(self.home.watch_dir())
+                .filter(|folder| make_private_dir(folder).is_ok()),
             ..Settings::new(self.home.index_path())
         };
         let outlets = Outlets { live: events.clone(), scan: events };
@@ -540,17 +587,13 @@ impl PhotoLoop {
                 break Err(error);
             }
             let handled = match inbox.recv_timeout(self.patience()) {
-                Ok(Message::Collection(event)) => {
-                    self.tell_collection(event);
-                    Ok(None)
-                }
-                Ok(Message::Looked(report)) => self.keep(report, &first_started),
-                Err(RecvTimeoutError::Timeout) => Ok(None),
+                Ok(Message::Collection(event)) => self.note_collection(event).map(|()| Vec::new()),
+                Ok(Message::Looked(report)) => self.keep(*report, &first_started),
+                Err(RecvTimeoutError::Timeout) => Ok(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => break Ok(()),
             };
             match handled {
-                Ok(None) => {}
-                Ok(Some(again)) => retries.push(again),
+                Ok(again) => retries.extend(again),
                 Err(error) => break Err(error),
             }
             self.refresh_icons(&mut icons);
@@ -558,12 +601,11 @@ impl PhotoLoop {
                 self.tell_rules(&change);
             }
             let now = Instant::now();
-            for (_, job) in retries.extract_if(.., |(at, _)| *at <= now) {
+            let due: Vec<_> = retries.extract_if(.., |(at, _)| *at <= now).collect();
+            for (_, job) in due {
                 // Full means busy: the next tick comes soon.
                 if let Err(mpsc::TrySendError::Full(job)) = jobs.try_send(job) {
-                    (self.tell)(AgentEvent::Warning {
-                        text: format!("`{}` waits for the next scan", job.relative.display()),
-                    });
+                    retries.push((now + TICK, job));
                 }
             }
         };
@@ -640,10 +682,12 @@ impl PhotoLoop {
                 index: self.index.clone(),
                 home: self.home.clone(),
                 owner: self.config.owner.clone(),
+                quiet_ms: i64::try_from(self.config.watch.quiet_ms).unwrap_or(i64::MAX),
             };
             let (todo, messages) = (todo.clone(), messages.clone());
             std::thread::spawn(move || {
-                worker.run(&todo, &|report| messages.send(Message::Looked(report)).is_ok());
+                worker
+                    .run(&todo, &|report| messages.send(Message::Looked(Box::new(report))).is_ok());
             })
         });
         let threads = threads.collect();
@@ -667,9 +711,14 @@ impl PhotoLoop {
         Duration::from_millis(self.config.roll.settle_ms).min(SETTLE_MAX)
     }
 
+    /// How long a photo waits for its companions.
+    fn grace(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.group.grace_s))
+    }
+
     /// How long the loop may wait for something to happen.
     fn patience(&self) -> Duration {
-        match self.waiting.iter().any(|photo| !photo.is_held) {
+        match self.waiting.iter().any(|photo| photo.held.is_none()) {
             true => Duration::ZERO,
             false if self.waiting.is_empty() => TICK,
             false => TICK.min(self.settle()),
@@ -683,16 +732,22 @@ impl PhotoLoop {
         let index = lock(&index);
         for photo in index.photos_to_judge().map_err(keep_error)? {
             let place = index.first_place(&photo).map_err(keep_error)?;
-            self.queue(photo, &place.map(|(collection, _)| collection).unwrap_or_default());
+            let collection = place.map(|(collection, _)| collection).unwrap_or_default();
+            self.queue(photo, &collection, Vec::new());
         }
         Ok(())
     }
 
-    /// Puts a photo behind those that are to be judged, unless it is among them.
-    fn queue(&mut self, photo: ContentHash, collection: &str) {
+    /// Puts a photo behind those that are to be judged; one that is among them is looked at
+    /// anew.
+    ///
+    /// - `beside`: files beside it that may be its companions and were not read yet
+    fn queue(&mut self, photo: ContentHash, collection: &str, beside: Vec<PathBuf>) {
         if self.queued.insert(photo) {
             let (collection, since) = (collection.to_owned(), Instant::now());
-            self.waiting.push(Waiting { photo, collection, since, is_held: false });
+            self.waiting.push(Waiting { photo, collection, since, held: None, beside });
+        } else if let Some(waiting) = self.waiting.iter_mut().find(|known| known.photo == photo) {
+            waiting.held = None;
         }
     }
 
@@ -701,7 +756,7 @@ impl PhotoLoop {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let (now, settle) = (Instant::now(), self.settle());
+        let (now, settle, grace) = (Instant::now(), self.settle(), self.grace());
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut ready = false;
         let mut result = Ok(());
@@ -710,17 +765,25 @@ impl PhotoLoop {
             let quiet_since = self.arrivals.get(&photo.collection).copied().unwrap_or(photo.since);
             let is_settled = now.duration_since(quiet_since.max(photo.since)) >= settle
                 || now.duration_since(photo.since) >= SETTLE_MAX;
-            if result.is_err() || left_count == 0 || (photo.is_held && !is_settled) {
+            let is_grace_over = now.duration_since(photo.since) >= grace;
+            let is_due = match photo.held {
+                None => true,
+                Some(Until::Settled) => is_settled,
+                Some(Until::Complete) => is_grace_over,
+            };
+            if result.is_err() || left_count == 0 || !is_due {
                 return true;
             }
             left_count -= 1;
-            match self.judge(&photo.photo, is_settled) {
-                Ok(Some(is_ready)) => {
+            let unread = self.unread(photo);
+            let readiness = Readiness { is_settled, is_grace_over, unread: &unread };
+            match self.judge(&photo.photo, readiness) {
+                Ok(Ok(is_ready)) => {
                     ready |= is_ready;
                     false
                 }
-                Ok(None) => {
-                    photo.is_held = true;
+                Ok(Err(until)) => {
+                    photo.held = Some(until);
                     true
                 }
                 Err(error) => {
@@ -737,9 +800,22 @@ impl PhotoLoop {
         result
     }
 
-    /// Judges one photo, does what follows and marks it; `None`: not yet. Tells whether an
-    /// order may go out.
-    fn judge(&self, photo: &ContentHash, is_settled: bool) -> Result<Option<bool>, AgentError> {
+    /// Files beside a photo that were there when it was read and were not read themselves.
+    fn unread(&self, photo: &Waiting) -> Vec<PathBuf> {
+        let index = lock(&self.index);
+        let is_unread = |path: &&PathBuf| {
+            index.held_at(&photo.collection, path).is_ok_and(|held| held.is_none())
+        };
+        photo.beside.iter().filter(is_unread).cloned().collect()
+    }
+
+    /// Judges one photo, does what follows and marks it. Tells whether an order may go out, or
+    /// what the photo waits for.
+    fn judge(
+        &self,
+        photo: &ContentHash,
+        readiness: Readiness<'_>,
+    ) -> Result<Result<bool, Until>, AgentError> {
         let keep_error = |source| AgentError::Keep { what: "an order", source };
         let providers = self.consent.providers();
         let judge = Judge {
@@ -749,8 +825,11 @@ impl PhotoLoop {
             providers: &providers,
             icons: self.config.icons,
         };
-        let judged = judge.judge(photo, is_settled, Timestamp::now()).map_err(keep_error)?;
-        let Judged::Now(outcome) = judged else { return Ok(None) };
+        let judged = judge.judge(photo, readiness, Timestamp::now()).map_err(keep_error)?;
+        let outcome = match judged {
+            Judged::Now(outcome) => outcome,
+            Judged::Later(until) => return Ok(Err(until)),
+        };
         if !outcome.keep || self.keep_privately(photo, &outcome) {
             lock(&self.index).set_judged(photo, true).map_err(keep_error)?;
         }
@@ -758,7 +837,7 @@ impl PhotoLoop {
         let ready = orders.new.iter().chain(&orders.changed);
         let ready = ready.filter(|order| order.state == OrderState::Ready).count() > 0;
         self.tell_outcome(*outcome);
-        Ok(Some(ready))
+        Ok(Ok(ready))
     }
 
     /// Copies an original into the private folder. One that cannot be copied is told of and
@@ -815,41 +894,57 @@ impl PhotoLoop {
         }
     }
 
-    /// Keeps what a worker found; gives the job back when it is to be tried again.
+    /// Keeps what a worker found; gives jobs that follow from it.
+    ///
+    /// A file that changed since it was read is read again: nobody tells of one that got or
+    /// lost another name.
     fn keep(
         &mut self,
         report: Report,
         first_started: &BTreeMap<String, Timestamp>,
-    ) -> Result<Option<(Instant, Job)>, AgentError> {
-        let Report { mut job, seen } = report;
+    ) -> Result<Vec<(Instant, Job)>, AgentError> {
+        let read = report.seen.state().map(|state| (report.job.clone(), state));
+        let mut jobs = self.keep_seen(report, first_started)?;
+        if let Some((job, state)) = read
+            && is_changed(&job.path, &state)
+        {
+            jobs.extend(later(job).ok());
+        }
+        Ok(jobs)
+    }
+
+    /// Keeps what a worker found; gives jobs that are to be done, and when: the same again, or
+    /// what lies beside a photo.
+    fn keep_seen(
+        &mut self,
+        report: Report,
+        first_started: &BTreeMap<String, Timestamp>,
+    ) -> Result<Vec<(Instant, Job)>, AgentError> {
+        let Report { job, seen } = report;
         self.arrivals.insert(job.collection.clone(), Instant::now());
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
         match seen {
-            Seen::Gone => {}
+            Seen::Gone => self.expect_no_more(&job),
             Seen::Busy(reason) => {
-                if let Some(wait) = RETRY_WAITS.get(job.attempts_count) {
-                    job.attempts_count += 1;
-                    return Ok(Some((Instant::now() + *wait, job)));
+                match later(job) {
+                    Ok(later) => return Ok(vec![later]),
+                    // The next scan finds it again.
+                    Err(job) => self.tell_unreadable(&job, reason),
                 }
-                // The next scan finds it again.
-                self.tell_unreadable(&job, reason);
             }
             Seen::Unreadable { state, error } => {
-                if let Some(state) = state.filter(|state| is_still(&job.path, state)) {
-                    let mut index = lock(&self.index);
-                    index
-                        .record_failure(&job.collection, &job.relative, &state, &error)
-                        .map_err(keep_error)?;
-                    forget_if_gone(&mut index, &job.collection, &job.relative, &job.path)
+                if let Some(state) = state {
+                    self.keep_failure(&mut lock(&self.index), &job, &state, &error)
                         .map_err(keep_error)?;
                 }
+                self.expect_no_more(&job);
                 self.tell_unreadable(&job, error);
             }
+            Seen::Beside(seen) => self.keep_beside(&job, seen)?,
             Seen::Known { state, photo } => {
-                self.keep_file(&mut lock(&self.index), &job, &state, &photo)
-                    .map_err(keep_error)?;
+                self.keep_file(&mut lock(&self.index), &job, &state, &photo).map_err(keep_error)?;
             }
-            Seen::New { state, photo, analysis } => {
+            Seen::New { state, photo, analysis, beside } => {
                 let first = first_started.get(&job.collection).copied();
                 let existing = first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;
@@ -869,29 +964,31 @@ impl PhotoLoop {
                 let changed =
                     arrive(&mut index, &photo, place, &analysis, (self.config.icons, pause_ms))
                         .map_err(keep_error)?;
+                // Raw data that came before its picture is no photo any more, and is to be
+                // judged before that picture is.
+                let mut raws = Vec::new();
+                for path in &beside {
+                    let held = index.held_at(&job.collection, path).map_err(keep_error)?;
+                    if let Some(Held::Photo(raw, _)) = held
+                        && index.judge_again(&raw).map_err(keep_error)?
+                    {
+                        raws.push(raw);
+                    }
+                }
                 index.commit_batch().map_err(keep_error)?;
                 drop(index);
-                for photo in changed {
-                    self.queue(photo, &job.collection);
+                for raw in raws {
+                    self.queue(raw, &job.collection, Vec::new());
                 }
+                let jobs = beside.iter().map(|path| (Instant::now(), job.beside(path))).collect();
+                for other in changed {
+                    let beside = if other == photo { beside.clone() } else { Vec::new() };
+                    self.queue(other, &job.collection, beside);
+                }
+                return Ok(jobs);
             }
         }
-        Ok(None)
-    }
-
-    /// Notes which photo a file holds, if it still does.
-    fn keep_file(
-        &self,
-        index: &mut Index,
-        job: &Job,
-        state: &FileState,
-        photo: &ContentHash,
-    ) -> Result<(), StoreError> {
-        if !is_still(&job.path, state) {
-            return Ok(());
-        }
-        index.record_file(&job.collection, &job.relative, state, photo)?;
-        forget_if_gone(index, &job.collection, &job.relative, &job.path)
+        Ok(Vec::new())
     }
 
     /// Orders from photos that were looked at in earlier runs without ordering.
@@ -904,6 +1001,18 @@ impl PhotoLoop {
             index.record_photo(&PhotoRow { may_order: true, ..row }).map_err(keep_error)?;
             index.set_judged(&hash, false).map_err(keep_error)?;
         }
+        Ok(())
+    }
+
+    fn note_collection(&mut self, event: Event) -> Result<(), AgentError> {
+        match &event {
+            Event::Vanished { .. } | Event::ScanDone { .. } => self.drop_lost_marks()?,
+            Event::Found { collection, relative, .. } => {
+                self.judge_beside(collection, relative)?;
+            }
+            _ => {}
+        }
+        self.tell_collection(event);
         Ok(())
     }
 
@@ -956,6 +1065,13 @@ impl PhotoLoop {
         let revision = self.rules.set().revision().to_owned();
         (self.tell)(AgentEvent::Rules { revision, mistakes });
     }
+}
+
+/// When a job is tried again; the job itself when it was tried often enough.
+fn later(mut job: Job) -> Result<(Instant, Job), Job> {
+    let Some(wait) = RETRY_WAITS.get(job.attempts_count) else { return Err(job) };
+    job.attempts_count += 1;
+    Ok((Instant::now() + *wait, job))
 }
 
 /// Names, sizes and times of an owner's icons: enough to see that one came or went.

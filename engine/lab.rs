@@ -5,7 +5,10 @@
 //! HOME/keys/lab.key             the lab's Ed25519 key; grants are bound to it
 //! HOME/owners/REF.json          an invited owner and the secret shared with them
 //! OUT/ORDER_KEY/order.json      the order as it came
-//! OUT/ORDER_KEY/NAME            the picture, there only whole and with the right digest
+//! OUT/ORDER_KEY/manifest.jws    what belongs to it, signed by the owner's agent
+//! OUT/ORDER_KEY/manifest.json   the same, to be read
+//! OUT/ORDER_KEY/NAME            the picture and each companion, there only whole and with the
+//!                               right digest
 //! OUT/ORDER_KEY/done.json       written last: everything arrived and was acknowledged
 //! OUT/ORDER_KEY/failed.json     written instead when it cannot be fetched any more
 //! ```
@@ -24,10 +27,11 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::access::Key;
+use crate::access::{Key, Manifest};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::ids::is_derived;
-use crate::orders::webhook::{CloudEvent, OrderMessage};
+use crate::base::member::Member;
+use crate::orders::webhook::{CloudEvent, MEMBERS_MAX, OrderMessage};
 use crate::store::Purpose;
 use crate::web::inbox::{self, Inbox, NotTaken, Taken};
 use fetch::{Fetcher, Outcome};
@@ -54,6 +58,8 @@ pub enum LabEvent {
         addressee: Option<String>,
         /// Whether it is urgent.
         express: bool,
+        /// What goes with the photo.
+        companions: Vec<Member>,
     },
     /// Everything of an order was fetched, checked, filed and acknowledged.
     Filed {
@@ -63,6 +69,8 @@ pub enum LabEvent {
         files: Vec<PathBuf>,
         /// All of them together.
         bytes_count: u64,
+        /// Companions that could not be had any more, by their names.
+        missing: Vec<String>,
         /// From order to last byte.
         millis: u64,
     },
@@ -91,6 +99,19 @@ pub struct Done {
     pub files: Vec<PathBuf>,
     /// Bytes of all of them together.
     pub bytes_count: u64,
+    /// Companions that could not be had any more, and why.
+    pub missing: Vec<Absent>,
+}
+
+/// A companion that an order names and that could not be had.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Absent {
+    /// What it is.
+    pub role: Member,
+    /// Name of its file.
+    pub name: String,
+    /// Why, in the owner's words.
+    pub reason: String,
 }
 
 struct Lab {
@@ -163,8 +184,9 @@ async fn see_through(
         let order_key = order_key.clone();
         match outcome {
             Ok(Outcome::Filed { done, millis }) => {
-                let Done { files, bytes_count } = done;
-                tell(LabEvent::Filed { order_key, files, bytes_count, millis });
+                let Done { files, bytes_count, missing } = done;
+                let missing = missing.into_iter().map(|absent| absent.name).collect();
+                tell(LabEvent::Filed { order_key, files, bytes_count, missing, millis });
                 return;
             }
             Ok(Outcome::Failed(reason)) => {
@@ -213,8 +235,15 @@ impl Lab {
         if !is_derived(&order.order_key) {
             return Err("the order key is malformed".into());
         }
-        if order.members.is_empty() || order.members.len() > 16 {
-            return Err("an order has 1 to 16 members".into());
+        let [photo, companions @ ..] = order.members.as_slice() else {
+            return Err("an order has at least one member".into());
+        };
+        if order.members.len() > MEMBERS_MAX {
+            return Err(format!("an order has at most {MEMBERS_MAX} members"));
+        }
+        if photo.role.is_companion() || !companions.iter().all(|member| member.role.is_companion())
+        {
+            return Err("an order begins with the photo, and companions follow".into());
         }
         match (&order.product, order.purpose) {
             (None, Purpose::Share) => Ok(()),
@@ -242,6 +271,8 @@ impl Inbox for Lab {
     fn take(&self, owner: &str, event: CloudEvent) -> Result<Taken, NotTaken> {
         let order = event.data.clone();
         self.fits(&order).map_err(NotTaken::Unfit)?;
+        let (_, manifest) =
+            Manifest::of_order(&order).map_err(|error| NotTaken::Unfit(error.to_string()))?;
         let trouble = |error: &dyn std::fmt::Display| NotTaken::Trouble(error.to_string());
         let folder = self.config.out.join(&order.order_key);
         let path = folder.join("order.json");
@@ -249,6 +280,12 @@ impl Inbox for Lab {
             return Ok(Taken::Again);
         }
         std::fs::create_dir_all(&folder).map_err(|error| trouble(&error))?;
+        // The order goes last: once it is there, it is kept.
+        for (name, bytes) in
+            [("manifest.jws", order.manifest.as_bytes()), ("manifest.json", &manifest)]
+        {
+            write_atomic(&folder.join(name), bytes, Readers::OwnerOnly).map_err(|e| trouble(&e))?;
+        }
         let text = serde_json::to_string_pretty(&event).map_err(|error| trouble(&error))?;
         write_atomic(&path, text.as_bytes(), Readers::OwnerOnly).map_err(|e| trouble(&e))?;
         (self.tell)(LabEvent::Received {
@@ -258,6 +295,7 @@ impl Inbox for Lab {
             copies: order.copies,
             addressee: order.addressee,
             express: order.express,
+            companions: order.members.iter().skip(1).map(|member| member.role).collect(),
         });
         let _ = self.incoming.send(order.order_key);
         Ok(Taken::New)

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use signet::base::causes::one_line;
 use signet::base::config::default_home;
 use signet::commands::{
-    CommandError, Context, Outcome, companions, consent, doctor, grants, icons, init, lab, look,
-    models, orders, report, rules, run,
+    CommandError, Context, Outcome, companions, consent, decode_worker, doctor, grants, icons,
+    init, lab, look, models, orders, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +62,9 @@ enum Command {
     Lab(lab::Args),
     /// What works here, what does not, and what mends it
     Doctor(doctor::Args),
+    /// Started by the other commands: decodes photos and can do nothing else
+    #[command(hide = true)]
+    DecodeWorker,
 }
 
 fn main() -> ExitCode {
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(args, &context),
         Command::Lab(args) => lab::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
+        Command::DecodeWorker => decode_worker::run(),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -27,7 +27,7 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("fast_image_resize", &["preview/resize.rs"]),
@@ -35,11 +35,16 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
     ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),
-    ("gif", &["media/gif.rs"]),
+    // `media/decode.rs` names our modules of these names.
+    ("gif", &["media/gif.rs", "media/decode.rs"]),
     ("libloading", &["media/heif/library.rs"]),
     ("moxcms", &["media/colour.rs"]),
-    ("tiff", &["media/tiff.rs"]),
+    ("tiff", &["media/tiff.rs", "media/decode.rs"]),
     ("turbojpeg", &["media/", "preview/encode.rs"]),
+    ("landlock", &["media/sandbox/jail.rs"]),
+    ("seccompiler", &["media/sandbox/filter.rs"]),
+    ("memmap2", &["media/sandbox/memory.rs"]),
+    ("libc", &["media/sandbox/filter.rs", "media/sandbox/jail.rs"]),
     // The others have or name a module of this name, of ours and of `image`.
     ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),

@@ -52,8 +52,8 @@ pub enum Refusal {
     /// The owner took it back.
     #[error("the grant was revoked")]
     Revoked,
-    /// The provider is no longer in the consent.
-    #[error("the owner's consent no longer covers this provider")]
+    /// The provider is no longer in the consent, or no longer with such companions.
+    #[error("the owner's consent no longer covers this")]
     NoConsent,
     /// The kill switch is thrown.
     #[error("the owner has stopped all access")]
@@ -107,7 +107,8 @@ pub fn check(
         return Err(Refusal::Expired);
     }
     let terms = known.terms.ok_or(Refusal::NoConsent)?;
-    if terms.valid_until.is_some_and(|end| end <= now) {
+    let withdrawn = claims.member.is_companion() && !terms.companions.contains(&claims.member);
+    if withdrawn || terms.valid_until.is_some_and(|end| end <= now) {
         return Err(Refusal::NoConsent);
     }
     Ok(claims)

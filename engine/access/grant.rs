@@ -31,8 +31,8 @@ pub struct Claims {
     pub iss: String,
     /// Name of the provider in the owner's consent.
     pub aud: String,
-    /// `original` or `preview`.
-    pub member: String,
+    /// `original`, `preview` or a companion.
+    pub member: Member,
     /// SHA-256 of exactly the bytes that may be fetched.
     pub sha256: ContentHash,
     /// Their length.
@@ -70,10 +70,17 @@ pub struct Content {
     pub bytes_count: u64,
     /// Such as `image/jpeg`.
     pub media_type: String,
+    /// Name of the member's file; no folders.
+    pub name: String,
+    /// Where they begin in the photo's file; `None` when they are a file of their own.
+    pub offset: Option<u64>,
+    /// How it is known that a companion belongs to the photo.
+    pub evidence: Option<String>,
 }
 
-/// Makes and signs the grant of an order for one member. The id is derived from the two,
-/// so making it again gives the same grant and the store keeps the first.
+/// Makes and signs the grant of an order for one member. The id is derived from the order,
+/// what the member is and its digest, so making it again gives the same grant and the store
+/// keeps the first.
 ///
 /// # Errors
 /// Only when the claims cannot be written as JSON.
@@ -86,13 +93,14 @@ pub fn issue(
     key: &Key,
     now: Timestamp,
 ) -> serde_json::Result<GrantRow> {
-    let grant_id = derived("grant", &[&order.order_key, content.member.as_str()]);
+    let digest = content.digest.to_string();
+    let grant_id = derived("grant", &[&order.order_key, content.member.as_str(), &digest]);
     let expires_at = now.plus_millis(i64::from(terms.limits.grant_hours) * 3_600_000);
     let claims = Claims {
         jti: grant_id.clone(),
         iss: key.public().thumbprint(),
         aud: order.provider.clone(),
-        member: content.member.to_string(),
+        member: content.member,
         sha256: content.digest,
         bytes_count: content.bytes_count,
         media_type: content.media_type.clone(),
@@ -106,16 +114,16 @@ pub fn issue(
         grant_id,
         order_key: order.order_key.clone(),
         provider: order.provider.clone(),
-        member: content.member.to_string(),
+        member: content.member,
+        name: content.name.clone(),
+        evidence: content.evidence.clone(),
         photo: order.photo,
         digest: content.digest,
+        offset: content.offset,
         bytes_count: content.bytes_count,
         media_type: content.media_type.clone(),
         token: jws::sign(key, &jws::header(TYP, key), &claims)?,
-        fee_minor: match content.member {
-            Member::Preview => terms.fees.preview_minor,
-            _ => terms.fees.original_minor,
-        },
+        fee_minor: terms.fees.of(content.member),
         currency: terms.currency.to_string(),
         issued_at: now,
         expires_at,

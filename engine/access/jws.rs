@@ -94,6 +94,11 @@ pub fn parse<'a>(text: &'a str, typ: &str) -> Result<Unverified<'a>, JwsError> {
 }
 
 impl Unverified<'_> {
+    /// The bytes that were signed; worth something only after [`Self::verify`].
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// Checks the signature and reads the payload.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod consent;
 pub mod grant;
 pub mod jws;
 pub mod key;
+pub mod manifest;
 pub mod proof;
 pub mod seals;
 
@@ -16,4 +17,5 @@ pub use check::{Refusal, Request, check};
 pub use consent::Consent;
 pub use grant::{Claims, member_for};
 pub use key::{Key, PublicKey};
+pub use manifest::{Manifest, Structure};
 pub use seals::{Seals, seal_words};

@@ -1,6 +1,6 @@
 //! One photo's bytes through media, preview and detection: once read, once decoded.
 //!
-//! Each worker thread owns an [`Analyst`] with its networks and buffers.
+//! Each worker thread owns an [`Analyst`] with its decoder, networks and buffers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,12 @@ use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
-use crate::media::{DecodeError, DecodeSpec, Decoded, Extras, Frame, Metadata, decode};
+use crate::media::{
+    DecodeSpec, Decoded, Decoder, Decoders, Extras, Frame, Metadata, Retry, SandboxError,
+    SharedBytes,
+};
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
+use crate::rules::facts::WordsFact;
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -53,9 +57,9 @@ pub struct Analysis {
 /// Why nothing could be said of a photo.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalyseError {
-    /// Its bytes.
+    /// Its bytes, or what decodes them.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Decode(#[from] SandboxError),
     /// Making the preview.
     #[error(transparent)]
     Preview(#[from] PreviewError),
@@ -65,6 +69,16 @@ pub enum AnalyseError {
     /// A bug; this photo is skipped, the others go on.
     #[error("this photo met a bug in signet, please report it: {0}")]
     Bug(String),
+}
+
+impl AnalyseError {
+    /// When another try makes sense.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Decode(error) => error.retry(),
+            Self::Preview(_) | Self::Detection(_) | Self::Bug(_) => Retry::WhenFileChanges,
+        }
+    }
 }
 
 /// Why no analyst could be made: nothing can be looked at.
@@ -87,6 +101,7 @@ pub struct Eyes {
     seal_words: Vec<SealWord>,
     enrolment: Enrolment,
     memory: Memory,
+    decoders: Decoders,
 }
 
 impl Eyes {
@@ -113,8 +128,8 @@ impl Eyes {
         };
         let mut embedder = Embedder::new(&runtime, detector::EMBEDDER)?;
         let enrolment = Enrolment::of(&icons, &mut embedder, &mut memory)?;
-        let seal_words = Vec::new();
-        let eyes = Self { runtime, library, icons, enrolment, memory, seal_words };
+        let (seal_words, decoders) = (Vec::new(), Decoders::sandboxed());
+        let eyes = Self { runtime, library, icons, enrolment, memory, seal_words, decoders };
         if eyes.memory.missed_count() > 0
             && let Some(home) = home.filter(|home| home.icons_dir().is_dir())
         {
@@ -180,6 +195,7 @@ impl Eyes {
 /// Looks at photos, one at a time.
 #[derive(Debug)]
 pub struct Analyst {
+    decoder: Decoder,
     renderer: Renderer,
     detector: IconDetector,
 }
@@ -193,7 +209,20 @@ impl Analyst {
         let models = IconModels::built_in(&eyes.runtime)?;
         let mut detector = IconDetector::of(models, eyes.enrolment.clone())?;
         detector.set_seal(&eyes.seal_words);
-        Ok(Self { renderer: Renderer::default(), detector })
+        let decoder = eyes.decoders.decoder();
+        Ok(Self { decoder, renderer: Renderer::default(), detector })
+    }
+
+    /// Has photos decoded elsewhere than in a worker of this program.
+    #[must_use]
+    pub fn with_decoder(mut self, decoder: Decoder) -> Self {
+        self.decoder = decoder;
+        self
+    }
+
+    /// What decodes its photos.
+    pub const fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Looks at one photo. With an imprint, gives its preview as well.
@@ -202,10 +231,10 @@ impl Analyst {
     /// See [`AnalyseError`]; the analyst can go on with the next photo after each.
     pub fn analyse(
         &mut self,
-        bytes: &[u8],
+        original: &SharedBytes,
         imprint: Option<&Imprint>,
     ) -> Result<(Analysis, Option<Vec<u8>>), AnalyseError> {
-        catch_unwind(AssertUnwindSafe(|| self.look(bytes, imprint))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| self.look(original, imprint))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             Err(AnalyseError::Bug(text.unwrap_or_else(|| "no message".into())))
@@ -214,10 +243,10 @@ impl Analyst {
 
     fn look(
         &mut self,
-        bytes: &[u8],
+        original: &SharedBytes,
         imprint: Option<&Imprint>,
     ) -> Result<(Analysis, Option<Vec<u8>>), AnalyseError> {
-        let photo = decode(bytes, DecodeSpec::default())?;
+        let photo = self.decoder.decode(original, DecodeSpec::default())?;
         let spec = PreviewSpec::default();
         let (frame, jpeg) = match imprint {
             Some(imprint) => {
@@ -239,7 +268,7 @@ impl Analyst {
         let analysis = Analysis {
             width_px,
             height_px,
-            bytes_count: bytes.len() as u64,
+            bytes_count: original.as_slice().len() as u64,
             media_type: media_type.name().to_owned(),
             taken_at: metadata.taken_at.map(|time| time.to_string()),
             taken_millis: metadata.taken_millis,
@@ -253,7 +282,7 @@ impl Analyst {
 }
 
 impl Analysis {
-    /// What rules may know of it.
+    /// What rules may know of it by itself; what travels with it is added by others.
     ///
     /// Where the owner requires a seal, an icon without it is lowered to `ask`; here, so that
     /// what was seen long ago follows when the owner changes their mind. The icon that forbids
@@ -288,6 +317,9 @@ impl Analysis {
             width_px: self.width_px,
             height_px: self.height_px,
             bytes_count: self.bytes_count,
+            companions: Vec::new(),
+            dpof: Vec::new(),
+            words: WordsFact::default(),
         }
     }
 }

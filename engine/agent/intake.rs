@@ -1,7 +1,7 @@
 //! The thread between the collector and the workers: what is known goes no further.
 //!
 //! In:  what the collector tells.
-//! Out: jobs for photos that are to be read; everything that somebody should hear of.
+//! Out: jobs for files that are to be read; everything that somebody should hear of.
 //!
 //! Events are noted in the order in which they came, because a scan ends after what it
 //! found; many at a time, because each commit costs as much as a hundred notes.
@@ -13,11 +13,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex};
 
 use super::worker::Job;
-use super::{Message, lock};
+use super::{Message, group, lock};
 use crate::base::clock::Timestamp;
-use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
 use crate::collection::Event;
+use crate::collection::group::Kind;
 use crate::store::{Index, StoreError};
 
 /// Events noted at once.
@@ -77,21 +77,29 @@ impl Intake {
             Event::Found { collection, relative, kind, state, .. } => {
                 let Some(root) = self.roots.get(collection) else { return Ok(None) };
                 let path = root.join(relative);
-                if index.known(collection, relative, *kind, state)?.is_none() {
-                    match kind {
-                        FileKind::Photo => {
-                            let (collection, relative) = (collection.clone(), relative.clone());
-                            let job = Job { collection, relative, path, attempts_count: 0 };
-                            return Ok(Some(Step::Look(job)));
-                        }
-                        // Nothing is made of them yet; noted, they are not told again.
-                        FileKind::Companion | FileKind::Marks => {
+                let is_known = index.known(collection, relative, *kind, state)?.is_some();
+                let is_read = match group::kind_of(relative) {
+                    Kind::Photo | Kind::Companion(_) => is_known,
+                    // It names photos from where it lies, so one that was moved is read again.
+                    Kind::PrintMarks => is_known && index.has_marks(collection, relative)?,
+                    Kind::Album | Kind::Other => {
+                        // Read where it is of use; noted, it is not told again.
+                        if !is_known {
                             index.note_file(collection, relative, *kind, state, None)?;
                         }
+                        true
                     }
+                };
+                if !is_read {
+                    let (collection, relative) = (collection.clone(), relative.clone());
+                    let (attempts_count, is_unsaid) = (0, false);
+                    let job = Job { collection, relative, path, attempts_count, is_unsaid };
+                    return Ok(Some(Step::Look(job)));
                 }
                 forget_if_gone(index, collection, relative, &path)?;
-                return Ok(None);
+                // One that was moved beside a photo need not be read, but the photo has it now.
+                let is_companion = matches!(group::kind_of(relative), Kind::Companion(_));
+                return Ok(is_companion.then_some(Step::Tell(event)));
             }
             Event::Missing { collection, relative, state } => {
                 index.miss(collection, relative, state)?;
@@ -108,10 +116,14 @@ impl Intake {
     }
 }
 
-/// Whether a file is just now in the state in which it was read. If not, news of it are on
-/// their way, and may have been noted already.
+/// Whether a file is just now in the state in which it was read.
 pub(super) fn is_still(path: &Path, state: &FileState) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| FileState::of(&metadata) == *state)
+}
+
+/// Whether a file is in another state than when it was read.
+pub(super) fn is_changed(path: &Path, state: &FileState) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| FileState::of(&metadata) != *state)
 }
 
 /// Forgets a file that was recorded just now and is not there any more: that it vanished may

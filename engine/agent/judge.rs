@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::analyse::{Analysis, path_fact};
+use super::group::Group;
 use super::lock;
 use crate::base::clock::Timestamp;
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
+use crate::collection::group::{Kind, kind_of};
 use crate::orders::Terms;
-use crate::orders::plan::{Photo, plan};
+use crate::orders::plan::{Missing, Photo, plan};
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
 use crate::rules::{CardFact, Confirm, Facts, Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
@@ -51,8 +53,28 @@ pub(super) struct Outcome {
 pub(super) enum Judged {
     /// It was; mark it once what follows was done.
     Now(Box<Outcome>),
-    /// Something would leave, and its roll is not settled.
-    Later,
+    /// Something would leave, and there is something to wait for.
+    Later(Until),
+}
+
+/// What a photo waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Its collection is quiet: a card may still come, or a companion.
+    Settled,
+    /// Companions that are known to exist are there, or the time for that is over.
+    Complete,
+}
+
+/// What may still come for a photo.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readiness<'a> {
+    /// No card is to be expected any more that applies to it.
+    pub(super) is_settled: bool,
+    /// Companions were waited for as long as the owner wants.
+    pub(super) is_grace_over: bool,
+    /// Files that lay beside it and were not read yet.
+    pub(super) unread: &'a [PathBuf],
 }
 
 /// Records the place of a photo that the index just got, and what changes by it. Gives the
@@ -117,6 +139,17 @@ fn follow(shot: &mut Shot, before: Option<&Shot>, pause_ms: i64) -> bool {
     changed
 }
 
+/// A companion that lies beside a photo and was not read in time.
+fn unread(path: &Path) -> Option<Missing> {
+    let name = path.file_name()?;
+    match kind_of(name) {
+        Kind::Companion(member) => {
+            Some(Missing { member, name: Some(name.to_string_lossy().into_owned()) })
+        }
+        _ => None,
+    }
+}
+
 /// What judging needs.
 pub(super) struct Judge<'a> {
     pub(super) index: &'a Mutex<Index>,
@@ -131,12 +164,12 @@ impl Judge<'_> {
     /// Judges a photo and keeps the orders that follow. The mark in the index stays: take it
     /// away when everything that follows was done.
     ///
-    /// - `is_settled`: whether no card is to be expected any more that applies to the photo;
-    ///   if not, a photo in a roll waits when something of it would leave
+    /// A photo of which something would leave waits while its roll is not settled, and for
+    /// companions that it says exist.
     pub(super) fn judge(
         &self,
         photo: &ContentHash,
-        is_settled: bool,
+        ready: Readiness<'_>,
         now: Timestamp,
     ) -> Result<Judged, StoreError> {
         let mut outcome = Outcome::default();
@@ -152,9 +185,13 @@ impl Judge<'_> {
             // looks at it again.
             return Ok(Judged::Now(Box::new(outcome)));
         };
-        let facts = analysis.facts(path_fact(&collection, &relative), self.icons);
+        let mut facts = analysis.facts(path_fact(&collection, &relative), self.icons);
+        let group = Group::of(&lock(self.index), photo, &analysis)?;
+        group.add_to(&mut facts);
         (outcome.collection, outcome.relative) = (collection, relative);
-        let judgement = match Role::of(&facts.icons, analysis.card) {
+        let mut judgement = match Role::of(&facts.icons, analysis.card) {
+            // Raw data of a picture beside it goes with that picture.
+            _ if group.is_part => Judgement::default(),
             // A card photo is a word to those behind it, and no photo.
             Role::Card => self.card_alone(shot.as_ref()),
             _ => match self.card_of(shot.as_ref())? {
@@ -163,9 +200,19 @@ impl Judge<'_> {
             },
         };
         let leaves = judgement.verdicts.iter().any(|verdict| verdict.wish.leaves());
-        if leaves && !is_settled && shot.is_some() {
-            return Ok(Judged::Later);
+        let wished =
+            |member| judgement.verdicts.iter().any(|verdict| verdict.wish.with().contains(&member));
+        let names_companions =
+            judgement.verdicts.iter().any(|verdict| !verdict.wish.with().is_empty());
+        if leaves && !ready.is_settled && (shot.is_some() || names_companions) {
+            return Ok(Judged::Later(Until::Settled));
         }
+        let is_awaited = |missing: &Missing| missing.name.is_some() || wished(missing.member);
+        let is_complete = ready.unread.is_empty() && !group.missing.iter().any(is_awaited);
+        if leaves && !is_complete && !ready.is_grace_over {
+            return Ok(Judged::Later(Until::Complete));
+        }
+        self.ask_after_raw(&group, &mut judgement)?;
         for verdict in &judgement.verdicts {
             match verdict.wish {
                 Wish::Note => outcome.notes.push(verdict.reason.clone()),
@@ -185,10 +232,26 @@ impl Judge<'_> {
             hash: *photo,
             collection: outcome.collection.clone(),
             relative: outcome.relative.to_string_lossy().into_owned(),
+            companions: group.members(),
+            missing: group
+                .missing
+                .into_iter()
+                .chain(ready.unread.iter().filter_map(|path| unread(path)))
+                .collect(),
         };
         let orders = plan(&named, &judgement.verdicts, self.providers, &usage, now);
         outcome.orders = self.state.replan(photo, orders, now)?;
         Ok(Judged::Now(Box::new(outcome)))
+    }
+
+    /// A picture whose raw data was ordered before it came may be the same wish: it asks.
+    fn ask_after_raw(&self, group: &Group, judgement: &mut Judgement) -> Result<(), StoreError> {
+        for (name, raw) in group.raws() {
+            if self.state.has_live_orders(&raw)? {
+                judgement.ask(&format!("its raw file `{name}` was ordered"));
+            }
+        }
+        Ok(())
     }
 
     /// Judges a photo that a card applies to. A file that was edited where it lies is another
@@ -206,10 +269,7 @@ impl Judge<'_> {
             if !self.state.has_live_orders(&version)? {
                 continue;
             }
-            for verdict in judgement.verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
-                verdict.confirm = Confirm::Ask;
-                verdict.doubts.push("an earlier version of it was ordered".to_owned());
-            }
+            judgement.ask("an earlier version of it was ordered");
             break;
         }
         Ok(judgement)

@@ -1,20 +1,27 @@
 //! What leaves the computer: messages for the dispatcher, members for the server.
 //!
-//! Only here ids become paths.
+//! Which members belong to an order is decided when it is sent first, and stays: its photo, and
+//! the companions that its rule names, that are there and that the consent covers. What stays
+//! at home is written into the order's history.
+//!
+//! Only here ids become paths. Folders are named to a provider only in the signed manifest,
+//! and only where the consent covers that.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::analyse::Analysis;
+use super::analyse::{Analysis, path_fact};
 use super::books::ConsentBook;
+use super::group::{Companion, Group, Lies, evidence_word};
+use super::lock;
 use crate::access::grant::{Content, issue};
-use crate::access::{Key, PublicKey, member_for};
+use crate::access::{Consent, Key, Manifest, PublicKey, Structure, member_for};
 use crate::base::clock::Timestamp;
 use crate::base::config::Owner;
 use crate::base::file_state::FileState;
@@ -22,15 +29,20 @@ use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
+use crate::collection::group::ALBUM_NAMES;
+use crate::media::companion::album_title;
 use crate::media::read::BYTES_MAX;
-use crate::media::{DecodeSpec, decode, read_original};
+use crate::media::{DecodeSpec, Decoders, SharedBytes, read_shared};
 use crate::orders::Terms;
 use crate::orders::dispatch::{Hindrance, Outgoing, Outlet};
-use crate::orders::webhook::{MemberMessage, OrderMessage, event, sign};
+use crate::orders::webhook::{MEMBERS_MAX, MemberMessage, OrderMessage, WebhookError, event, sign};
 use crate::preview::{Imprint, PreviewSpec, Renderer};
 use crate::store::index::Index;
 use crate::store::{GrantRow, Order, State};
 use crate::web::{NotThere, Shelf};
+
+/// Largest file that is looked at for the title of an album.
+const ALBUM_BYTES_MAX: u64 = 64 * 1024;
 
 /// Everything that leaving needs.
 pub struct Counter {
@@ -66,49 +78,54 @@ impl Outlet for Counter {
             let why = format!("the consent for provider `{provider}` no longer covers it");
             return Err(Hindrance::Never(why));
         }
-        let holder: PublicKey =
-            terms.key.parse().map_err(|error: crate::access::key::KeyError| later(&error))?;
-        let content = self.content(order)?;
-        let grant =
-            issue(order, &content, terms, &holder.thumbprint(), consent.number, &self.key, now)
-                .map_err(|error| later(&error))?;
-        let grant = self.state.put_grant(order, &grant).map_err(|error| later(&error))?;
-        // With a grant it is under way: from here on no card that arrives late changes it.
-        let grant = grant.ok_or_else(|| Hindrance::Later("it was just changed".into()))?;
-        if grant.revoked_at.is_some() {
+        let grants = self.grants(order, terms, &consent, now)?;
+        let photo = grants.first().ok_or_else(|| Hindrance::Never("it has no members".into()))?;
+        if photo.revoked_at.is_some() {
             return Err(Hindrance::Never("its grant was revoked".into()));
         }
-        if grant.expires_at <= now {
+        if photo.expires_at <= now {
             return Err(Hindrance::Never("its grant expired before it could be sent".into()));
         }
-        let path = self.home.grants_dir().join(format!("{}.jws", grant.grant_id));
-        if !path.exists() {
-            write_atomic(&path, grant.token.as_bytes(), Readers::OwnerOnly)
-                .map_err(|error| later(&error))?;
+        for grant in &grants {
+            let path = self.home.grants_dir().join(format!("{}.jws", grant.grant_id));
+            if !path.exists() {
+                write_atomic(&path, grant.token.as_bytes(), Readers::OwnerOnly)
+                    .map_err(|error| later(&error))?;
+            }
         }
+        let structure = terms.structure.then(|| self.structure(order)).transpose()?;
+        let manifest =
+            Manifest::of(&order.order_key, &grants, structure, &self.key.public()).sign(&self.key);
+        let manifest = manifest.map_err(|error| later(&error))?;
+        let manifest = self.state.put_manifest(&order.order_key, &manifest);
+        let manifest = manifest.map_err(|error| later(&error))?;
         let secret = self.home.secret_path(provider);
         let secret = std::fs::read_to_string(&secret).map_err(|_error| {
             Hindrance::Later(format!(
                 "the secret of provider `{provider}` is missing: `signet consent allow` its card"
             ))
         })?;
-        let message = self.message(order, &grant);
+        let message = self.message(order, &grants, manifest);
         let event = event(message, &self.key.public().thumbprint(), order.created_at);
-        let message = sign(&event, secret.trim(), now).map_err(|error| later(&error))?;
+        let message = sign(&event, secret.trim(), now).map_err(|error| match error {
+            WebhookError::TooLong { .. } => Hindrance::Never(error.to_string()),
+            _ => later(&error),
+        })?;
         Ok(Outgoing { url: terms.orders_url.clone(), message })
     }
 }
 
 impl Counter {
-    fn message(&self, order: &Order, grant: &GrantRow) -> OrderMessage {
+    fn message(&self, order: &Order, grants: &[GrantRow], manifest: String) -> OrderMessage {
         let base = &self.public_url;
-        let name = Path::new(&order.relative).file_name().unwrap_or_default().to_string_lossy();
-        let name = match grant.member.as_str() {
-            "preview" => {
-                let stem = name.rsplit_once('.').map_or(&*name, |n| n.0);
-                format!("{stem}-preview.{}", spec_of(order).format.extension())
-            }
-            _ => name.into_owned(),
+        let member = |grant: &GrantRow| MemberMessage {
+            role: grant.member,
+            name: grant.name.clone(),
+            media_type: grant.media_type.clone(),
+            bytes_count: grant.bytes_count,
+            sha256: grant.digest,
+            url: format!("{base}/v1/grants/{}/content", grant.grant_id),
+            grant: grant.token.clone(),
         };
         OrderMessage {
             order_key: order.order_key.clone(),
@@ -121,33 +138,101 @@ impl Counter {
             express: order.express,
             price_minor: order.price_minor,
             currency: order.currency.clone(),
-            members: vec![MemberMessage {
-                role: grant.member.clone(),
-                name,
-                media_type: grant.media_type.clone(),
-                bytes_count: grant.bytes_count,
-                sha256: grant.digest,
-                url: format!("{base}/v1/grants/{}/content", grant.grant_id),
-                grant: grant.token.clone(),
-            }],
+            members: grants.iter().map(member).collect(),
+            manifest,
             receipt_url: format!("{base}/v1/orders/{}/receipt", order.order_key),
         }
     }
 
-    /// What exactly the order's grant is about.
-    fn content(&self, order: &Order) -> Result<Content, Hindrance> {
-        let member = member_for(order.purpose);
-        let analysis: Analysis = {
-            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            let photo = index.photo(&order.photo);
-            let photo = photo.map_err(|error| Hindrance::Later(error.to_string()))?;
-            let photo = photo.ok_or_else(|| {
-                Hindrance::Later("the photo is being looked at again, its index was lost".into())
-            })?;
-            serde_json::from_str(&photo.analysis_json)
-                .map_err(|error| Hindrance::Later(error.to_string()))?
+    /// The grants of an order, the photo's first: those it has, or new ones.
+    fn grants(
+        &self,
+        order: &Order,
+        terms: &Terms,
+        consent: &Consent,
+        now: Timestamp,
+    ) -> Result<Vec<GrantRow>, Hindrance> {
+        let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
+        let kept = self.state.grants(Some(&order.order_key)).map_err(|error| later(&error))?;
+        let mut grants = if kept.is_empty() {
+            let holder: PublicKey =
+                terms.key.parse().map_err(|error: crate::access::key::KeyError| later(&error))?;
+            let holder = holder.thumbprint();
+            let (contents, notes) = self.contents(order, terms)?;
+            let new = contents.iter().map(|content| {
+                issue(order, content, terms, &holder, consent.number, &self.key, now)
+            });
+            let new = new.collect::<Result<Vec<_>, _>>().map_err(|error| later(&error))?;
+            let kept = self.state.put_grants(order, &new, &notes, now);
+            // With grants it is under way: from here on no card that arrives late changes it.
+            kept.map_err(|error| later(&error))?
+                .ok_or_else(|| Hindrance::Later("it was just changed".into()))?
+        } else {
+            kept
         };
-        match member {
+        for grant in grants.iter_mut().filter(|grant| grant.name.is_empty()) {
+            grant.name = photo_name(order, grant.member);
+        }
+        Ok(grants)
+    }
+
+    /// What exactly the order's grants are about, the photo first, and what stays at home.
+    fn contents(
+        &self,
+        order: &Order,
+        terms: &Terms,
+    ) -> Result<(Vec<Content>, Vec<String>), Hindrance> {
+        let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
+        let analysis = self.analysis(&order.photo)?;
+        let mut contents = vec![self.photo(order, &analysis)?];
+        let mut notes = Vec::new();
+        if order.companions.is_empty() {
+            return Ok((contents, notes));
+        }
+        let group = Group::of(&lock(&self.index), &order.photo, &analysis);
+        let group = group.map_err(|error| later(&error))?;
+        for companion in &group.companions {
+            if !order.companions.contains(&companion.member) {
+                continue;
+            }
+            let Companion { member, name, .. } = companion;
+            let without = |why: &str| format!("without its {member} `{name}`: {why}");
+            if !terms.companions.contains(member) {
+                let provider = &order.provider;
+                notes.push(without(&format!(
+                    "the consent for provider `{provider}` does not cover it"
+                )));
+                continue;
+            }
+            match self.companion(order, companion) {
+                Ok(content) if contents.iter().any(|known| known.digest == content.digest) => {}
+                Ok(_) if contents.len() == MEMBERS_MAX => {
+                    notes.push(without(&format!("an order has at most {MEMBERS_MAX} members")));
+                }
+                Ok(content) => contents.push(content),
+                Err(NotThere::Offline) => {
+                    return Err(Hindrance::Later(NotThere::Offline.to_string()));
+                }
+                Err(NotThere::Gone) => notes.push(without("it was changed or removed")),
+            }
+        }
+        Ok((contents, notes))
+    }
+
+    fn analysis(&self, photo: &ContentHash) -> Result<Analysis, Hindrance> {
+        let photo = lock(&self.index).photo(photo);
+        let photo = photo.map_err(|error| Hindrance::Later(error.to_string()))?;
+        let photo = photo.ok_or_else(|| {
+            Hindrance::Later("the photo is being looked at again, its index was lost".into())
+        })?;
+        serde_json::from_str(&photo.analysis_json)
+            .map_err(|error| Hindrance::Later(error.to_string()))
+    }
+
+    /// The original or the preview, as the order's purpose has it.
+    fn photo(&self, order: &Order, analysis: &Analysis) -> Result<Content, Hindrance> {
+        let member = member_for(order.purpose);
+        let (digest, bytes_count, media_type) = match member {
             Member::Preview => {
                 let spec = spec_of(order);
                 let path = preview_path(&self.home, &order.photo, spec);
@@ -155,20 +240,68 @@ impl Counter {
                     Ok(bytes) if !bytes.is_empty() => bytes,
                     _ => self.render_again(order, spec, &path)?,
                 };
-                Ok(Content {
-                    member,
-                    digest: ContentHash::of(&bytes),
-                    bytes_count: bytes.len() as u64,
-                    media_type: spec.format.media_type().into(),
-                })
+                (ContentHash::of(&bytes), bytes.len() as u64, spec.format.media_type())
             }
-            _ => Ok(Content {
-                member,
-                digest: order.photo,
-                bytes_count: analysis.bytes_count,
-                media_type: analysis.media_type,
-            }),
-        }
+            _ => (order.photo, analysis.bytes_count, analysis.media_type.as_str()),
+        };
+        Ok(Content {
+            member,
+            digest,
+            bytes_count,
+            media_type: media_type.to_owned(),
+            name: photo_name(order, member),
+            offset: None,
+            evidence: None,
+        })
+    }
+
+    /// A companion as it is now; of one inside the photo's file the digest is worked out here.
+    fn companion(&self, order: &Order, companion: &Companion) -> Result<Content, NotThere> {
+        let (digest, offset) = match companion.lies {
+            Lies::Beside(digest) => {
+                self.find_beside(&order.photo, &digest)?;
+                (digest, None)
+            }
+            Lies::Inside(offset) => {
+                let (mut file, _path) = self.find(&order.photo)?;
+                file.seek(SeekFrom::Start(offset)).map_err(|_error| NotThere::Gone)?;
+                let digest = ContentHash::of_reader(file.take(companion.bytes_count));
+                (digest.map_err(|_error| NotThere::Gone)?, Some(offset))
+            }
+        };
+        Ok(Content {
+            member: companion.member,
+            digest,
+            bytes_count: companion.bytes_count,
+            media_type: companion.media_type.clone(),
+            name: plain_name(&companion.name),
+            offset,
+            evidence: evidence_word(companion.evidence),
+        })
+    }
+
+    /// Where the photo of an order lies.
+    fn structure(&self, order: &Order) -> Result<Structure, Hindrance> {
+        let place = path_fact(&order.collection, Path::new(&order.relative));
+        let sequence = lock(&self.index).sequence(&order.photo);
+        Ok(Structure {
+            album: self.album(order),
+            collection: place.collection,
+            folder: place.folder,
+            name: place.name,
+            sequence: sequence.map_err(|error| Hindrance::Later(error.to_string()))?,
+        })
+    }
+
+    /// What Google Takeout calls the folder of an order's photo.
+    fn album(&self, order: &Order) -> Option<String> {
+        let root = self.roots.get(&order.collection)?;
+        ALBUM_NAMES.iter().find_map(|name| {
+            let file = open_below(root, &Path::new(&order.relative).with_file_name(name))?;
+            let mut bytes = Vec::new();
+            file.take(ALBUM_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+            album_title(&bytes)
+        })
     }
 
     /// Makes a preview that is of another size than is made at once, or was lost.
@@ -180,13 +313,15 @@ impl Counter {
     ) -> Result<Vec<u8>, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let (_file, path_of_original) = self.find(&order.photo).map_err(|error| later(&error))?;
-        let original =
-            read_original(&path_of_original, BYTES_MAX).map_err(|error| later(&error))?;
-        if ContentHash::of(&original.bytes) != order.photo {
+        let mut original = SharedBytes::default();
+        read_shared(&path_of_original, BYTES_MAX, &mut original).map_err(|error| later(&error))?;
+        if ContentHash::of(original.as_slice()) != order.photo {
             return Err(Hindrance::Later("the photo is being changed".into()));
         }
-        let photo = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
-        let photo = decode(&original.bytes, photo).map_err(|error| later(&error))?;
+        let cover = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
+        // Rarely needed, so there is no worker that waits for it.
+        let photo = Decoders::sandboxed().decoder().decode(&original, cover);
+        let photo = photo.map_err(|error| later(&error))?;
         let imprint = imprint(&self.owner, &order.photo);
         let preview =
             Renderer::default().render(&photo, spec, &imprint).map_err(|error| later(&error))?;
@@ -194,10 +329,20 @@ impl Counter {
         Ok(preview.file)
     }
 
-    /// Opens a photo version where it lies now: unchanged since it was hashed, or hashed anew.
+    /// Opens a companion of a photo. One that nobody knows any more while its photo is known
+    /// was changed or removed.
+    fn find_beside(&self, photo: &ContentHash, digest: &ContentHash) -> Result<File, NotThere> {
+        let is_known = |hash| lock(&self.index).locations(hash).is_ok_and(|all| !all.is_empty());
+        if !is_known(digest) && is_known(photo) {
+            return Err(NotThere::Gone);
+        }
+        self.find(digest).map(|(file, _path)| file)
+    }
+
+    /// Opens a photo version or a companion where it lies now: unchanged since it was hashed, or hashed anew.
     fn find(&self, photo: &ContentHash) -> Result<(File, PathBuf), NotThere> {
         let places = {
-            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            let index = lock(&self.index);
             index.locations(photo).map_err(|error| {
                 tracing::error!(%error, "the index cannot be read");
                 NotThere::Offline
@@ -222,9 +367,9 @@ impl Counter {
 
 impl Shelf for Counter {
     fn open(&self, grant: &GrantRow) -> Result<File, NotThere> {
-        match grant.member.parse() {
-            Ok(Member::Original) => self.find(&grant.photo).map(|(file, _path)| file),
-            Ok(Member::Preview) => {
+        match grant.member {
+            Member::Original => self.find(&grant.photo).map(|(file, _path)| file),
+            Member::Preview => {
                 let order = self.state.order(&grant.order_key).ok().flatten();
                 let spec = order.as_ref().map(spec_of).ok_or(NotThere::Gone)?;
                 let path = preview_path(&self.home, &grant.photo, spec);
@@ -233,7 +378,9 @@ impl Shelf for Counter {
                 let same = hash_of(&mut file) == Some(grant.digest);
                 same.then_some(file).ok_or(NotThere::Gone)
             }
-            _ => Err(NotThere::Gone),
+            // A part of a photo version is what it was as long as that version is.
+            _ if grant.offset.is_some() => self.find(&grant.photo).map(|(file, _path)| file),
+            _ => self.find_beside(&grant.photo, &grant.digest),
         }
     }
 
@@ -275,10 +422,26 @@ fn open_below(root: &Path, relative: &Path) -> Option<File> {
 
 /// Hashes an open file and goes back to its beginning.
 fn hash_of(file: &mut File) -> Option<ContentHash> {
-    let mut bytes = Vec::new();
-    (&*file).take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let hash = ContentHash::of_reader(&*file).ok()?;
     file.rewind().ok()?;
-    Some(ContentHash::of(&bytes))
+    Some(hash)
+}
+
+/// Name under which the photo of an order is to be filed.
+fn photo_name(order: &Order, member: Member) -> String {
+    let name = Path::new(&order.relative).file_name().unwrap_or_default().to_string_lossy();
+    plain_name(&match member {
+        Member::Preview => {
+            let stem = name.rsplit_once('.').map_or(&*name, |n| n.0);
+            format!("{stem}-preview.{}", spec_of(order).format.extension())
+        }
+        _ => name.into_owned(),
+    })
+}
+
+/// A file name without what no name on paper has.
+fn plain_name(name: &str) -> String {
+    name.replace(char::is_control, "_")
 }
 
 /// How the preview of an order is to be.

@@ -1,28 +1,49 @@
-//! One worker thread: reads a photo once, hashes it, and looks at it if it is new.
+//! One worker thread: reads a file once, hashes it, and looks at it if it is new.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::analyse::{Analysis, Analyst, Eyes};
+use super::beside::{self, Trouble, read_companion, read_marks};
+use super::group::{candidates, developed_paths, kind_of};
 use super::outlet::{imprint, preview_path, write_preview};
 use crate::base::causes::one_line;
+use crate::base::clock::Timestamp;
 use crate::base::config::Owner;
 use crate::base::file_state::FileState;
 use crate::base::home::Home;
 use crate::base::ids::ContentHash;
+use crate::collection::group::Kind;
 use crate::media::read::BYTES_MAX;
-use crate::media::{ReadError, Retry, read_original};
+use crate::media::{ReadError, Retry, SharedBytes, read_shared};
 use crate::preview::PreviewSpec;
 use crate::store::index::Index;
 
 /// A file to be looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) collection: String,
     pub(super) relative: PathBuf,
     pub(super) path: PathBuf,
     pub(super) attempts_count: usize,
+    /// Nobody said that its writer is done: it was only seen to lie there.
+    pub(super) is_unsaid: bool,
+}
+
+impl Job {
+    /// The job of reading a file beside this one that was seen to lie there.
+    ///
+    /// - `relative`: its path below the collection's root
+    pub(super) fn beside(&self, relative: &Path) -> Self {
+        Self {
+            collection: self.collection.clone(),
+            relative: relative.to_owned(),
+            path: self.path.with_file_name(relative.file_name().unwrap_or_default()),
+            attempts_count: 0,
+            is_unsaid: true,
+        }
+    }
 }
 
 /// What became of a job.
@@ -35,7 +56,7 @@ pub(super) struct Report {
 /// What was seen.
 #[derive(Debug)]
 pub(super) enum Seen {
-    /// There is no such file any more.
+    /// There is no such file any more, or nothing to be done about it.
     Gone,
     /// Try again in a moment: it was being written, or the disk stumbled.
     Busy(String),
@@ -44,7 +65,27 @@ pub(super) enum Seen {
     /// These very bytes were looked at before, here or elsewhere.
     Known { state: FileState, photo: ContentHash },
     /// A photo version not seen before.
-    New { state: FileState, photo: ContentHash, analysis: Analysis },
+    New {
+        state: FileState,
+        photo: ContentHash,
+        analysis: Analysis,
+        /// Files that lie beside it and may be its companions, below the collection's root.
+        beside: Vec<PathBuf>,
+    },
+    /// No photo, but something that may travel with some.
+    Beside(beside::Seen),
+}
+
+impl Seen {
+    /// The state in which the file was read, if it was.
+    pub(super) const fn state(&self) -> Option<FileState> {
+        match self {
+            Self::Gone | Self::Busy(_) => None,
+            Self::Unreadable { state, .. } => *state,
+            Self::Known { state, .. } | Self::New { state, .. } => Some(*state),
+            Self::Beside(seen) => Some(seen.state),
+        }
+    }
 }
 
 /// What a worker needs.
@@ -53,6 +94,8 @@ pub(super) struct Worker {
     pub(super) index: Arc<Mutex<Index>>,
     pub(super) home: Home,
     pub(super) owner: Owner,
+    /// A file that nobody speaks for is complete when it was left alone for so long.
+    pub(super) quiet_ms: i64,
 }
 
 impl Worker {
@@ -60,6 +103,7 @@ impl Worker {
     pub(super) fn run(&self, todo: &Mutex<Receiver<Job>>, report: &dyn Fn(Report) -> bool) {
         let mut eyes = self.eyes_now();
         let mut analyst = None;
+        let mut original = SharedBytes::default();
         loop {
             let job = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
@@ -67,7 +111,10 @@ impl Worker {
             if !Arc::ptr_eq(&eyes, &eyes_now) {
                 (eyes, analyst) = (eyes_now, None);
             }
-            let seen = self.look(&job, &eyes, &mut analyst);
+            let seen = match self.read_beside(&job) {
+                Some(seen) => seen,
+                None => self.look(&job, &eyes, &mut analyst, &mut original),
+            };
             if !report(Report { job, seen }) {
                 return;
             }
@@ -78,9 +125,45 @@ impl Worker {
         self.eyes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn look(&self, job: &Job, eyes: &Eyes, analyst: &mut Option<Analyst>) -> Seen {
-        let original = match read_original(&job.path, BYTES_MAX) {
-            Ok(original) => original,
+    /// Reads a file that is no photo; `None` for a photo.
+    fn read_beside(&self, job: &Job) -> Option<Seen> {
+        let read = match kind_of(&job.relative) {
+            Kind::PrintMarks => read_marks(&job.path, &job.relative),
+            Kind::Photo if developed_paths(&job.path).iter().all(|path| !path.is_file()) => {
+                return None;
+            }
+            // Read since, so there is nothing left to do.
+            _ if job.is_unsaid && self.is_read(job) => return Some(Seen::Gone),
+            _ => {
+                let quiet_ms = if job.is_unsaid { self.quiet_ms } else { 0 };
+                read_companion(&job.path, quiet_ms, Timestamp::now())
+            }
+        };
+        Some(match read {
+            Ok(seen) => Seen::Beside(seen),
+            Err(Trouble::Gone) => Seen::Gone,
+            Err(Trouble::Soon(why)) => Seen::Busy(why),
+            Err(Trouble::Never(state, error)) => Seen::Unreadable { state, error },
+        })
+    }
+
+    fn is_read(&self, job: &Job) -> bool {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.held_at(&job.collection, &job.relative).is_ok_and(|held| held.is_some())
+    }
+
+    /// Looks at one file.
+    ///
+    /// - `original`: where it is read to
+    fn look(
+        &self,
+        job: &Job,
+        eyes: &Eyes,
+        analyst: &mut Option<Analyst>,
+        original: &mut SharedBytes,
+    ) -> Seen {
+        let state = match read_shared(&job.path, BYTES_MAX, original) {
+            Ok(state) => state,
             Err(ReadError::Missing) => return Seen::Gone,
             Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
             Err(error) => {
@@ -88,8 +171,7 @@ impl Worker {
                 return Seen::Unreadable { state, error: one_line(&error) };
             }
         };
-        let state = original.state;
-        let photo = ContentHash::of(&original.bytes);
+        let photo = ContentHash::of(original.as_slice());
         let known = {
             let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
             index.photo(&photo)
@@ -106,9 +188,10 @@ impl Worker {
                 Err(error) => return Seen::Busy(one_line(&error)),
             },
         };
-        let looked = analyst.analyse(&original.bytes, Some(&imprint(&self.owner, &photo)));
+        let looked = analyst.analyse(original, Some(&imprint(&self.owner, &photo)));
         let (analysis, preview) = match looked {
             Ok(looked) => looked,
+            Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
             Err(error) => {
                 return Seen::Unreadable { state: Some(state), error: one_line(&error) };
             }
@@ -119,6 +202,11 @@ impl Worker {
         {
             return Seen::Busy(format!("its preview cannot be written: {error}"));
         }
-        Seen::New { state, photo, analysis }
+        let beside = candidates(&job.relative, &analysis).into_iter();
+        let is_there = |relative: &PathBuf| {
+            job.beside(relative).path.symlink_metadata().is_ok_and(|data| data.is_file())
+        };
+        let beside = beside.filter(is_there).collect();
+        Seen::New { state, photo, analysis, beside }
     }
 }

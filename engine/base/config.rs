@@ -22,6 +22,9 @@ pub struct Config {
     /// How a card finds the photos that it is for.
     #[serde(default)]
     pub roll: Roll,
+    /// How long a photo waits for what belongs to it.
+    #[serde(default)]
+    pub group: Group,
     /// How photos are looked at.
     #[serde(default)]
     pub detection: Detection,
@@ -77,6 +80,15 @@ pub struct Roll {
     pub settle_ms: u64,
 }
 
+/// How long a photo waits for what belongs to it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Group {
+    /// Before something of a photo leaves, companions that it says exist, or that are being
+    /// written beside it, are waited for so long, in seconds. Then it goes without them.
+    pub grace_s: u32,
+}
+
 /// How photos are looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -124,6 +136,12 @@ impl Default for Watch {
 impl Default for Roll {
     fn default() -> Self {
         Self { pause_minutes: 10, settle_ms: 1000 }
+    }
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self { grace_s: 30 }
     }
 }
 
@@ -264,6 +282,10 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # Nothing is sent before the collection was quiet for so long (30 s at most):\n\
          # cards and the photos behind them may arrive in any order.\n\
          settle_ms = 1000\n\n\
+         [group]\n\
+         # A voice memo or film that a photo says exists is waited for so long; then the\n\
+         # photo goes without it.\n\
+         grace_s = 30\n\n\
          [detection]\n\
          # Photos looked at at once; 0 is one per core.\n\
          workers = 0\n\

@@ -41,6 +41,7 @@ impl FileState {
         clippy::allow_attributes,
         clippy::unnecessary_cast,
         clippy::cast_lossless,
+        clippy::cast_possible_wrap,
         reason = "the types of these numbers differ between systems"
     )]
     pub fn of_stat(stat: &rustix::fs::Stat) -> Self {

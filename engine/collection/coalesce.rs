@@ -57,6 +57,8 @@ struct Pending {
     due_ms: u64,
     /// A writer has it open, as far as we know.
     is_open: bool,
+    /// It was deleted or renamed away meanwhile, whatever is there now.
+    was_gone: bool,
     /// When something last happened to it.
     since_ms: u64,
     /// What it looked like when it was looked at last.
@@ -91,9 +93,17 @@ impl Coalescer {
             // A program that sets times or modes may go on writing, or not.
             Hint::Touched => was_open,
         };
+        let was_gone = hint == Hint::Gone || before.is_some_and(|pending| pending.was_gone);
         let wait_ms = if is_open { self.quiet_ms / 2 } else { SETTLE_MS };
-        self.schedule(path, Pending { due_ms: now_ms + wait_ms, is_open, since_ms: now_ms, state: None });
+        let (due_ms, since_ms) = (now_ms + wait_ms, now_ms);
+        self.schedule(path, Pending { due_ms, is_open, was_gone, since_ms, state: None });
         true
+    }
+
+    /// Whether a path that is followed was deleted or renamed away meanwhile. If it is a
+    /// folder now, it is another one.
+    pub fn was_gone(&self, path: &Path) -> bool {
+        self.pending.get(path).is_some_and(|pending| pending.was_gone)
     }
 
     /// Paths to look at now; call [`Coalescer::examined`] for each.
@@ -135,7 +145,7 @@ impl Coalescer {
             let has_grown = has_changed && pending.state.is_some();
             let since_ms = if has_grown { now_ms } else { pending.since_ms };
             let state = Some(state);
-            self.schedule(path, Pending { due_ms, is_open: true, since_ms, state });
+            self.schedule(path, Pending { due_ms, since_ms, state, ..pending });
             return Answer::Wait;
         }
         self.drop_path(path);
@@ -286,6 +296,17 @@ mod tests {
         let mut play = Play::new();
         play.hint(Hint::Gone).hint(Hint::Complete).wait(60_000);
         assert_eq!(play.answers, [(SETTLE_MS, Answer::Ready(state(1)))]);
+    }
+
+    #[test]
+    fn folder_replaced_by_another_is_told_from_one_that_is_new() {
+        let mut play = Play::new();
+        play.hint(Hint::Complete);
+        assert!(!play.machine.was_gone(Path::new("a.jpg")));
+        play.hint(Hint::Gone).hint(Hint::Complete);
+        assert!(play.machine.was_gone(Path::new("a.jpg")));
+        play.wait(100).hint(Hint::Complete);
+        assert!(!play.machine.was_gone(Path::new("a.jpg")), "that was told");
     }
 
     #[test]

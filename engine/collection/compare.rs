@@ -110,7 +110,8 @@ mod tests {
         known: &BTreeMap<String, (u8, Standing)>,
     ) -> (Vec<String>, Vec<String>, (u64, u64)) {
         let (mut differ, mut missing) = (Vec::new(), Vec::new());
-        let known = known.iter().map(|(path, (version, standing))| self::known(path, *version, *standing));
+        let known =
+            known.iter().map(|(path, (version, standing))| self::known(path, *version, *standing));
         let mut comparison = Comparison::new(known);
         let mut miss = |file: KnownFile| {
             missing.push(file.relative.display().to_string());

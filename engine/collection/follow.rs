@@ -33,7 +33,7 @@ use crate::base::file_state::FileState;
 const PRESENCE_EVERY_MS: u64 = if cfg!(test) { 100 } else { 2000 };
 
 /// How often to see whether events still come, where we may write on the same disk.
-const CANARY_EVERY_MS: u64 = if cfg!(test) { 200 } else { 60_000 };
+const CANARY_EVERY_MS: u64 = if cfg!(test) { 200 } else { 600_000 };
 
 /// How long to wait for the event of a canary.
 const CANARY_WAIT_MS: u64 = if cfg!(test) { 100 } else { 10_000 };
@@ -498,8 +498,14 @@ impl Follower {
     fn note(&mut self, relative: &Path, hint: Hint) -> Result<(), Stopped> {
         match self.coalescer.note(relative, hint, self.now_ms()) {
             true => Ok(()),
-            false => self.events_lost(),
+            false => self.overrun(),
         }
+    }
+
+    /// More happens than can be followed path by path: a scan sees it all.
+    fn overrun(&mut self) -> Result<(), Stopped> {
+        self.coalescer.clear();
+        self.events_lost()
     }
 
     /// Looks at paths that are due and tells what became of them.
@@ -531,6 +537,11 @@ impl Follower {
             let looked_at = looked_at.map(|stat| (file_type(&stat), FileState::of_stat(&stat)));
             match looked_at {
                 Some((rustix::fs::FileType::Directory, _)) => {
+                    // What was there under this name took its files along.
+                    if self.coalescer.was_gone(&relative) || kind_of_path(&relative).is_some() {
+                        let collection = self.root.collection.clone();
+                        self.tell(Event::Vanished { collection, relative: relative.clone() })?;
+                    }
                     self.coalescer.drop_path(&relative);
                     self.take_folder(&root, &relative)?;
                 }
@@ -568,11 +579,6 @@ impl Follower {
         if folder.iter().any(is_ignored_folder) {
             return Ok(());
         }
-        if kind_of_path(folder).is_some() {
-            // A file of this name was there.
-            let (collection, relative) = (self.root.collection.clone(), folder.to_path_buf());
-            self.tell(Event::Vanished { collection, relative })?;
-        }
         let excluded = self.online.as_ref().map(|online| online.place.excluded.clone());
         let (now_ms, quiet_ms) = (self.now_ms(), self.settings.quiet_ms);
         let mut is_full = false;
@@ -596,7 +602,7 @@ impl Follower {
             self.limit_reached()?;
         }
         match summary.was_stopped {
-            true => self.events_lost(),
+            true => self.overrun(),
             false if summary.unreadable.is_empty() => Ok(()),
             false => {
                 self.want_scan();
@@ -608,4 +614,151 @@ impl Follower {
 
 fn file_type(stat: &rustix::fs::Stat) -> rustix::fs::FileType {
     rustix::fs::FileType::from_raw_mode(stat.st_mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// A follower whose turns are taken by hand, and what it orders and tells.
+    struct Play {
+        follower: Follower,
+        orders: Receiver<ScanOrder>,
+        events: Receiver<Event>,
+        inbox: SyncSender<Input>,
+    }
+
+    impl Play {
+        fn new(root: &Path, own_folder: Option<&Path>) -> Self {
+            let (inbox_sender, inbox) = sync_channel(1000);
+            let (orders_sender, orders) = sync_channel(1);
+            let (outlet, events) = sync_channel(1000);
+            let root = Root { collection: "c".to_owned(), path: root.to_path_buf() };
+            let lines = Lines {
+                inbox,
+                inbox_sender: inbox_sender.clone(),
+                orders: orders_sender,
+                outlet,
+                stop: Arc::default(),
+            };
+            let own_folder = own_folder.map(Path::to_path_buf);
+            let settings = Settings { own_folder, ..Settings::new("no index".into()) };
+            let follower = Follower::new(root.clone(), [root].into(), settings, lines);
+            Self { follower, orders, events, inbox: inbox_sender }
+        }
+
+        fn turn_until_ordered(&mut self) -> ScanOrder {
+            for _ in 0..200 {
+                self.follower.turn().expect("goes on");
+                if let Ok(order) = self.orders.try_recv() {
+                    return order;
+                }
+            }
+            panic!("no scan was ordered");
+        }
+
+        fn scan_ends(&self) {
+            let ended = Input::ScanEnded { took_ms: 0, differences_count: 0 };
+            self.inbox.send(ended).expect("listens");
+        }
+
+        /// Puts a watch in place of the one there is that lives and says nothing.
+        fn deafen(&mut self) {
+            let online = self.follower.online.as_mut().expect("is online");
+            let elsewhere = std::env::temp_dir();
+            online.watch = Some(Watch::begin(&elsewhere, None, 1, |_| {}).expect("watches"));
+        }
+
+        fn turn_until_found(&mut self) {
+            for _ in 0..200 {
+                self.follower.turn().expect("goes on");
+                if self.events.try_iter().any(|event| matches!(event, Event::Found { .. })) {
+                    return;
+                }
+            }
+            panic!("nothing was found");
+        }
+
+        fn turn_until_warned(&mut self, of: &str) {
+            for _ in 0..200 {
+                self.follower.turn().expect("goes on");
+                if self.orders.try_recv().is_ok() {
+                    self.scan_ends();
+                }
+                let is_it =
+                    |event| matches!(event, Event::Warning { text, .. } if text.contains(of));
+                if self.events.try_iter().any(is_it) {
+                    return;
+                }
+            }
+            panic!("no warning of `{of}`");
+        }
+    }
+
+    #[test]
+    fn lost_events_lead_to_a_scan() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut play = Play::new(folder.path(), None);
+        let first = play.turn_until_ordered();
+        assert_eq!(Some(first.place.root_id), RootId::of(folder.path()));
+        assert!(first.is_first && first.watched_since.is_some());
+        play.scan_ends();
+        play.inbox.send(Input::Notice(Notice::Lost)).expect("listens");
+        assert!(play.turn_until_ordered().is_first, "all is watched anew");
+        // While that scan runs more is lost: another one follows, after a gap.
+        play.inbox.send(Input::Notice(Notice::Lost)).expect("listens");
+        play.scan_ends();
+        play.turn_until_ordered();
+        let losses = play.events.try_iter().filter(|e| matches!(e, Event::EventsLost { .. }));
+        assert_eq!(losses.count(), 2);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn watcher_that_died_is_noticed_by_its_canary_and_replaced() {
+        let (folder, home) =
+            (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a home"));
+        let mut play = Play::new(folder.path(), Some(home.path()));
+        play.turn_until_ordered();
+        play.scan_ends();
+        play.deafen();
+        // The first silence may be a delay; all is watched anew all the same.
+        let anew = play.turn_until_ordered();
+        assert!(anew.is_first);
+        assert!(!play.follower.trust.is_lost());
+        play.scan_ends();
+        fs::write(folder.path().join("a.jpg"), b"x").expect("writes");
+        play.turn_until_found();
+    }
+
+    #[test]
+    fn folder_made_while_events_were_lost_is_watched_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut play = Play::new(folder.path(), None);
+        play.turn_until_ordered();
+        play.scan_ends();
+        play.deafen();
+        fs::create_dir_all(folder.path().join("a/b")).expect("folders");
+        play.inbox.send(Input::Notice(Notice::Lost)).expect("listens");
+        play.turn_until_ordered();
+        play.scan_ends();
+        fs::write(folder.path().join("a/b/c.jpg"), b"x").expect("writes");
+        play.turn_until_found();
+    }
+
+    #[test]
+    fn change_that_was_not_announced_leads_to_polling() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut play = Play::new(folder.path(), None);
+        play.turn_until_ordered();
+        play.inbox.send(Input::Differs("a.jpg".into())).expect("listens");
+        let differences_count = 1;
+        play.inbox.send(Input::ScanEnded { took_ms: 0, differences_count }).expect("listens");
+        play.turn_until_warned("scanned more often");
+        assert!(play.follower.trust.is_lost());
+        let wait_ms = play.follower.schedule.next_ms() - play.follower.now_ms();
+        assert!(wait_ms <= super::super::schedule::POLL_EVERY_MS, "{wait_ms}");
+    }
 }

@@ -55,7 +55,7 @@ const TAKEOUT_CUT_CHARS: usize = 46;
 const EDITED_SUFFIXES: [&str; 5] = ["-edited", "-bearbeitet", "-modifié", "-editado", "-bewerkt"];
 
 /// Names of an album's own JSON, in the languages seen.
-const ALBUM_NAMES: [&str; 5] =
+pub const ALBUM_NAMES: [&str; 5] =
     ["metadata.json", "metadaten.json", "métadonnées.json", "metadatos.json", "metadati.json"];
 
 /// Names of print orders on a card: as the standard has it, and as one writer has it.

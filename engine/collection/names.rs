@@ -8,19 +8,14 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::group::{self, Kind};
 use crate::base::file_kind::FileKind;
 
-const PHOTOS: [&str; 21] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "heic", "heif", "hif", "avif",
-    "gif", "nef", "nrw", "cr2", "cr3", "arw", "dng", "raf", "orf",
-];
+/// Print orders that a kiosk writes beside those of a camera.
+const MARKS_IN_UNICODE: &str = "UNICODE.MRK";
 
-const COMPANIONS: [&str; 9] = ["wav", "mov", "mp4", "m4v", "3gp", "xmp", "json", "aae", "thm"];
-
-/// Print marks, and how a camera maker misspelt them; they count in [`MARKS_FOLDER`] only.
-const MARKS: [&str; 3] = ["autprint.mrk", "autrint.mrk", "unicode.mrk"];
-
-const MARKS_FOLDER: &str = "misc";
+/// Print orders count in this folder only.
+const MARKS_FOLDER: &str = "MISC";
 
 /// Folders that programs and systems keep for themselves, in lower case.
 const IGNORED_FOLDERS: [&str; 6] =
@@ -36,23 +31,14 @@ const IGNORED_FOLDER_EXTENSIONS: [&str; 4] = ["photoslibrary", "lrdata", "lrlibr
 ///
 /// - `folder`: name of the folder that it lies in; empty for the root
 pub fn kind_of(folder: &OsStr, name: &OsStr) -> Option<FileKind> {
-    let bytes = name.as_encoded_bytes();
-    if bytes.first() == Some(&b'.') {
-        return None;
+    match group::kind_of(name) {
+        Kind::Photo => Some(FileKind::Photo),
+        Kind::Companion(_) | Kind::Album => Some(FileKind::Companion),
+        Kind::PrintMarks => Some(FileKind::Marks),
+        Kind::Other if name.eq_ignore_ascii_case(MARKS_IN_UNICODE) => Some(FileKind::Marks),
+        Kind::Other => None,
     }
-    let dot = bytes.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
-    let extension = bytes.get(dot + 1..)?;
-    let is_one_of =
-        |all: &[&str]| all.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(extension));
-    if is_one_of(&PHOTOS) {
-        return Some(FileKind::Photo);
-    }
-    if is_one_of(&COMPANIONS) {
-        return Some(FileKind::Companion);
-    }
-    let is_marks = folder.eq_ignore_ascii_case(MARKS_FOLDER)
-        && MARKS.iter().any(|marks| name.eq_ignore_ascii_case(marks));
-    is_marks.then_some(FileKind::Marks)
+    .filter(|kind| *kind != FileKind::Marks || folder.eq_ignore_ascii_case(MARKS_FOLDER))
 }
 
 /// As [`kind_of`], for a whole path; a file in an ignored folder is none of ours.
@@ -79,12 +65,14 @@ mod tests {
 
     #[test]
     fn names_say_what_files_are() {
-        let check = |path: &str, wanted| assert_eq!(kind_of_path(Path::new(path)), wanted, "{path}");
-        for photo in ["a.jpg", "A.JPEG", "x/y.Heic", "x/y.ORF", "-f.png", "a.b.webp", "\u{202e}gpj.jpg"]
+        let check =
+            |path: &str, wanted| assert_eq!(kind_of_path(Path::new(path)), wanted, "{path}");
+        for photo in
+            ["a.jpg", "A.JPEG", "x/y.Heic", "x/y.ORF", "-f.png", "a.b.webp", "\u{202e}gpj.jpg"]
         {
             check(photo, Some(FileKind::Photo));
         }
-        for companion in ["a.wav", "x/IMG_1.MOV", "a.jpg.json", "a.jpg.xmp", "a.AAE"] {
+        for companion in ["a.wav", "x/IMG_1.MOV", "a.jpg.json", "a.jpg.xmp", "a.AAE", "PXL_1.MP"] {
             check(companion, Some(FileKind::Companion));
         }
         for marks in ["MISC/AUTPRINT.MRK", "misc/autrint.mrk", "x/MISC/UNICODE.MRK"] {

@@ -24,6 +24,7 @@ impl RootId {
     /// What the index keeps of it: numbers of devices change, those of file systems do not.
     pub(super) fn volume(self, path: &Path) -> Volume {
         let id = rustix::fs::statvfs(path).map_or(0, |answer| answer.f_fsid);
+        let id = if id == 0 { self.device } else { id };
         Volume { id, root_inode: self.inode }
     }
 }

@@ -168,7 +168,8 @@ impl<'a> Scan<'a> {
             }
             flow(self.tell_progress())
         });
-        if summary.was_stopped || comparison.end(|known| flow(self.take_missing(known))).is_break() {
+        if summary.was_stopped || comparison.end(|known| flow(self.take_missing(known))).is_break()
+        {
             return Err(Stopped);
         }
         self.warn_of(&summary)?;
@@ -272,7 +273,7 @@ impl<'a> Scan<'a> {
     }
 
     fn tell_progress(&mut self) -> Result<(), Stopped> {
-        if self.photos_count % 256 != 0 || self.told_at.elapsed() < PROGRESS_EVERY {
+        if !self.photos_count.is_multiple_of(256) || self.told_at.elapsed() < PROGRESS_EVERY {
             return Ok(());
         }
         self.told_at = Instant::now();

@@ -197,7 +197,8 @@ impl<L: FnMut(Item<'_>) -> ControlFlow<()>> Walker<'_, L> {
                 self.path.push(b'/');
             }
             let name_begin = self.path.len();
-            self.path.extend_from_slice(level.names.get(entry.begin..entry.end).unwrap_or_default());
+            self.path
+                .extend_from_slice(level.names.get(entry.begin..entry.end).unwrap_or_default());
             match entry.kind {
                 None => {
                     self.path.pop();
@@ -370,7 +371,8 @@ mod tests {
     #[test]
     fn order_is_that_of_the_bytes_of_whole_paths() {
         let folder = tempfile::tempdir().expect("a folder");
-        let names_there = ["a!.jpg", "a.jpg", "a/b.jpg", "a/b/c.jpg", "a0.jpg", "a-/x.jpg", "ä.jpg"];
+        let names_there =
+            ["a!.jpg", "a.jpg", "a/b.jpg", "a/b/c.jpg", "a0.jpg", "a-/x.jpg", "ä.jpg"];
         for name in names_there {
             write(folder.path(), name);
         }

@@ -73,7 +73,7 @@ impl Watch {
     /// Begins to listen; `tell` is called on a thread of its own and must not block. Folders
     /// are added one by one.
     ///
-    /// - `canary`: a folder of our own on the same disk
+    /// - `canary`: a file of our own on the same disk; it need not be there
     /// - `room`: folders that may be watched
     pub(super) fn begin(
         root: &Path,
@@ -91,8 +91,11 @@ impl Watch {
         if !IS_PER_FOLDER {
             watcher.watch(root, RecursiveMode::Recursive).map_err(in_words)?;
         }
-        if let Some(canary) = canary {
-            watcher.watch(canary, RecursiveMode::NonRecursive).map_err(in_words)?;
+        if let Some(folder) = canary.and_then(Path::parent)
+            && let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive)
+        {
+            // It will not be heard, and the right conclusion is drawn from that.
+            tracing::debug!(%error, "a canary is not watched");
         }
         Ok(Self { watcher, root: root.to_path_buf(), room })
     }
@@ -203,6 +206,10 @@ fn translate(places: &Places, event: notify::Result<notify::Event>, tell: &impl 
         EventKind::Access(_) | EventKind::Other => return,
     };
     for path in event.paths {
+        if places.canary.as_ref() == Some(&path) {
+            tell(Notice::Canary);
+            continue;
+        }
         match path.strip_prefix(&places.root) {
             Ok(relative) if relative.as_os_str().is_empty() => {
                 if matches!(hint, Hint::Gone | Hint::Complete) {
@@ -212,12 +219,7 @@ fn translate(places: &Places, event: notify::Result<notify::Event>, tell: &impl 
             Ok(relative) => {
                 tell(Notice::Path { relative: relative.to_path_buf(), hint, may_be_folder })
             }
-            Err(_outside) => {
-                let is_ours = |canary: &PathBuf| path.parent() == Some(canary.as_path());
-                if places.canary.as_ref().is_some_and(is_ours) {
-                    tell(Notice::Canary);
-                }
-            }
+            Err(_outside) => {}
         }
     }
 }
@@ -255,7 +257,7 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places { root: "/r".into(), canary: Some("/home/canary".into()) }
+        Places { root: "/r".into(), canary: Some("/home/watch/canary-0".into()) }
     }
 
     fn check(event: notify::Event, wanted: &[Notice]) {
@@ -307,7 +309,7 @@ mod tests {
         );
         check(
             notify::Event::new(EventKind::Create(CreateKind::File))
-                .add_path("/home/canary/1".into()),
+                .add_path("/home/watch/canary-0".into()),
             &[Notice::Canary],
         );
     }
@@ -326,5 +328,35 @@ mod tests {
         translate(&places(), Err(notify::Error::new(ErrorKind::MaxFilesWatch)), &tell);
         translate(&places(), Err(notify::Error::generic("else")), &tell);
         assert_eq!(told.into_inner(), [Notice::Limit, Notice::Lost]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn folders_that_changed_last_are_watched_when_not_all_can_be() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (sender, notices) = std::sync::mpsc::channel();
+        let tell = move |notice| {
+            // The test is over when nobody listens.
+            let _nobody = sender.send(notice);
+        };
+        let mut watch = Watch::begin(root.path(), None, 2, tell).expect("begins");
+        let folders = [("old", 1), ("new", 3), ("newer", 4)].map(|(name, modified_ns)| {
+            std::fs::create_dir(root.path().join(name)).expect("a folder");
+            Folder { relative: name.into(), modified_ns }
+        });
+        assert_eq!(watch.add_all(folders.to_vec()), Err(Full));
+        assert!(watch.is_full());
+        assert_eq!(watch.add(Path::new("old")), Err(Full));
+        for name in ["old", "new", "newer"] {
+            std::fs::write(root.path().join(name).join("a.jpg"), b"x").expect("writes");
+        }
+        let mut told = std::collections::BTreeSet::new();
+        while told.len() < 2 {
+            let notice = notices.recv_timeout(std::time::Duration::from_secs(20));
+            if let Ok(Notice::Path { relative, .. }) = notice {
+                told.insert(relative);
+            }
+        }
+        assert_eq!(told, [PathBuf::from("new/a.jpg"), PathBuf::from("newer/a.jpg")].into());
     }
 }

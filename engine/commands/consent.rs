@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
+use crate::base::member::Member;
 use crate::base::money::{decimal, parse_minor};
 use crate::lab::home::Card;
 use crate::orders::Terms;
@@ -61,6 +62,12 @@ pub struct Limits {
     /// Most copies of one photo in an order
     #[arg(long, default_value_t = 10)]
     copies_per_order: u32,
+    /// Companions that may go with a photo where a rule names them, such as voice-memo,motion
+    #[arg(long, value_delimiter = ',')]
+    companions: Vec<String>,
+    /// Keep to yourself where photos lie: collection, album, folder, place in the roll
+    #[arg(long)]
+    no_structure: bool,
     /// Days that it has to fetch an ordered photo
     #[arg(long, default_value_t = 14)]
     grant_days: u32,
@@ -155,6 +162,8 @@ pub(super) fn agree(
         .iter()
         .map(|purpose| purpose.parse().map_err(CommandError::Usage))
         .collect::<Result<BTreeSet<Purpose>, _>>()?;
+    let companions = limits.companions.iter().map(|word| companion(word));
+    let companions = companions.collect::<Result<BTreeSet<Member>, _>>()?;
     let days_ms = i64::from(limits.valid_days) * 86_400_000;
     let terms = Terms {
         orders_url: card.orders_url,
@@ -162,6 +171,8 @@ pub(super) fn agree(
         purposes,
         currency: card.currency,
         products: card.products,
+        companions,
+        structure: !limits.no_structure,
         fees: card.fees,
         preview: card.preview,
         service_percent,
@@ -175,8 +186,7 @@ pub(super) fn agree(
         valid_until: (days_ms > 0).then(|| now.plus_millis(days_ms)),
     };
     if terms.products.values().any(|price| *price < 0)
-        || terms.fees.original_minor < 0
-        || terms.fees.preview_minor < 0
+        || Member::ALL.into_iter().any(|member| terms.fees.of(member) < 0)
     {
         return Err(CommandError::failed("the card has a negative price or fee: ask for another"));
     }
@@ -186,6 +196,15 @@ pub(super) fn agree(
     let path = home.secret_path(&name);
     write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
     Ok((name, terms))
+}
+
+/// A companion by its word.
+fn companion(word: &str) -> Result<Member, CommandError> {
+    let companions = || Member::ALL.into_iter().filter(|member| member.is_companion());
+    companions().find(|member| member.as_str() == word).ok_or_else(|| {
+        let known: Vec<_> = companions().map(Member::as_str).collect();
+        CommandError::Usage(format!("`{word}` is no companion; known are {}", known.join(", ")))
+    })
 }
 
 fn confirmed(name: &str, terms: &Terms) -> Result<bool, CommandError> {
@@ -225,9 +244,18 @@ pub(super) fn describe(consent: &Consent) {
 fn lines(name: &str, terms: &Terms) -> Vec<String> {
     let limits = &terms.limits;
     let purposes: Vec<_> = terms.purposes.iter().map(ToString::to_string).collect();
+    let companions: Vec<_> = terms.companions.iter().map(ToString::to_string).collect();
+    let companions =
+        if companions.is_empty() { "no companions".into() } else { companions.join(", ") };
+    let structure = match terms.structure {
+        true => "collection, album, folder and place in the roll of a photo",
+        false => "the name of a photo, not where it lies",
+    };
     let mut lines = vec![
         format!("  {name}  at {}", terms.orders_url),
         format!("    may      {}", purposes.join(", ")),
+        format!("    with     {companions}, where a rule names them"),
+        format!("    learns   {structure}"),
         format!(
             "    within   {} orders a day, {} copies each, {} {} a month",
             limits.orders_per_day,
@@ -237,9 +265,10 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
         ),
         format!("    fetches  within {} hours of the order", limits.grant_hours),
         format!(
-            "    pays     {} per original, {} per preview; {} % of it to {}",
+            "    pays     {} per original, {} per preview, {} per companion; {} % of it to {}",
             decimal(terms.fees.original_minor),
             decimal(terms.fees.preview_minor),
+            decimal(terms.fees.companion_minor),
             terms.service_percent,
             terms.service
         ),

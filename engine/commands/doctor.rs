@@ -6,6 +6,8 @@ use crate::agent::books::RuleBook;
 use crate::base::causes::one_line;
 use crate::base::config::Config;
 use crate::base::home::Home;
+use crate::media::Decoders;
+use crate::media::sandbox::Layer;
 use crate::rules::Known;
 use crate::store::{OrderState, State};
 
@@ -56,6 +58,17 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                 .map(|_| format!("loaded, {icons_count} icons enrolled"))
                 .map_err(|e| one_line(&e)),
         );
+    }
+    match Decoders::sandboxed().decoder().posture() {
+        Err(error) => add("sandbox", Err(one_line(&error))),
+        Ok(posture) => {
+            for Layer { name, holds, text } in posture.layers {
+                let text = format!("{name}: {text}");
+                // Nothing mends a system that has no such thing.
+                let good = holds || !cfg!(target_os = "linux");
+                add("sandbox", if good { Ok(text) } else { Err(text) });
+            }
+        }
     }
     match config {
         None => {}

@@ -54,8 +54,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                     None => format!("until {}", grant.expires_at),
                 };
                 output::line(format_args!(
-                    "{}  {:<10} {:<9} order {}  {status}",
-                    grant.grant_id, grant.provider, grant.member, grant.order_key
+                    "{}  {:<10} {:<10} order {}  {:<24} {status}",
+                    grant.grant_id, grant.provider, grant.member, grant.order_key, grant.name
                 ));
             }
             if grants.is_empty() && !context.json {

@@ -18,7 +18,9 @@ use crate::detection::quads::Quad;
 use crate::detection::seal::{CARD_SCALE, sealed_picture};
 use crate::media::decode::{PIXELS_MAX, SIDE_PX_MAX};
 use crate::media::read::BYTES_MAX;
-use crate::media::{CivilTime, DecodeError, DecodeSpec, Frame, decode, read_original};
+use crate::media::{
+    CivilTime, DecodeSpec, Decoders, Frame, SandboxError, SharedBytes, read_shared,
+};
 use crate::preview::{encode, orient};
 
 /// Side of the drawing that icons are sampled from: more than any stamp needs.
@@ -95,15 +97,27 @@ impl std::str::FromStr for Place {
 /// # Errors
 /// As the message says.
 pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(), CommandError> {
+    run_with(&Decoders::sandboxed(), stamp, set, context)
+}
+
+fn run_with(
+    decoders: &Decoders,
+    stamp: &Stamp,
+    set: &IconSet,
+    context: &Context,
+) -> Result<(), CommandError> {
     let icons = chosen(&stamp.icon, set)?;
     let names: Vec<&str> = icons.iter().map(|icon| icon.name()).collect();
     check(stamp)?;
     let word = stamp.seal.then(|| icons_seal::word(context)).transpose()?;
     let out = stamp.out.clone().unwrap_or_else(|| copy_path(&stamp.photo, &names));
     refuse_overwriting(&out, &stamp.photo, context)?;
-    let original = read_original(&stamp.photo, BYTES_MAX).map_err(failed)?;
+    let mut original = SharedBytes::default();
+    read_shared(&stamp.photo, BYTES_MAX, &mut original).map_err(failed)?;
     let spec = DecodeSpec { cover_px: SIDE_PX_MAX, pixels_max: PIXELS_MAX };
-    let decoded = decode(&original.bytes, spec)
+    let decoded = decoders
+        .decoder()
+        .decode(&original, spec)
         .map_err(|source| failed(InPhoto { path: stamp.photo.clone(), source }))?;
     let taken_at = decoded.metadata.taken_at;
     let mut frame = orient::upright(decoded.frame, decoded.metadata.orientation);
@@ -145,7 +159,7 @@ pub(super) fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(),
 #[error("`{}`", path.display())]
 struct InPhoto {
     path: PathBuf,
-    source: DecodeError,
+    source: SandboxError,
 }
 
 /// Says where the copy comes from, to anyone who opens it.
@@ -284,6 +298,10 @@ mod tests {
         Typed::parse_from(words).stamp
     }
 
+    fn run(stamp: &Stamp, set: &IconSet, context: &Context) -> Result<(), CommandError> {
+        run_with(&Decoders::in_this_process(), stamp, set, context)
+    }
+
     fn context() -> Context {
         Context { home: PathBuf::new(), json: true, yes: false }
     }
@@ -307,7 +325,7 @@ mod tests {
         run(&stamp, &set, &context()).expect("a copy");
         assert_eq!(std::fs::read(&path).expect("the photo"), before);
         let copy = std::fs::read(folder.path().join("beach-share.jpg")).expect("the copy");
-        let decoded = decode(&copy, DecodeSpec::default()).expect("a JPEG");
+        let decoded = crate::media::decode(&copy, DecodeSpec::default()).expect("a JPEG");
         assert_eq!(
             decoded.metadata.taken_at.map(|t| t.to_string()).as_deref(),
             Some("2026-07-01T10:20:30")

@@ -111,18 +111,30 @@ fn tell(event: &LabEvent, json: bool) {
         return;
     }
     match event {
-        LabEvent::Received { order_key, owner, product, copies, addressee, express } => {
+        LabEvent::Received {
+            order_key,
+            owner,
+            product,
+            copies,
+            addressee,
+            express,
+            companions,
+        } => {
             let what = product.as_deref().unwrap_or("to look at");
             let to = addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
             let express = if *express { ", express" } else { "" };
+            let with: String =
+                companions.iter().map(|companion| format!(", with {companion}")).collect();
             output::line(format_args!(
-                "order {order_key} from {owner}: {what} x {copies}{to}{express}"
+                "order {order_key} from {owner}: {what} x {copies}{to}{express}{with}"
             ));
         }
-        LabEvent::Filed { order_key, files, bytes_count, millis } => {
+        LabEvent::Filed { order_key, files, bytes_count, missing, millis } => {
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            let missing: String =
+                missing.iter().map(|name| format!("; without {name}, which is gone")).collect();
             output::line(format_args!(
-                "filed {order_key}: {}, {bytes_count} bytes in {millis} ms, digest right",
+                "filed {order_key}: {}, {bytes_count} bytes in {millis} ms, digest right{missing}",
                 files.join(", ")
             ));
         }

@@ -18,7 +18,7 @@ use crate::base::home::Home;
 use crate::collection::group::{Kind, kind_of, pictures_of};
 use crate::detection::{IconSighting, Seal, Tier};
 use crate::media::read::BYTES_MAX;
-use crate::media::{Extras, read_original};
+use crate::media::{Extras, SharedBytes, read_shared};
 
 use super::companions::{self, Beside, Companion};
 use super::{CommandError, Context, Outcome, failed, output};
@@ -77,11 +77,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             let (send, todo, eyes) = (send.clone(), &todo, &eyes);
             scope.spawn(move || {
                 let mut analyst = Analyst::new(eyes).map_err(failed);
+                let mut original = SharedBytes::default();
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, path)) = next else { return };
                     let looked = match &mut analyst {
-                        Ok(analyst) => Ok(look_at(analyst, path)),
+                        Ok(analyst) => Ok(look_at(analyst, path, &mut original)),
                         Err(_) => Err(()),
                     };
                     if send.send((index, looked)).is_err() {
@@ -141,13 +142,15 @@ impl Look {
     }
 }
 
-fn look_at(analyst: &mut Analyst, path: &Path) -> Look {
+/// Looks at one photo.
+///
+/// - `original`: where it is read to
+fn look_at(analyst: &mut Analyst, path: &Path, original: &mut SharedBytes) -> Look {
     let mut inside = Vec::new();
-    let analysis = read_original(path, BYTES_MAX).map_err(|error| one_line(&error));
-    let analysis = analysis.and_then(|original| {
-        let (analysis, _) =
-            analyst.analyse(&original.bytes, None).map_err(|error| one_line(&error))?;
-        inside = companions::inside(path, &original.bytes, &analysis.extras);
+    let state = read_shared(path, BYTES_MAX, original).map_err(|error| one_line(&error));
+    let analysis = state.and_then(|_state| {
+        let (analysis, _) = analyst.analyse(original, None).map_err(|error| one_line(&error))?;
+        inside = companions::inside(path, original.as_slice(), &analysis.extras);
         Ok(analysis)
     });
     let nothing = Extras::default();

@@ -5,6 +5,7 @@
 
 pub mod companions;
 pub mod consent;
+pub mod decode_worker;
 pub mod doctor;
 pub mod grants;
 pub mod icons;

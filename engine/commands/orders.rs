@@ -154,7 +154,13 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
     let grants = state.grants(Some(&order.order_key)).map_err(failed)?;
     let trouble = state.outbox_trouble(&order.order_key).map_err(failed)?;
     if context.json {
-        output::json(&serde_json::json!({ "order": order, "grants": grants, "trouble": trouble }));
+        let history = state.order_events(&order.order_key).map_err(failed)?.into_iter();
+        let history = history
+            .map(|(at, state, note)| serde_json::json!({ "at": at, "state": state, "note": note }));
+        let history: Vec<_> = history.collect();
+        output::json(&serde_json::json!({
+            "order": order, "grants": grants, "trouble": trouble, "history": history,
+        }));
         return Ok(());
     }
     output::line(line_of(order));
@@ -175,7 +181,8 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
         let end = grant
             .revoked_at
             .map_or_else(|| format!("until {}", grant.expires_at), |at| format!("revoked {at}"));
-        output::line(format_args!("  grant     {} {} {end}", grant.grant_id, grant.member));
+        let (id, member, name) = (&grant.grant_id, grant.member, &grant.name);
+        output::line(format_args!("  grant     {id} {member:<10} {name}  {end}"));
     }
     Ok(())
 }

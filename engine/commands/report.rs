@@ -91,12 +91,15 @@ fn line_of(access: &AccessRow) -> String {
         let matching = access.entries.iter().filter(|entry| entry.account.starts_with(prefix));
         matching.map(|entry| entry.minor).sum()
     };
+    let path = match access.member.is_companion() {
+        true => format!("{} ({})", access.path, access.name),
+        false => access.path.clone(),
+    };
     format!(
-        "{}  {:<10} {:<9} {:<32} {:<16} x {:<3} paid {} {}, you got {}",
+        "{}  {:<10} {:<10} {path:<32} {:<16} x {:<3} paid {} {}, you got {}",
         access.at,
         access.provider,
         access.member,
-        access.path,
         access.product.as_deref().unwrap_or("share"),
         access.copies,
         decimal(minor_of("provider:")),

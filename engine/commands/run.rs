@@ -132,6 +132,19 @@ fn words(event: &AgentEvent) -> Option<String> {
             };
             format!("{collection}/{}: {}{note}", path.display(), icons.join(", "))
         }
+        AgentEvent::Companion { collection, path, role, photos_count } => {
+            let photos = match photos_count {
+                0 => "no photo beside it yet".to_owned(),
+                1 => "of the photo beside it".to_owned(),
+                count => format!("of {count} photos beside it"),
+            };
+            format!("{collection}/{}: {role}, {photos}", path.display())
+        }
+        AgentEvent::PrintOrder { collection, path, jobs_count, notes } => {
+            let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+            let jobs = format!("a print order, names {jobs_count} photos{notes}");
+            format!("{collection}/{}: {jobs}", path.display())
+        }
         AgentEvent::Unreadable { collection, path, error } => {
             format!("{collection}/{}: cannot be read: {error}", path.display())
         }
@@ -159,9 +172,17 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Ended { order_key, state, reason } => {
             format!("  order {order_key} {state}: {reason}")
         }
-        AgentEvent::Accessed { provider, member, bytes_count, fee_minor, currency, order_key } => {
+        AgentEvent::Accessed {
+            provider,
+            member,
+            name,
+            bytes_count,
+            fee_minor,
+            currency,
+            order_key,
+        } => {
             format!(
-                "  {provider} fetched the {member} ({bytes_count} bytes) for {order_key}, \
+                "  {provider} fetched the {member} {name} ({bytes_count} bytes) for {order_key}, \
                  pays {} {currency}",
                 decimal(*fee_minor)
             )

@@ -5,9 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
-use super::Done;
+use super::{Absent, Done};
 use crate::access::Key;
 use crate::access::proof::{self, ProvenRequest};
 use crate::base::clock::Timestamp;
@@ -105,16 +103,22 @@ impl Fetcher {
         let event: CloudEvent = serde_json::from_str(&text)
             .map_err(|error| Trouble::Never(format!("order.json is damaged: {error}")))?;
         let order = event.data;
-        let mut done = Done { files: Vec::new(), bytes_count: 0 };
-        for (index, member) in order.members.iter().enumerate() {
-            let mut name = file_name(&member.name, index);
-            if done.files.contains(&name) {
-                name = format!("{index}-{}", name.display()).into();
+        let mut done = Done { files: Vec::new(), bytes_count: 0, missing: Vec::new() };
+        for (member, name) in order.members.iter().zip(file_names(&order.members)) {
+            let filed =
+                self.fetch(folder, &name, member).and_then(|()| self.acknowledge(&order, member));
+            match filed {
+                Ok(()) => {
+                    done.bytes_count += member.bytes_count;
+                    done.files.push(name);
+                }
+                // A companion that is gone does not keep the photo from being printed.
+                Err(Trouble::Never(reason)) if member.role.is_companion() => {
+                    let (role, name) = (member.role, member.name.clone());
+                    done.missing.push(Absent { role, name, reason });
+                }
+                Err(trouble) => return Err(trouble),
             }
-            self.fetch(folder, &name, member)?;
-            self.acknowledge(&order, member)?;
-            done.bytes_count += member.bytes_count;
-            done.files.push(name);
         }
         let note = serde_json::to_string_pretty(&done)
             .map_err(|error| Trouble::Later(error.to_string()))?;
@@ -240,33 +244,44 @@ fn refused(answer: &mut ureq::http::Response<ureq::Body>) -> Trouble {
 }
 
 fn digest_of(path: &Path) -> io::Result<ContentHash> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
+    ContentHash::of_reader(File::open(path)?)
+}
+
+/// What members are filed as: safe names, no two alike, also where upper and lower case are
+/// the same.
+fn file_names(members: &[MemberMessage]) -> Vec<PathBuf> {
+    let mut taken: Vec<String> = Vec::new();
+    let names = members.iter().enumerate().map(|(index, member)| {
+        let mut name = file_name(&member.name, index);
+        if taken.contains(&name.to_lowercase()) {
+            name = format!("{index}-{name}");
         }
-    }
-    Ok(ContentHash::from_bytes(hasher.finalize().into()))
+        taken.push(name.to_lowercase());
+        name.into()
+    });
+    names.collect()
 }
 
 /// A name from outside made safe: no folders, nothing hidden, none of our own files.
-fn file_name(name: &str, index: usize) -> PathBuf {
+fn file_name(name: &str, index: usize) -> String {
     let safe =
         |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ') { c } else { '_' };
     let name: String = name.chars().map(safe).take(100).collect();
     let name = name.trim_matches(['.', ' ']);
-    if name.is_empty() || matches!(name, "order.json" | "done.json" | "failed.json") {
-        return format!("member-{index}").into();
+    if name.is_empty() || OWN_FILES.contains(&name.to_lowercase().as_str()) {
+        return format!("member-{index}");
     }
-    name.into()
+    name.to_owned()
 }
+
+/// Names that the lab gives to files of its own.
+const OWN_FILES: [&str; 5] =
+    ["order.json", "manifest.json", "manifest.jws", "done.json", "failed.json"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::member::Member;
 
     #[test]
     fn name_from_outside_stays_in_its_folder() {
@@ -275,11 +290,28 @@ mod tests {
             ("../../etc/passwd", "_.._etc_passwd"),
             ("/etc/passwd", "_etc_passwd"),
             ("done.json", "member-0"),
+            ("Manifest.JSON", "member-0"),
             ("..", "member-0"),
             (".hidden", "hidden"),
             ("a\0b", "a_b"),
         ] {
-            assert_eq!(file_name(name, 0), Path::new(expected), "{name}");
+            assert_eq!(file_name(name, 0), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn members_of_one_name_are_filed_side_by_side() {
+        let member = |name: &str| MemberMessage {
+            role: Member::Auxiliary,
+            name: name.to_owned(),
+            media_type: String::new(),
+            bytes_count: 1,
+            sha256: ContentHash::of(b""),
+            url: String::new(),
+            grant: String::new(),
+        };
+        let members = ["a.jpg", "A.JPG", "a.jpg", "order.json", "../a.jpg"].map(member);
+        let expected = ["a.jpg", "1-A.JPG", "2-a.jpg", "member-3", "_a.jpg"].map(PathBuf::from);
+        assert_eq!(file_names(&members), expected);
     }
 }

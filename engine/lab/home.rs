@@ -248,7 +248,7 @@ pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
         public_url: None,
         out: out.to_owned(),
         currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
-        fees: Fees { original_minor: 25, preview_minor: 0 },
+        fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         products: products.map(|(name, price)| (name.to_owned(), price)).into(),
         preview: PreviewWish::default(),
     }

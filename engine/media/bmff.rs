@@ -49,12 +49,19 @@ pub(super) fn is_cut(bytes: &[u8]) -> bool {
     false
 }
 
-/// Bytes of the header, and of the whole box with it.
 fn header(rest: &[u8]) -> Option<(usize, u64)> {
+    header_of(rest, rest.len() as u64)
+}
+
+/// Bytes of the header, and of the whole box with it.
+///
+/// - `rest`: the first bytes of the box; 16 are enough
+/// - `bytes_count`: how many there are, which a box may say to fill
+pub(super) fn header_of(rest: &[u8], bytes_count: u64) -> Option<(usize, u64)> {
     let short = u32::from_be_bytes(*rest.first_chunk()?);
     rest.get(..8)?;
     let (header_bytes, length) = match short {
-        0 => (8, rest.len() as u64),
+        0 => (8, bytes_count),
         1 => (16, u64::from_be_bytes(*rest.get(8..)?.first_chunk()?)),
         short => (8, u64::from(short)),
     };

@@ -12,7 +12,10 @@
 //!
 //! Knows nothing of disks, paths, previews or clocks.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Serialize};
 
 use super::colour::{self, Colours};
 use super::extras::Extras;
@@ -34,7 +37,7 @@ pub(super) const WORKING_BYTES_MAX: u64 = 320 * 1024 * 1024;
 pub(super) const PREVIEW_SIDE_PX_MIN: u32 = 640;
 
 /// What the caller needs from a decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeSpec {
     /// The long side of the frame is at least this, unless the original is smaller.
     pub cover_px: u32,
@@ -76,7 +79,7 @@ pub enum DecodeError {
     #[error("the file is {found}")]
     Unsupported {
         /// What it seems to be and what to do about it, in words.
-        found: &'static str,
+        found: Cow<'static, str>,
     },
     /// Only a library that is not part of this program can decode it, and it is not here.
     #[error(

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::member::Member;
 
+/// Keywords kept of one photo.
+pub const KEYWORDS_MAX: usize = 200;
+
+/// Characters kept of one keyword; IPTC ends at 64.
+pub const KEYWORD_CHARS_MAX: usize = 100;
+
 /// What a photo's bytes say of the data that travels with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -41,12 +47,19 @@ pub struct Words {
 }
 
 impl Words {
+    /// Adds a keyword unless it is there, or there are [`KEYWORDS_MAX`] already. Of a longer
+    /// one the first [`KEYWORD_CHARS_MAX`] characters are kept.
+    pub fn add_keyword(&mut self, keyword: &str) {
+        let keyword: String = keyword.chars().take(KEYWORD_CHARS_MAX).collect();
+        if self.keywords.len() < KEYWORDS_MAX && !self.keywords.contains(&keyword) {
+            self.keywords.push(keyword);
+        }
+    }
+
     /// Takes what is missing here from another place; keywords of both are kept.
     pub fn fill_from(&mut self, other: &Self) {
         for keyword in &other.keywords {
-            if !self.keywords.contains(keyword) {
-                self.keywords.push(keyword.clone());
-            }
+            self.add_keyword(keyword);
         }
         let fill = |mine: &mut Option<String>, theirs: &Option<String>| {
             if mine.is_none() {

@@ -117,7 +117,7 @@ pub fn detect(bytes: &[u8]) -> Result<MediaType, DecodeError> {
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => of_directories(bytes),
         _ => Err(describe(bytes)),
     };
-    found.map_err(|found| DecodeError::Unsupported { found })
+    found.map_err(|found| DecodeError::Unsupported { found: found.into() })
 }
 
 /// ISO base media files name the standards they keep to, the main one first.
@@ -216,7 +216,7 @@ mod tests {
     fn check(bytes: &[u8], wanted: &str) {
         let answer = match detect(bytes) {
             Ok(media_type) => media_type.to_string(),
-            Err(DecodeError::Unsupported { found }) => found.to_owned(),
+            Err(DecodeError::Unsupported { found }) => found.into_owned(),
             Err(other) => other.to_string(),
         };
         assert!(answer.starts_with(wanted), "{answer}, not {wanted}: {bytes:?}");

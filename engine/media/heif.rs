@@ -97,7 +97,7 @@ fn of_block(block: &[u8]) -> Metadata {
 fn judge(problem: Problem) -> DecodeError {
     match problem {
         Problem::Unsupported => DecodeError::Unsupported {
-            found: "a HEIF of a kind that the libheif here cannot decode; export it as JPEG",
+            found: "a HEIF of a kind that the libheif here cannot decode; export it as JPEG".into(),
         },
         Problem::TooCostly(what) => DecodeError::TooCostly { needs: what },
         Problem::Damaged(what) => DecodeError::damaged(what),

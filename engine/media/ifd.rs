@@ -30,6 +30,16 @@ impl<'a> Tiff<'a> {
         Some(Self { bytes, is_big_endian })
     }
 
+    /// Bytes whose header is another: only the order of bytes is taken, from `II` or `MM`.
+    pub(super) fn with_order(bytes: &'a [u8], order: &[u8]) -> Option<Self> {
+        let is_big_endian = match order {
+            b"II" => false,
+            b"MM" => true,
+            _ => return None,
+        };
+        Some(Self { bytes, is_big_endian })
+    }
+
     /// The same order of bytes over other bytes: offsets then count from their beginning.
     pub(super) const fn over(self, bytes: &'a [u8]) -> Self {
         Self { bytes, is_big_endian: self.is_big_endian }
@@ -73,7 +83,8 @@ impl<'a> Tiff<'a> {
         Some(if self.is_big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
     }
 
-    fn u32_at(self, at: usize) -> Option<u32> {
+    /// The number at a place.
+    pub(super) fn u32_at(self, at: usize) -> Option<u32> {
         let raw = *self.bytes.get(at..)?.first_chunk()?;
         Some(if self.is_big_endian { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) })
     }

@@ -18,7 +18,7 @@
 //! **Bombs.** A progressive file makes the decoder hold all coefficients and pass over
 //! them once per scan; both are bounded before decoding begins.
 
-mod markers;
+pub(super) mod markers;
 mod scans;
 
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
@@ -92,7 +92,7 @@ fn check_kind(frame: &FrameHeader) -> Result<(), DecodeError> {
     } else {
         return Ok(());
     };
-    Err(DecodeError::Unsupported { found })
+    Err(DecodeError::Unsupported { found: found.into() })
 }
 
 /// Refuses files whose decoding takes memory or time out of all proportion, and gives a

@@ -11,13 +11,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ifd::{Directory, Tiff};
 
 /// Longest camera name kept, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
 /// What the camera wrote; each part may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// How to turn the pixels so that the photo is upright.
     pub orientation: Orientation,
@@ -34,7 +36,7 @@ pub struct Metadata {
 }
 
 /// EXIF orientation: where the first row and column of the stored pixels belong.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Orientation {
     /// 1: as stored.
     #[default]
@@ -77,7 +79,8 @@ impl Orientation {
 }
 
 /// A moment as a clock on the wall shows it, without a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct CivilTime {
     year: u16,
     month: u8,
@@ -167,6 +170,21 @@ impl fmt::Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { year, month, day, hour, minute, second } = self;
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+impl From<CivilTime> for String {
+    fn from(time: CivilTime) -> Self {
+        time.to_string()
+    }
+}
+
+/// Reads what [`fmt::Display`] writes, so that no moment comes from outside that is none.
+impl TryFrom<String> for CivilTime {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::from_exif(text.as_bytes()).ok_or_else(|| format!("`{text}` is no moment"))
     }
 }
 

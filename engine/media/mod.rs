@@ -1,6 +1,7 @@
 //! From a file to pixels and facts: bytes, format, metadata, decoding.
 //!
-//! Only `read` touches the disk; the rest are plain functions over bytes in memory.
+//! Only `read` touches the disk; decoding is a plain function over bytes in memory, which
+//! `sandbox` runs in a process of its own.
 
 pub mod companion;
 pub mod decode;
@@ -11,6 +12,7 @@ pub mod frame;
 pub mod heif;
 pub mod metadata;
 pub mod read;
+pub mod sandbox;
 
 mod bmff;
 mod colour;
@@ -30,7 +32,8 @@ pub use extras::{Embedded, Evidence, Extras, Promise, Words};
 pub use format::MediaType;
 pub use frame::Frame;
 pub use metadata::{CivilTime, Metadata, Orientation};
-pub use read::{Original, ReadError, read_original};
+pub use read::{Original, ReadError, read_original, read_shared};
+pub use sandbox::{Decoder, Decoders, SandboxError, SharedBytes};
 
 /// When it makes sense to try a failed photo again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

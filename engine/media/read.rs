@@ -18,7 +18,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::Retry;
+use super::{Retry, SharedBytes};
 use crate::base::file_state::FileState;
 
 /// The largest original that is read: 512 MiB.
@@ -84,6 +84,54 @@ impl ReadError {
 /// # Errors
 /// See [`ReadError`].
 pub fn read_original(path: &Path, bytes_max: u64) -> Result<Original, ReadError> {
+    let mut bytes = Vec::new();
+    let state = read(path, bytes_max, |file, room_bytes| {
+        bytes.try_reserve_exact(room_bytes).map_err(io::Error::other)?;
+        file.take(room_bytes as u64).read_to_end(&mut bytes)
+    })?;
+    Ok(Original { bytes, state })
+}
+
+/// Reads a whole file to where a decoder can be shown it; gives its state. What was there is
+/// gone, whatever comes of it.
+///
+/// # Errors
+/// As [`read_original`].
+pub fn read_shared(
+    path: &Path,
+    bytes_max: u64,
+    into: &mut SharedBytes,
+) -> Result<FileState, ReadError> {
+    into.set_len(0);
+    let mut bytes_count = 0;
+    let state = read(path, bytes_max, |file, room_bytes| {
+        let mut room = into.room(room_bytes)?.get_mut(..room_bytes).unwrap_or_default();
+        while !room.is_empty() {
+            match file.read(room) {
+                Ok(0) => break,
+                Ok(count) => {
+                    bytes_count += count;
+                    room = room.get_mut(count..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bytes_count)
+    })?;
+    into.set_len(bytes_count);
+    Ok(state)
+}
+
+/// Opens a file and has it read.
+///
+/// - `fill`: reads until it has so many bytes, one more than there should be, and says how
+///   many it got: a file that grows for ever is noticed, not followed
+fn read(
+    path: &Path,
+    bytes_max: u64,
+    fill: impl FnOnce(&mut File, usize) -> io::Result<usize>,
+) -> Result<FileState, ReadError> {
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -100,12 +148,13 @@ pub fn read_original(path: &Path, bytes_max: u64) -> Result<Original, ReadError>
     if before.bytes_count > bytes_max {
         return Err(ReadError::TooLarge { bytes_count: before.bytes_count, bytes_max });
     }
-    let bytes = read_to_end(&mut file, before.bytes_count)?;
+    let room_bytes = usize::try_from(before.bytes_count).unwrap_or(usize::MAX).saturating_add(1);
+    let bytes_count = fill(&mut file, room_bytes).map_err(ReadError::Disk)?;
     let after = state_of(&file)?;
-    if after != before || bytes.len() as u64 != after.bytes_count {
+    if after != before || bytes_count as u64 != after.bytes_count {
         return Err(ReadError::Changed);
     }
-    Ok(Original { bytes, state: after })
+    Ok(after)
 }
 
 fn open_error(error: io::Error) -> ReadError {
@@ -130,16 +179,6 @@ fn state_of(file: &File) -> Result<FileState, ReadError> {
     Err(ReadError::NotAFile { found })
 }
 
-/// Reads what is there, but at most one byte more than expected: a file that grows for
-/// ever is noticed, not followed.
-fn read_to_end(file: &mut File, bytes_expected: u64) -> Result<Vec<u8>, ReadError> {
-    let capacity = usize::try_from(bytes_expected).unwrap_or(usize::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(capacity).map_err(|error| ReadError::Disk(io::Error::other(error)))?;
-    file.take(bytes_expected + 1).read_to_end(&mut bytes).map_err(ReadError::Disk)?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +195,10 @@ mod tests {
         std::fs::write(&path, &bytes).expect("writes");
         let original = read_original(&path, BYTES_MAX).expect("reads");
         assert_eq!(original.bytes, bytes);
+        let mut shared = SharedBytes::default();
+        let state = read_shared(&path, BYTES_MAX, &mut shared).expect("reads");
+        assert_eq!((shared.as_slice(), state), (bytes.as_slice(), original.state));
+        read_shared(&folder.path().join("b.jpg"), BYTES_MAX, &mut shared).expect_err("gone");
         assert_eq!(original.state, FileState::of(&std::fs::metadata(&path).expect("is there")));
     }
 

@@ -122,7 +122,7 @@ impl Kind {
     fn of(color: ColorType, directory: Directory<'_>) -> Result<Self, DecodeError> {
         const FLOAT: u32 = 3;
         const SEPARATE_PLANES: u32 = 2;
-        let refuse = |found| Err(DecodeError::Unsupported { found });
+        let refuse = |found: &'static str| Err(DecodeError::Unsupported { found: found.into() });
         if directory.number(SAMPLE_FORMAT).is_some_and(|format| format >= FLOAT) {
             return refuse("a TIFF of floating-point numbers; export it with 8 or 16 bits");
         }
@@ -341,7 +341,7 @@ fn to_bytes(decoded: DecodingResult, bits: u8, row_samples: usize) -> Result<Vec
         }
         DecodingResult::U32(values) => Ok(values.into_iter().map(|v| top(v >> 24)).collect()),
         _ => Err(DecodeError::Unsupported {
-            found: "a TIFF of signed or floating-point numbers; export it with 8 or 16 bits",
+            found: "a TIFF of signed or floating-point numbers; export it with 8 or 16 bits".into(),
         }),
     }
 }
@@ -349,7 +349,8 @@ fn to_bytes(decoded: DecodingResult, bits: u8, row_samples: usize) -> Result<Vec
 fn judge(error: TiffError) -> DecodeError {
     match error {
         TiffError::UnsupportedError(_) => DecodeError::Unsupported {
-            found: "a TIFF of a kind that cannot be read here; save it as RGB with 8 or 16 bits",
+            found: "a TIFF of a kind that cannot be read here; save it as RGB with 8 or 16 bits"
+                .into(),
         },
         TiffError::LimitsExceeded => DecodeError::TooCostly { needs: "too much memory".to_owned() },
         other => DecodeError::damaged(other.to_string()),

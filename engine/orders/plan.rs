@@ -2,18 +2,21 @@
 //!
 //! In:  one photo, the verdicts of the rules, the terms of each provider, usage so far.
 //! Out: orders that are `ready`, wait (`ask`) or are not covered (`refused`), with the reason
-//! in words. Nothing is dropped in silence.
+//! in words. Nothing is dropped in silence: a companion that a rule names and that the consent
+//! does not cover stays at home, and so does one that never came; the reason says so and the
+//! photo goes without it.
 //!
 //! The key of an order is derived from rule, photo version, provider and product, so that
 //! planning again gives the same keys and the store keeps the first.
 //!
 //! Knows no database, clock or network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::terms::Terms;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
+use crate::base::member::Member;
 use crate::base::money::decimal;
 use crate::preview::{PreviewSpec, PreviewWish};
 use crate::rules::{Confirm, Verdict, Wish};
@@ -28,6 +31,19 @@ pub struct Photo {
     pub collection: String,
     /// Path inside the collection.
     pub relative: String,
+    /// What its companions are.
+    pub companions: BTreeSet<Member>,
+    /// Companions that it says exist and that did not come in time.
+    pub missing: Vec<Missing>,
+}
+
+/// A companion that a photo says exists and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What it is.
+    pub member: Member,
+    /// Its file's name, if the photo says it.
+    pub name: Option<String>,
 }
 
 /// One wish after the consent was asked.
@@ -39,6 +55,7 @@ struct Wished<'a> {
     copies: u32,
     addressee: Option<&'a str>,
     express: bool,
+    with: &'a [Member],
     preview: PreviewWish,
 }
 
@@ -70,7 +87,7 @@ pub fn plan(
     for verdict in verdicts {
         let wished = match &verdict.wish {
             Wish::Forbid | Wish::Keep | Wish::Note => continue,
-            Wish::Order { provider, product, copies, addressee, express } => Wished {
+            Wish::Order { provider, product, copies, addressee, express, with } => Wished {
                 verdict,
                 provider,
                 purpose: Purpose::Print,
@@ -79,8 +96,9 @@ pub fn plan(
                 addressee: addressee.as_deref(),
                 express: *express,
                 preview: PreviewWish::default(),
+                with,
             },
-            Wish::Share { provider, addressee, preview } => Wished {
+            Wish::Share { provider, addressee, preview, with } => Wished {
                 verdict,
                 provider,
                 purpose: Purpose::Share,
@@ -89,6 +107,7 @@ pub fn plan(
                 addressee: addressee.as_deref(),
                 express: false,
                 preview: *preview,
+                with,
             },
         };
         let usage = used.entry(wished.provider).or_insert_with(|| usage(wished.provider));
@@ -130,6 +149,8 @@ fn decide(
         }
         Ok(None) => (OrderState::Ready, verdict.reason.clone()),
     };
+    let reason = std::iter::once(reason).chain(left_out(photo, wished, terms));
+    let reason = reason.collect::<Vec<_>>().join("; ");
     Order {
         order_key: order_key(&verdict.rule, photo.hash, wished.provider, wished.product),
         rule: verdict.rule.clone(),
@@ -143,6 +164,7 @@ fn decide(
         copies: wished.copies,
         addressee: wished.addressee.map(str::to_owned),
         express: wished.express,
+        companions: wished.with.to_vec(),
         preview: preview_of(wished, terms),
         price_minor,
         currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
@@ -152,6 +174,25 @@ fn decide(
         created_at: now,
         updated_at: now,
     }
+}
+
+/// Which companions that are wished stay at home, and why.
+fn left_out(photo: &Photo, wished: &Wished<'_>, terms: Option<&Terms>) -> Vec<String> {
+    let Some(terms) = terms else { return Vec::new() };
+    let provider = wished.provider;
+    let words = wished.with.iter().flat_map(|member| {
+        let uncovered = photo.companions.contains(member) && !terms.companions.contains(member);
+        let uncovered = uncovered.then(|| {
+            format!("without its {member}: the consent for provider `{provider}` does not cover it")
+        });
+        let missing = photo.missing.iter().filter(move |missing| missing.member == *member);
+        let missing = missing.map(move |missing| {
+            let name = missing.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+            format!("without its {member}{name}, which did not come")
+        });
+        uncovered.into_iter().chain(missing)
+    });
+    words.collect()
 }
 
 /// How the preview of a share is to be; `None`: as always.
@@ -221,7 +262,9 @@ mod tests {
             purposes: [Purpose::Print].into(),
             currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
             products: [("print-10x15".to_owned(), 29)].into(),
-            fees: Fees { original_minor: 25, preview_minor: 0 },
+            companions: [Member::VoiceMemo].into(),
+            structure: false,
+            fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 5 },
             preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
@@ -235,6 +278,16 @@ mod tests {
         }
     }
 
+    fn photo() -> Photo {
+        Photo {
+            hash: ContentHash::of(b"p"),
+            collection: "c".into(),
+            relative: "p.jpg".into(),
+            companions: [Member::VoiceMemo, Member::Motion].into(),
+            missing: Vec::new(),
+        }
+    }
+
     fn wish(rule: &str, product: &str, copies: u32) -> Verdict {
         Verdict {
             rule: rule.into(),
@@ -245,6 +298,7 @@ mod tests {
                 copies,
                 addressee: None,
                 express: false,
+                with: Vec::new(),
             },
             confirm: Confirm::No,
             reason: "an icon".into(),
@@ -255,9 +309,7 @@ mod tests {
     fn states(verdicts: &[Verdict], change: impl Fn(&mut Terms)) -> Vec<OrderState> {
         let mut terms = terms();
         change(&mut terms);
-        let photo =
-            Photo { hash: ContentHash::of(b"p"), collection: "c".into(), relative: "p.jpg".into() };
-        plan(&photo, verdicts, &[("lab".to_owned(), terms)].into(), &|_| Usage::default(), NOW)
+        plan(&photo(), verdicts, &[("lab".to_owned(), terms)].into(), &|_| Usage::default(), NOW)
             .into_iter()
             .map(|order| order.state)
             .collect()
@@ -272,10 +324,8 @@ mod tests {
     fn doubts_are_the_reason_of_an_order_that_waits() {
         let doubts = vec!["the icon is faint".to_owned(), "there are two addressees".to_owned()];
         let verdict = Verdict { confirm: Confirm::Ask, doubts, ..wish("a", "print-10x15", 1) };
-        let photo =
-            Photo { hash: ContentHash::of(b"p"), collection: "c".into(), relative: "p.jpg".into() };
         let consent = [("lab".to_owned(), terms())].into();
-        let orders = plan(&photo, &[verdict], &consent, &|_| Usage::default(), NOW);
+        let orders = plan(&photo(), &[verdict], &consent, &|_| Usage::default(), NOW);
         assert_eq!(
             orders[0].reason,
             "an icon; but the icon is faint, and there are two addressees"
@@ -308,6 +358,7 @@ mod tests {
                 copies: 1,
                 addressee: None,
                 express: false,
+                with: Vec::new(),
             },
             ..wish("a", "", 1)
         };
@@ -323,6 +374,59 @@ mod tests {
             [wish("a", "print-10x15", 1), wish("b", "print-10x15", 1), wish("c", "print-10x15", 1)];
         let (ready, ask) = (OrderState::Ready, OrderState::Ask);
         assert_eq!(states(&three, |_| ()), [ready, ready, ask], "two a day");
+    }
+
+    fn with(companions: &[Member]) -> Verdict {
+        let mut verdict = wish("a", "print-10x15", 1);
+        if let Wish::Order { with, .. } = &mut verdict.wish {
+            *with = companions.to_vec();
+        }
+        verdict
+    }
+
+    /// State and reason of the order for companions that a rule names.
+    #[track_caller]
+    fn check_with(photo: &Photo, companions: &[Member], state: OrderState, reason: &str) {
+        let consent = [("lab".to_owned(), terms())].into();
+        let orders = plan(photo, &[with(companions)], &consent, &|_| Usage::default(), NOW);
+        assert_eq!((orders[0].state, orders[0].reason.as_str()), (state, reason));
+        assert_eq!(
+            (orders[0].companions.as_slice(), orders[0].origin.as_str()),
+            (companions, "an icon")
+        );
+    }
+
+    #[test]
+    fn companion_outside_the_consent_stays_at_home_and_the_photo_goes() {
+        let ready = OrderState::Ready;
+        check_with(&photo(), &[], ready, "an icon");
+        check_with(&photo(), &[Member::VoiceMemo], ready, "an icon");
+        let reason =
+            "an icon; without its motion: the consent for provider `lab` does not cover it";
+        check_with(&photo(), &[Member::VoiceMemo, Member::Motion], ready, reason);
+        // What the photo does not have need not be told.
+        check_with(&photo(), &[Member::Raw], ready, "an icon");
+    }
+
+    #[test]
+    fn companion_that_did_not_come_is_told_where_a_rule_names_it() {
+        let late = |member, name: Option<&str>| Missing { member, name: name.map(str::to_owned) };
+        let photo = Photo {
+            companions: BTreeSet::new(),
+            missing: vec![late(Member::VoiceMemo, Some("DSC_1.WAV")), late(Member::Motion, None)],
+            ..photo()
+        };
+        let reason = "an icon; without its voice-memo `DSC_1.WAV`, which did not come";
+        check_with(&photo, &[Member::VoiceMemo], OrderState::Ready, reason);
+        let reason = "an icon; without its motion, which did not come";
+        check_with(&photo, &[Member::Motion], OrderState::Ready, reason);
+        check_with(&photo, &[], OrderState::Ready, "an icon");
+    }
+
+    #[test]
+    fn forbidden_photo_leaves_nothing_not_even_its_companions() {
+        let forbid = Verdict { wish: Wish::Forbid, ..wish("no", "", 1) };
+        assert_eq!(states(&[with(&[Member::VoiceMemo]), forbid], |_| ()), []);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
+use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::preview::PreviewWish;
 use crate::store::Purpose;
@@ -23,6 +24,13 @@ pub struct Terms {
     pub currency: Currency,
     /// Products and the price of one copy in minor units.
     pub products: BTreeMap<String, i64>,
+    /// Companions that may go with a photo where a rule names them. What was agreed before
+    /// there were companions covers none.
+    #[serde(default)]
+    pub companions: BTreeSet<Member>,
+    /// Whether an order says where the photo lies: collection, album, folder, place in its roll.
+    #[serde(default)]
+    pub structure: bool,
     /// What the provider pays for an access.
     pub fees: Fees,
     /// How the provider wants previews, where a rule does not say.
@@ -50,6 +58,20 @@ pub struct Fees {
     pub original_minor: i64,
     /// For a preview.
     pub preview_minor: i64,
+    /// For each companion.
+    #[serde(default)]
+    pub companion_minor: i64,
+}
+
+impl Fees {
+    /// For one member.
+    pub const fn of(&self, member: Member) -> i64 {
+        match member {
+            Member::Original => self.original_minor,
+            Member::Preview => self.preview_minor,
+            _ => self.companion_minor,
+        }
+    }
 }
 
 /// What goes beyond a limit waits for `signet orders approve`.

@@ -9,10 +9,15 @@ use standardwebhooks::Webhook;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
+use crate::base::member::Member;
 use crate::store::Purpose;
 
-/// Type of the event, and version of its data.
-pub const ORDER_EVENT: &str = "org.signet.order.v1";
+/// Type of the event, and version of its data. Version 1 had no manifest; a provider that
+/// took it could not tell whether members were left out on the way.
+pub const ORDER_EVENT: &str = "org.signet.order.v2";
+
+/// Most members of one order: the photo, and companions.
+pub const MEMBERS_MAX: usize = 16;
 
 /// Media type of the body.
 pub const CLOUD_EVENT: &str = "application/cloudevents+json";
@@ -42,7 +47,8 @@ pub struct CloudEvent {
     pub data: OrderMessage,
 }
 
-/// An order as a provider sees it. Nothing of paths, rules or other providers.
+/// An order as a provider sees it. Nothing of rules or other providers, and of where the photo
+/// lies what the consent covers, in the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderMessage {
     /// Identifies the order for good.
@@ -67,8 +73,12 @@ pub struct OrderMessage {
     pub price_minor: i64,
     /// Currency of the price.
     pub currency: String,
-    /// What to fetch.
+    /// What to fetch; the photo first.
     pub members: Vec<MemberMessage>,
+    /// The same members and where the photo lies, signed by the owner's agent (JWS; see
+    /// `access::manifest`). Empty in orders that were taken before there were manifests.
+    #[serde(default)]
+    pub manifest: String,
     /// Where to tell that everything arrived with the right digest.
     pub receipt_url: String,
 }
@@ -81,8 +91,8 @@ const fn is_false(value: &bool) -> bool {
 /// One file that the provider may fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemberMessage {
-    /// `original` or `preview`.
-    pub role: String,
+    /// `original`, `preview`, or what kind of companion it is.
+    pub role: Member,
     /// Name to file it under; no folders.
     pub name: String,
     /// Such as `image/jpeg`.
@@ -116,6 +126,12 @@ pub enum WebhookError {
     /// The shared secret is not `whsec_` and base64.
     #[error("the provider's webhook secret is damaged: take its card again")]
     Secret(#[source] standardwebhooks::WebhookError),
+    /// The order is longer than a receiver has to take.
+    #[error("the order has {bytes_count} bytes, the limit is {BODY_BYTES_MAX}")]
+    TooLong {
+        /// Length of the body.
+        bytes_count: usize,
+    },
     /// The order could not be written as JSON.
     #[error("the order cannot be written as JSON")]
     Body(#[from] serde_json::Error),
@@ -138,13 +154,16 @@ pub fn event(order: OrderMessage, agent_id: &str, created_at: Timestamp) -> Clou
 /// Signs an event for one try at `now`.
 ///
 /// # Errors
-/// A secret that is none.
+/// A secret that is none, or an order that is too long.
 pub fn sign(
     event: &CloudEvent,
     secret: &str,
     now: Timestamp,
 ) -> Result<SignedMessage, WebhookError> {
     let body = serde_json::to_string(event)?;
+    if body.len() > BODY_BYTES_MAX {
+        return Err(WebhookError::TooLong { bytes_count: body.len() });
+    }
     let signature = Webhook::new(secret)
         .and_then(|webhook| webhook.sign(&event.id, now.seconds(), body.as_bytes()))
         .map_err(WebhookError::Secret)?;

@@ -12,8 +12,10 @@
 //!
 //! An icon may also be `{ name, tier, seal, score, size, x, y }`. `card` lists the icons of the
 //! card that was photographed before. A photo may have `collection`,
-//! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`. `fails`
-//! names the rules that are meant to be skipped. The order of what is expected is free.
+//! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`, `companions`
+//! (`["voice-memo"]`), `dpof` (`[{ kind, copies, size_mm, channel, paper, caption, creator }]`),
+//! `keywords`, `title`, `instructions`, `rating`. `fails` names the rules that are meant to be
+//! skipped. The order of what is expected is free.
 //!
 //! Knows no disk: the command reads the files.
 
@@ -21,11 +23,14 @@ use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::facts::{Facts, IconFact, PathFact, TimeFact};
+use super::facts::{
+    CompanionFact, Facts, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+};
 use super::read::{Known, copies_within, is_word};
 use super::roll::CardFact;
 use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
+use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 use crate::preview::{LONG_SIDE_PX, PreviewFormat};
 
@@ -116,7 +121,7 @@ struct Case {
     fails: Vec<String>,
 }
 
-const CASE_KEYS: [&str; 11] = [
+const CASE_KEYS: [&str; 17] = [
     "name",
     "icons",
     "card",
@@ -126,9 +131,16 @@ const CASE_KEYS: [&str; 11] = [
     "width_px",
     "height_px",
     "bytes_count",
+    "companions",
+    "dpof",
+    "keywords",
+    "title",
+    "instructions",
+    "rating",
     "expect",
     "fails",
 ];
+const JOB_KEYS: [&str; 7] = ["kind", "copies", "size_mm", "channel", "paper", "caption", "creator"];
 const ICON_KEYS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 /// Scores of a short icon without and with `?`; any that fit their tier would do.
 const SCORE_ORDER: f64 = 0.95;
@@ -216,6 +228,9 @@ impl Reader<'_> {
             width_px: self.number(table, "width_px", 4_032)?,
             height_px: self.number(table, "height_px", 3_024)?,
             bytes_count: self.number(table, "bytes_count", 3_000_000)?,
+            companions: self.companions(table),
+            dpof: self.jobs(table),
+            words: self.words(table)?,
         };
         if table.get("expect").is_none() {
             self.mistake(start, "here is missing `expect`; `expect = []` where nothing happens");
@@ -307,6 +322,77 @@ impl Reader<'_> {
         Some(fact)
     }
 
+    fn companions(&mut self, table: &DeTable<'_>) -> Vec<CompanionFact> {
+        let mut companions = Vec::new();
+        for value in self.list(table, "companions") {
+            let Some(word) = self.text(value, "companions") else { continue };
+            match word.parse::<Member>() {
+                Ok(role) if role.is_companion() => companions.push(CompanionFact {
+                    role,
+                    name: format!("photo.{role}"),
+                    media_type: "application/octet-stream".to_owned(),
+                    bytes_count: 1_000,
+                }),
+                _ => {
+                    let words = Member::ALL.into_iter().filter(|member| member.is_companion());
+                    let hint = hint(word, words.map(Member::as_str));
+                    self.mistake(value.span().start, format!("`{word}` is no companion{hint}"));
+                }
+            }
+        }
+        companions
+    }
+
+    fn jobs(&mut self, table: &DeTable<'_>) -> Vec<PrintFact> {
+        let jobs = self.list(table, "dpof").into_iter().filter_map(|value| self.job(value));
+        jobs.collect()
+    }
+
+    fn job(&mut self, value: &Value<'_>) -> Option<PrintFact> {
+        let start = value.span().start;
+        let Some(table) = value.get_ref().as_table() else {
+            self.mistake(start, "a print job is `{ kind = \"standard\", copies = 1 }`");
+            return None;
+        };
+        self.only(table, &JOB_KEYS, "a print job");
+        let kind = self.word(table, "kind")?;
+        let Some(kind) = PrintKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
+            let hint = hint(&kind, PrintKind::ALL.map(PrintKind::as_str));
+            self.mistake(start, format!("`kind` cannot be `{kind}`{hint}"));
+            return None;
+        };
+        Some(PrintFact {
+            kind,
+            copies: self.number(table, "copies", 1)?,
+            size_mm: self.number(table, "size_mm", 0)?,
+            channel: self.number(table, "channel", 0)?,
+            paper: self.word(table, "paper")?,
+            caption: self.word(table, "caption")?,
+            creator: self.word(table, "creator")?,
+        })
+    }
+
+    fn words(&mut self, table: &DeTable<'_>) -> Option<WordsFact> {
+        let keywords = self.list(table, "keywords").into_iter();
+        Some(WordsFact {
+            keywords: keywords
+                .filter_map(|value| self.text(value, "keywords"))
+                .map(str::to_owned)
+                .collect(),
+            title: self.word(table, "title")?,
+            instructions: self.word(table, "instructions")?,
+            rating: self.number(table, "rating", 0)?,
+        })
+    }
+
+    /// A text that may be left out and is empty then.
+    fn word(&mut self, table: &DeTable<'_>, key: &str) -> Option<String> {
+        match table.get(key) {
+            Some(value) => self.text(value, key).map(str::to_owned),
+            None => Some(String::new()),
+        }
+    }
+
     fn taken(&mut self, value: &Value<'_>) -> Option<TimeFact> {
         let text = match value.get_ref() {
             DeValue::Datetime(moment) => moment.to_string(),
@@ -323,7 +409,10 @@ impl Reader<'_> {
     fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
         let text = self.text(value, "expect")?;
         let wish = text.strip_prefix("ask: ").unwrap_or(text);
-        let words: Vec<&str> = wish.split(' ').collect();
+        let mut parts = wish.split(" and ");
+        let words: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
+        let companions: Vec<&str> = parts.collect();
+        let is_companion = |word: &&str| word.parse().is_ok_and(Member::is_companion);
         let fine = match words.as_slice() {
             ["order", copies, product, "from", provider, rest @ ..] => {
                 let rest_fine = match rest {
@@ -348,13 +437,13 @@ impl Reader<'_> {
                 };
                 is_word(provider) && rest_fine
             }
-            ["forbid" | "keep" | "note"] => wish == text,
+            ["forbid" | "keep" | "note"] => wish == text && companions.is_empty(),
             _ => false,
         };
-        if !fine {
-            let message = "write `order 2 mug from lab to a express`, `share with lab to a as \
-                           2048 webp` (both also without what follows the provider), `keep`, `note` or `forbid`; \
-                           `ask: ` goes before the first two";
+        if !fine || !companions.iter().all(is_companion) {
+            let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
+                           lab to a as 2048 webp` (both also without what follows the provider), \
+                           `keep`, `note` or `forbid`; `ask: ` goes before the first two";
             self.mistake(value.span().start, message);
             return None;
         }

@@ -54,6 +54,11 @@ pub(crate) enum Kind {
     List,
     Icons,
     Icon,
+    Companions,
+    Companion,
+    Jobs,
+    Job,
+    Texts,
     Path,
     Taken,
 }
@@ -69,8 +74,25 @@ impl Kind {
             Self::List => "a list",
             Self::Icons => "a list of icons",
             Self::Icon => "an icon",
+            Self::Companions => "a list of companions",
+            Self::Companion => "a companion",
+            Self::Jobs => "a list of print jobs",
+            Self::Job => "a print job",
+            Self::Texts => "a list of texts",
             Self::Path => "a path",
             Self::Taken => "a time",
+        }
+    }
+
+    /// What is in the list, of a list.
+    fn element(self) -> Option<Self> {
+        match self {
+            Self::Icons => Some(Self::Icon),
+            Self::Companions => Some(Self::Companion),
+            Self::Jobs => Some(Self::Job),
+            Self::Texts => Some(Self::Text),
+            Self::List => Some(Self::Any),
+            _ => None,
         }
     }
 

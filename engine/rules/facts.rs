@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 
 /// The facts of one photo version.
@@ -19,6 +20,86 @@ pub struct Facts {
     pub height_px: u32,
     /// Size of the original file.
     pub bytes_count: u64,
+    /// What travels with it, beside it or inside its file.
+    pub companions: Vec<CompanionFact>,
+    /// Print jobs on the photo's card (DPOF) that name it, in the order of the card.
+    pub dpof: Vec<PrintFact>,
+    /// What was written into it for people.
+    pub words: WordsFact,
+}
+
+/// One companion, as rules see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionFact {
+    /// What it is; never the original or the preview.
+    pub role: Member,
+    /// Name of its file; of one inside the photo's file the name it would get.
+    pub name: String,
+    /// Such as `audio/wav`.
+    pub media_type: String,
+    /// How long it is.
+    pub bytes_count: u64,
+}
+
+/// One print job that names the photo, as rules see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrintFact {
+    /// What is to be printed.
+    pub kind: PrintKind,
+    /// How many: 0 to 999.
+    pub copies: u32,
+    /// Short side of the paper in millimetres; 0: the printer decides.
+    pub size_mm: u32,
+    /// The lab's number of the product; 0: none was given.
+    pub channel: u32,
+    /// The lab's name of the paper, such as `4x6`; may be empty.
+    pub paper: String,
+    /// What is to be printed over the picture; may be empty.
+    pub caption: String,
+    /// The camera or program that wrote the job; may be empty.
+    pub creator: String,
+}
+
+/// What a print job asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrintKind {
+    /// One print of each picture.
+    Standard,
+    /// All pictures small on one sheet.
+    Index,
+    /// One picture several times on a sheet, or several pictures on one.
+    Multiple,
+    /// A print of a size that the job names.
+    Sized,
+}
+
+impl PrintKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Index, Self::Multiple, Self::Sized];
+
+    /// The word used in conditions.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Index => "index",
+            Self::Multiple => "multiple",
+            Self::Sized => "sized",
+        }
+    }
+}
+
+/// What was written into a photo for people: IPTC and XMP, of the file or beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordsFact {
+    /// In their order.
+    pub keywords: Vec<String>,
+    /// May be empty.
+    pub title: String,
+    /// For whoever handles the photo; may be empty.
+    pub instructions: String,
+    /// Stars, 1 to 5; -1: rejected; 0: none were given.
+    pub rating: i8,
 }
 
 /// One icon, as rules see it.

@@ -9,8 +9,8 @@
 //! | `name` | lower-case letters, digits and hyphens, unique over all files |
 //! | `when` | the condition |
 //! | `each` | name of a list: the rule is made once for each of its icons |
-//! | `order` | `{ product, provider, copies, to, express }`; see below |
-//! | `share` | `{ provider, to, preview_px, preview_format }`: the preview, nothing made of it |
+//! | `order` | `{ product, provider, copies, to, express, with }`; see below |
+//! | `share` | `{ provider, to, preview_px, preview_format, with }`: the preview, nothing made of it |
 //! | `keep` | `true`: the original is copied into the owner's private folder |
 //! | `note` | words: the owner is told, nothing else happens |
 //! | `forbid` | `true`: nothing leaves the computer for this photo |
@@ -20,8 +20,9 @@
 //! | `reason` | words for the owner |
 //!
 //! `copies` is a number or a condition giving one, else 1; `to` a condition giving the label
-//! of an addressee, `""` is nobody in particular; `express` a condition. In a rule with
-//! `each`, `{each}` in its texts and `each` in its conditions stand for the icon.
+//! of an addressee, `""` is nobody in particular; `express` a condition; `with` a list of
+//! companions that go with the photo. In a rule with `each`, `{each}` in its texts and `each` in
+//! its conditions stand for the icon.
 //!
 //! A rule has exactly one of `order`, `share`, `keep`, `note` and `forbid`. Where TOML itself is broken, the
 //! parser recovers and reading goes on; only mistakes that are no echo of the break are told.
@@ -37,6 +38,7 @@ use toml::de::{DeTable, DeValue};
 use super::eval::{self, Condition, ExprMistake, Kind, Names};
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use super::verdict::Confirm;
+use crate::base::member::Member;
 use crate::preview::{LONG_SIDE_PX, PreviewFormat, PreviewWish};
 
 /// Most copies one order may ask for.
@@ -106,10 +108,12 @@ pub(crate) enum Plan {
         copies: Copies,
         to: Option<Condition>,
         express: Option<Condition>,
+        with: Vec<Member>,
     },
     Share {
         provider: String,
         to: Option<Condition>,
+        with: Vec<Member>,
         preview: PreviewWish,
     },
     Keep,
@@ -132,8 +136,8 @@ const RULE_KEYS: [&str; 12] = [
 ];
 /// What a rule may want.
 const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
-const ORDER_KEYS: [&str; 5] = ["product", "provider", "copies", "to", "express"];
-const SHARE_KEYS: [&str; 4] = ["provider", "to", "preview_px", "preview_format"];
+const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
+const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
 const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
 /// In the texts of a rule with `each`: the icon it is made for.
 const EACH_IN_TEXT: &str = "{each}";
@@ -507,7 +511,8 @@ impl Reader<'_> {
     }
 
     fn order(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
-        let table = self.table(value, "order = { product, provider, copies, to, express }")?;
+        let table =
+            self.table(value, "order = { product, provider, copies, to, express, with }")?;
         self.only(table, &ORDER_KEYS, "`order`");
         let known = self.known;
         let product = self.known_word(table, value, ("product", known.products.as_deref()), names);
@@ -515,6 +520,7 @@ impl Reader<'_> {
             self.known_word(table, value, ("provider", known.providers.as_deref()), names);
         let to = self.optional(table, "to", Kind::Text, names);
         let express = self.optional(table, "express", Kind::Truth, names);
+        let with = self.with(table);
         let copies = match table.get("copies") {
             Some(copies) => self.copies(copies, names),
             None => Some(Copies::Fixed(1)),
@@ -525,7 +531,33 @@ impl Reader<'_> {
             copies: copies?,
             to: to?,
             express: express?,
+            with: with?,
         })
+    }
+
+    /// Companions that go with the photo, each once; `None` where one is no companion.
+    fn with(&mut self, table: &DeTable<'_>) -> Option<Vec<Member>> {
+        let Some(value) = table.get("with") else { return Some(Vec::new()) };
+        let Some(list) = value.get_ref().as_array() else {
+            let kind = article(value.get_ref().type_str());
+            let message = format!("write `with = [\"voice-memo\", \"motion\"]`, this is {kind}");
+            self.mistake(value.span().start, message);
+            return None;
+        };
+        let companions = || Member::ALL.into_iter().filter(|member| member.is_companion());
+        let mut with = Vec::new();
+        for value in list.iter() {
+            let word = self.text(value, "with")?;
+            let Some(member) = companions().find(|member| member.as_str() == word) else {
+                let hint = hint(word, companions().map(Member::as_str));
+                self.mistake(value.span().start, format!("`{word}` is no companion{hint}"));
+                return None;
+            };
+            with.push(member);
+        }
+        with.sort_unstable();
+        with.dedup();
+        Some(with)
     }
 
     /// A condition that may be left out; `None` where it is there and wrong.
@@ -565,14 +597,16 @@ impl Reader<'_> {
     }
 
     fn share(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
-        let table = self.table(value, "share = { provider, to, preview_px, preview_format }")?;
+        let shape = "share = { provider, to, preview_px, preview_format, with }";
+        let table = self.table(value, shape)?;
         self.only(table, &SHARE_KEYS, "`share`");
         let known = self.known;
         let provider =
             self.known_word(table, value, ("provider", known.providers.as_deref()), names);
         let to = self.optional(table, "to", Kind::Text, names);
         let preview = self.preview(table);
-        Some(Plan::Share { provider: provider?, to: to?, preview: preview? })
+        let with = self.with(table);
+        Some(Plan::Share { provider: provider?, to: to?, preview: preview?, with: with? })
     }
 
     /// Size and format of the preview; what is left out is the provider's to say.

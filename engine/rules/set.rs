@@ -48,6 +48,16 @@ pub struct Judgement {
     pub failures: Vec<RuleFailure>,
 }
 
+impl Judgement {
+    /// Lets everything that would leave wait for a person, for one more reason.
+    pub fn ask(&mut self, doubt: &str) {
+        for verdict in self.verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
+            verdict.confirm = Confirm::Ask;
+            verdict.doubts.push(doubt.to_owned());
+        }
+    }
+}
+
 /// A rule that could not be asked about one photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleFailure {
@@ -152,10 +162,7 @@ impl RuleSet {
         if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
             verdicts.retain(|verdict| matches!(verdict.wish, Wish::Forbid | Wish::Keep));
         } else if forbids_unknown {
-            for verdict in verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
-                verdict.confirm = Confirm::Ask;
-                verdict.doubts.push("a rule that might forbid it could not be asked".to_owned());
-            }
+            judgement.ask("a rule that might forbid it could not be asked");
         }
         judgement
     }
@@ -165,7 +172,7 @@ impl RuleSet {
             return Ok(None);
         }
         let wish = match &rule.plan {
-            Plan::Order { provider, product, copies, to, express } => {
+            Plan::Order { provider, product, copies, to, express, with } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
                     Copies::Computed(condition) => {
@@ -181,11 +188,13 @@ impl RuleSet {
                     copies,
                     addressee: addressee(to.as_ref(), photo)?,
                     express: express.as_ref().map_or(Ok(false), |express| express.truth(photo))?,
+                    with: with.clone(),
                 }
             }
-            Plan::Share { provider, to, preview } => {
+            Plan::Share { provider, to, preview, with } => {
                 let addressee = addressee(to.as_ref(), photo)?;
-                Wish::Share { provider: provider.clone(), addressee, preview: *preview }
+                let (provider, with) = (provider.clone(), with.clone());
+                Wish::Share { provider, addressee, preview: *preview, with }
             }
             Plan::Keep => Wish::Keep,
             Plan::Note => Wish::Note,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::member::Member;
 use crate::preview::PreviewWish;
 
 /// The answer of one rule that applies to one photo.
@@ -39,6 +40,9 @@ pub enum Wish {
         addressee: Option<String>,
         /// Whether it is urgent.
         express: bool,
+        /// Companions that are to go with it, where the photo has them; each once, in the
+        /// order of [`Member::ALL`].
+        with: Vec<Member>,
     },
     /// The preview for a provider, nothing made of it.
     Share {
@@ -49,6 +53,8 @@ pub enum Wish {
         /// How the preview is to be; what is left out is the provider's to say.
         #[serde(default)]
         preview: PreviewWish,
+        /// As of an order.
+        with: Vec<Member>,
     },
     /// The original is copied into the owner's private folder. Nothing leaves.
     Keep,
@@ -64,6 +70,14 @@ impl Wish {
     pub const fn leaves(&self) -> bool {
         matches!(self, Self::Order { .. } | Self::Share { .. })
     }
+
+    /// Companions that are to go with the photo.
+    pub fn with(&self) -> &[Member] {
+        match self {
+            Self::Order { with, .. } | Self::Share { with, .. } => with,
+            Self::Keep | Self::Note | Self::Forbid => &[],
+        }
+    }
 }
 
 /// Whether a verdict may act alone.
@@ -76,29 +90,34 @@ pub enum Confirm {
     Ask,
 }
 
-/// `order 2 print-10x15 from lab to a express`, `share with lab to a as 2048 webp`, `keep`,
+/// `order 2 print-10x15 from lab to a express and voice-memo`,
+/// `share with lab to a as 2048 webp`, `keep`,
 /// `note`, `forbid`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Order { provider, product, copies, addressee, express } => {
+        let (addressee, express) = match self {
+            Self::Order { provider, product, copies, addressee, express, .. } => {
                 write!(f, "order {copies} {product} from {provider}")?;
-                if let Some(label) = addressee {
-                    write!(f, " to {label}")?;
-                }
-                f.write_str(if *express { " express" } else { "" })
+                (addressee, *express)
             }
-            Self::Share { provider, addressee, preview } => {
+            Self::Share { provider, addressee, .. } => {
                 write!(f, "share with {provider}")?;
-                if let Some(label) = addressee {
-                    write!(f, " to {label}")?;
-                }
-                write!(f, "{preview}")
+                (addressee, false)
             }
-            Self::Keep => f.write_str("keep"),
-            Self::Note => f.write_str("note"),
-            Self::Forbid => f.write_str("forbid"),
+            Self::Keep => return f.write_str("keep"),
+            Self::Note => return f.write_str("note"),
+            Self::Forbid => return f.write_str("forbid"),
+        };
+        if let Some(label) = addressee {
+            write!(f, " to {label}")?;
         }
+        if express {
+            f.write_str(" express")?;
+        }
+        if let Self::Share { preview, .. } = self {
+            write!(f, "{preview}")?;
+        }
+        self.with().iter().try_for_each(|member| write!(f, " and {member}"))
     }
 }
 

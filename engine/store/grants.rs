@@ -12,10 +12,11 @@ use rusqlite::{Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
-use super::orders::{Order, OrderState, find_order, hash_of, move_order};
+use super::orders::{Order, OrderState, find_order, hash_of, log_event, move_order};
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 
 /// The right of one provider to fetch one exact version of one member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,12 +27,19 @@ pub struct GrantRow {
     pub order_key: String,
     /// Who may fetch.
     pub provider: String,
-    /// `original` or `preview`.
-    pub member: String,
+    /// What it is.
+    pub member: Member,
+    /// Name of its file; empty in grants made before it was kept.
+    pub name: String,
+    /// How it is known that a companion belongs to the photo.
+    pub evidence: Option<String>,
     /// The photo version.
     pub photo: ContentHash,
     /// SHA-256 of the member's bytes.
     pub digest: ContentHash,
+    /// Where it begins in the photo's file; `None` when it is a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Length of the member.
     pub bytes_count: u64,
     /// Such as `image/jpeg`.
@@ -73,8 +81,10 @@ pub struct AccessRow {
     pub order_key: String,
     /// Who fetched.
     pub provider: String,
-    /// `original` or `preview`.
-    pub member: String,
+    /// What it is.
+    pub member: Member,
+    /// Name of its file.
+    pub name: String,
     /// Of which photo version.
     pub photo: ContentHash,
     /// Where that photo lay when it was ordered.
@@ -117,9 +127,12 @@ fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         grant_id: row.get("grant_id")?,
         order_key: row.get("order_key")?,
         provider: row.get("provider")?,
-        member: row.get("member")?,
+        member: member_of(row)?,
+        name: row.get("name")?,
+        evidence: row.get("evidence")?,
         photo: hash_of(row, "photo")?,
         digest: hash_of(row, "digest")?,
+        offset: row.get::<_, Option<i64>>("offset")?.map(i64::unsigned_abs),
         bytes_count: row.get::<_, i64>("bytes_count")?.unsigned_abs(),
         media_type: row.get("media_type")?,
         token: row.get("token")?,
@@ -132,47 +145,64 @@ fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     })
 }
 
+fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
+    row.get::<_, String>("member")?
+        .parse()
+        .map_err(|why: String| rusqlite::Error::ToSqlConversionFailure(why.into()))
+}
+
 /// SQLite counts in signed 64 bits; no file is that long.
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl State {
-    /// Keeps a grant, unless the order already has one for that member; returns the one kept.
+    /// Keeps the grants of an order, unless it already has some; returns those kept, the
+    /// photo's first. What goes with an order is decided once.
     ///
-    /// - `order`: as it was when the grant was made; `None` comes back when it is no longer so
+    /// - `order`: as it was when the grants were made; `None` comes back when it is no longer so
+    /// - `notes`: what is to be read in its history, such as which companion stays at home
     ///
     /// # Errors
-    /// As any write.
-    pub fn put_grant(
+    /// As any write; then none was kept.
+    pub fn put_grants(
         &self,
         order: &Order,
-        grant: &GrantRow,
-    ) -> Result<Option<GrantRow>, StoreError> {
+        grants: &[GrantRow],
+        notes: &[String],
+        now: Timestamp,
+    ) -> Result<Option<Vec<GrantRow>>, StoreError> {
         self.write(|tx| {
             if find_order(tx, &order.order_key)?.as_ref() != Some(order) {
                 return Ok(None);
             }
+            let kept = grants_of(tx, &order.order_key)?;
+            if !kept.is_empty() {
+                return Ok(Some(kept));
+            }
+            for (place, grant) in grants.iter().enumerate() {
+                put_grant(tx, grant, place)?;
+            }
+            for note in notes {
+                log_event(tx, &order.order_key, order.state, note, now)?;
+            }
+            grants_of(tx, &order.order_key).map(Some)
+        })
+    }
+
+    /// Keeps the signed manifest of an order, unless it has one; returns the one kept.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn put_manifest(&self, order_key: &str, manifest: &str) -> Result<String, StoreError> {
+        self.write(|tx| {
             tx.execute(
-                "INSERT INTO grants VALUES (:grant_id, :order_key, :provider, :member, :photo,
-                 :digest, :bytes_count, :media_type, :token, :fee_minor, :currency, :issued_ms,
-                 :expires_ms, NULL, NULL) ON CONFLICT DO NOTHING",
-                named_params! {
-                    ":grant_id": grant.grant_id, ":order_key": grant.order_key,
-                    ":provider": grant.provider, ":member": grant.member,
-                    ":photo": grant.photo.as_bytes(), ":digest": grant.digest.as_bytes(),
-                    ":bytes_count": signed(grant.bytes_count), ":media_type": grant.media_type,
-                    ":token": grant.token, ":fee_minor": grant.fee_minor,
-                    ":currency": grant.currency, ":issued_ms": grant.issued_at.0,
-                    ":expires_ms": grant.expires_at.0,
-                },
+                "INSERT INTO manifests VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                [order_key, manifest],
             )?;
-            tx.query_row(
-                "SELECT * FROM grants WHERE order_key = ?1 AND member = ?2",
-                params![grant.order_key, grant.member],
-                grant_of,
-            )
-            .map(Some)
+            tx.query_row("SELECT jws FROM manifests WHERE order_key = ?1", [order_key], |row| {
+                row.get(0)
+            })
         })
     }
 
@@ -197,7 +227,7 @@ impl State {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT * FROM grants WHERE ?1 IS NULL OR order_key = ?1
-                 ORDER BY issued_ms, grant_id",
+                 ORDER BY issued_ms, order_key, place",
             )?
             .query_map([order_key], grant_of)?
             .collect()
@@ -332,7 +362,7 @@ impl State {
                     grant.grant_id,
                     grant.order_key,
                     grant.provider,
-                    grant.member,
+                    grant.member.as_str(),
                     grant.photo.as_bytes(),
                     signed(grant.bytes_count),
                     now.0
@@ -348,7 +378,8 @@ impl State {
         })
     }
 
-    /// Moves an accepted order to `done` once every member granted for it was accessed.
+    /// Moves an accepted order to `done` once every member granted for it was accessed. A
+    /// companion whose grant was taken back, since it was changed, say, is not waited for.
     ///
     /// # Errors
     /// As any write.
@@ -356,7 +387,8 @@ impl State {
         self.write(|tx| {
             let missing: i64 = tx.query_row(
                 "SELECT count(*) FROM grants LEFT JOIN accesses USING (grant_id)
-                 WHERE grants.order_key = ?1 AND accesses.grant_id IS NULL",
+                 WHERE grants.order_key = ?1 AND accesses.grant_id IS NULL
+                 AND (grants.revoked_ms IS NULL OR grants.member IN ('original', 'preview'))",
                 [order_key],
                 |row| row.get(0),
             )?;
@@ -398,8 +430,9 @@ impl State {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT accesses.*, postings.currency, postings.entries, orders.product,
-                 orders.copies, orders.collection || '/' || orders.relative AS path
+                 orders.copies, orders.collection || '/' || orders.relative AS path, grants.name
                  FROM accesses JOIN postings USING (grant_id) JOIN orders USING (order_key)
+                 JOIN grants USING (grant_id)
                  WHERE accesses.at_ms >= ?1 AND accesses.at_ms < ?2
                  ORDER BY accesses.at_ms, accesses.grant_id",
             )?
@@ -410,7 +443,8 @@ impl State {
                     grant_id: row.get("grant_id")?,
                     order_key: row.get("order_key")?,
                     provider: row.get("provider")?,
-                    member: row.get("member")?,
+                    member: member_of(row)?,
+                    name: row.get("name")?,
                     photo: hash_of(row, "photo")?,
                     path: row.get("path")?,
                     product: row.get("product")?,
@@ -457,6 +491,38 @@ impl State {
             db.query_row("SELECT coalesce(sum(minor), 0) FROM entries", [], |row| row.get(0))
         })
     }
+}
+
+/// Grants of an order, the photo's first.
+fn grants_of(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<Vec<GrantRow>> {
+    tx.prepare_cached("SELECT * FROM grants WHERE order_key = ?1 ORDER BY place")?
+        .query_map([order_key], grant_of)?
+        .collect()
+}
+
+/// - `place`: among the members of the order; the photo's is 0
+fn put_grant(tx: &Transaction<'_>, grant: &GrantRow, place: usize) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO grants (grant_id, order_key, provider, member, name, evidence, place, photo,
+             digest, offset, bytes_count, media_type, token, fee_minor, currency, issued_ms,
+             expires_ms)
+         VALUES (:grant_id, :order_key, :provider, :member, :name, :evidence, :place, :photo,
+             :digest, :offset, :bytes_count, :media_type, :token, :fee_minor, :currency,
+             :issued_ms, :expires_ms)",
+    )?
+    .execute(named_params! {
+        ":grant_id": grant.grant_id, ":order_key": grant.order_key,
+        ":provider": grant.provider, ":member": grant.member.as_str(),
+        ":name": grant.name, ":evidence": grant.evidence,
+        ":place": i64::try_from(place).unwrap_or(i64::MAX),
+        ":photo": grant.photo.as_bytes(), ":digest": grant.digest.as_bytes(),
+        ":offset": grant.offset.map(signed),
+        ":bytes_count": signed(grant.bytes_count), ":media_type": grant.media_type,
+        ":token": grant.token, ":fee_minor": grant.fee_minor,
+        ":currency": grant.currency, ":issued_ms": grant.issued_at.0,
+        ":expires_ms": grant.expires_at.0,
+    })?;
+    Ok(())
 }
 
 fn refusals_in_minute(tx: &Transaction<'_>, minute: i64) -> rusqlite::Result<u32> {

@@ -107,6 +107,7 @@ const STEPS: &[&str] = &[
     ALTER TABLE collections ADD COLUMN volume INTEGER;
     ALTER TABLE collections ADD COLUMN root_inode INTEGER;
 ",
+    super::members::STEP,
 ];
 
 /// Where a photo lies.
@@ -204,7 +205,7 @@ pub struct Counts {
 /// The index of all collections of one home.
 #[derive(Debug)]
 pub struct Index {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Index {

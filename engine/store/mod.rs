@@ -8,6 +8,7 @@
 pub mod db;
 pub mod grants;
 pub mod index;
+pub mod members;
 pub mod orders;
 pub mod state;
 
@@ -15,5 +16,6 @@ pub use db::{Durability, StoreError};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
 pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Volume};
 pub use index::{Index, Location, Neighbour, PhotoRow, Shot};
+pub use members::{CompanionRow, Held, MarkRow};
 pub use orders::{Due, Order, OrderState, Purpose, Replanned, Usage};
 pub use state::State;

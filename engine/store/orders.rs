@@ -11,6 +11,7 @@ use super::db::StoreError;
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 
 /// One order as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +40,9 @@ pub struct Order {
     pub addressee: Option<String>,
     /// Whether it is urgent.
     pub express: bool,
+    /// Companions that its rule wants to go with the photo, where it has them and the consent
+    /// covers them.
+    pub companions: Vec<Member>,
     /// How the preview is to be, such as `2048 webp`; absent: as always.
     pub preview: Option<String>,
     /// Price of all copies together, minor units.
@@ -170,6 +174,14 @@ pub(super) fn hash_of(row: &Row<'_>, column: &str) -> rusqlite::Result<ContentHa
     row.get(column).map(ContentHash::from_bytes)
 }
 
+/// Words with commas between them.
+fn companions_of(row: &Row<'_>) -> rusqlite::Result<Vec<Member>> {
+    let words: String = row.get("companions")?;
+    let members = words.split(',').filter(|word| !word.is_empty()).map(str::parse);
+    let members: Result<_, String> = members.collect();
+    members.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
+}
+
 fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
     Ok(Order {
         order_key: row.get("order_key")?,
@@ -184,6 +196,7 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         copies: row.get("copies")?,
         addressee: row.get("addressee")?,
         express: row.get("express")?,
+        companions: companions_of(row)?,
         preview: row.get("preview")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
@@ -209,7 +222,7 @@ const OPEN: &str = "state IN ('ask', 'ready', 'refused', 'cancelled') AND is_dec
     AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.order_key = orders.order_key)";
 
 /// Why an order that nobody was told of is cancelled.
-const WITHDRAWN: &str = "its icons no longer ask for it";
+const WITHDRAWN: &str = "it is no longer asked for";
 
 /// Moves an order on, if it is in one of `from`; tells whether it was.
 pub(super) fn move_order(
@@ -245,7 +258,7 @@ pub(super) fn move_order(
     Ok(true)
 }
 
-fn log_event(
+pub(super) fn log_event(
     tx: &Transaction<'_>,
     order_key: &str,
     state: OrderState,
@@ -269,15 +282,16 @@ fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
 fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
-             purpose, product, copies, addressee, express, preview, price_minor, currency, state, reason,
-             origin, created_ms, updated_ms)
+             purpose, product, copies, addressee, express, companions, preview, price_minor,
+             currency, state, reason, origin, created_ms, updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
-             :purpose, :product, :copies, :addressee, :express, :preview, :price_minor, :currency,
-             :state, :reason, :origin, :created_ms, :updated_ms)
+             :purpose, :product, :copies, :addressee, :express, :companions, :preview,
+             :price_minor, :currency, :state, :reason, :origin, :created_ms, :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
-             express = excluded.express, preview = excluded.preview, price_minor = excluded.price_minor,
+             express = excluded.express, companions = excluded.companions,
+             preview = excluded.preview, price_minor = excluded.price_minor,
              currency = excluded.currency, state = excluded.state, reason = excluded.reason,
              origin = excluded.origin, updated_ms = excluded.updated_ms",
     )?
@@ -287,7 +301,9 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":collection": order.collection, ":relative": order.relative,
         ":provider": order.provider, ":purpose": order.purpose,
         ":product": order.product, ":copies": order.copies,
-        ":addressee": order.addressee, ":express": order.express, ":preview": order.preview,
+        ":addressee": order.addressee, ":express": order.express,
+        ":companions": order.companions.iter().map(|member| member.as_str()).collect::<Vec<_>>().join(","),
+        ":preview": order.preview,
         ":price_minor": order.price_minor, ":currency": order.currency,
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
@@ -300,13 +316,16 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What an order asks for, in words: `mug x 2 to a, express`, `share x 1, as 2048 webp`.
+/// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`,
+/// `share x 1, as 2048 webp`.
 pub fn words(order: &Order) -> String {
     let what = order.product.as_deref().unwrap_or("share");
     let to = order.addressee.as_ref().map(|label| format!(" to {label}")).unwrap_or_default();
     let express = if order.express { ", express" } else { "" };
     let preview = order.preview.as_ref().map(|preview| format!(", as {preview}"));
-    format!("{what} x {}{to}{express}{}", order.copies, preview.unwrap_or_default())
+    let preview = preview.unwrap_or_default();
+    let with: String = order.companions.iter().map(|member| format!(", with {member}")).collect();
+    format!("{what} x {}{to}{express}{preview}{with}", order.copies)
 }
 
 impl State {
@@ -377,7 +396,7 @@ impl State {
                         move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
                     }
                     (false, OrderState::Ready | OrderState::Accepted | OrderState::Done) => {
-                        let note = "stays ordered, although its icons no longer ask for it";
+                        let note = "stays ordered, although it is no longer asked for";
                         log_event(tx, key, old.state, note, now)?;
                         replanned.kept.push(old.clone());
                     }
@@ -410,12 +429,12 @@ impl State {
                 }
                 let wish = |order: &Order| {
                     let (to, preview) = (order.addressee.clone(), order.preview.clone());
-                    (order.copies, to, order.express, preview)
+                    (order.copies, to, order.express, preview, order.companions.clone())
                 };
                 let is_alive = !matches!(old.state, OrderState::Cancelled | OrderState::Failed);
                 if is_alive && wish(old) != wish(&order) {
                     let note = format!(
-                        "stays as it was ordered, although its icons now ask for {}",
+                        "stays as it was ordered, although {} is asked for now",
                         words(&order)
                     );
                     log_event(tx, &order.order_key, old.state, &note, now)?;

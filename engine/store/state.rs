@@ -161,6 +161,46 @@ UPDATE orders SET
     "
 ALTER TABLE orders ADD COLUMN preview TEXT;
 ",
+    "
+-- An order has several members, of one kind too: the table is made anew without its rule of
+-- one grant for each kind. `offset`: the member is a part of the photo's file. `place`: 0 is
+-- the photo itself.
+ALTER TABLE orders ADD COLUMN companions TEXT NOT NULL DEFAULT '';
+PRAGMA defer_foreign_keys = ON;
+CREATE TABLE grants_before AS SELECT * FROM grants;
+DROP TABLE grants;
+CREATE TABLE grants (
+    grant_id TEXT PRIMARY KEY,
+    order_key TEXT NOT NULL REFERENCES orders,
+    provider TEXT NOT NULL,
+    member TEXT NOT NULL,
+    name TEXT NOT NULL,
+    evidence TEXT,
+    place INTEGER NOT NULL,
+    photo BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    offset INTEGER,
+    bytes_count INTEGER NOT NULL CHECK (bytes_count > 0),
+    media_type TEXT NOT NULL,
+    token TEXT NOT NULL,
+    fee_minor INTEGER NOT NULL CHECK (fee_minor >= 0),
+    currency TEXT NOT NULL,
+    issued_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    revoked_ms INTEGER,
+    revoked_why TEXT,
+    UNIQUE (order_key, place)
+) STRICT;
+INSERT INTO grants (grant_id, order_key, provider, member, name, place, photo, digest, bytes_count,
+        media_type, token, fee_minor, currency, issued_ms, expires_ms, revoked_ms, revoked_why)
+    SELECT grant_id, order_key, provider, member, '', 0, photo, digest, bytes_count, media_type,
+        token, fee_minor, currency, issued_ms, expires_ms, revoked_ms, revoked_why
+    FROM grants_before;
+DROP TABLE grants_before;
+
+-- The signed list of members that goes with an order: the same at every try.
+CREATE TABLE manifests (order_key TEXT PRIMARY KEY REFERENCES orders, jws TEXT NOT NULL) STRICT;
+",
 ];
 
 /// The database of everything that must not be lost.

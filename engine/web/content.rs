@@ -5,6 +5,9 @@
 //! looked at again, so that a revocation ends a transfer under way, and the file too, so
 //! that a photo edited meanwhile is never delivered half old, half new.
 //!
+//! A companion inside the photo's file, such as a film behind the picture, is a member like any
+//! other: its bytes, its length, its ETag. Nothing around it can be asked for.
+//!
 //! INVARIANT: the chunk that makes a delivery complete is handed over only after the access
 //! was posted, in one transaction with its entries. A crash before it: the provider misses
 //! bytes and comes again. A crash after it: posted once, whatever comes again.
@@ -55,7 +58,14 @@ pub(super) fn open(
         return reply(grant, status, &etag, Some(span), Body::empty());
     }
     let stamp = stamp(&file).map_err(Failure::Disk)?;
-    if stamp.0 != grant.bytes_count {
+    let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.0);
+    let fits = match grant.offset {
+        None => file_bytes_count == grant.bytes_count,
+        Some(offset) => {
+            offset.checked_add(grant.bytes_count).is_some_and(|end| end <= file_bytes_count)
+        }
+    };
+    if !fits {
         return Err(Failure::NotThere(NotThere::Gone));
     }
     let delivery = service
@@ -73,7 +83,7 @@ pub(super) fn open(
         end: span.end,
         _place: place,
     };
-    delivery.file.seek(SeekFrom::Start(span.start)).map_err(Failure::Disk)?;
+    delivery.file.seek(SeekFrom::Start(begin + span.start)).map_err(Failure::Disk)?;
     let chunks = futures_util::stream::unfold(Some(delivery), |delivery| async {
         let mut delivery = delivery.filter(|delivery| delivery.next < delivery.end)?;
         let read = tokio::task::spawn_blocking(move || {

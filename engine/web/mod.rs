@@ -46,7 +46,8 @@ const RECEIPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the bytes of a member are found. Called off the async threads.
 pub trait Shelf: Send + Sync + 'static {
-    /// Opens exactly the version that a grant is about.
+    /// Opens exactly the version that a grant is about; from the beginning of the file to its
+    /// end, or the part of it that the grant names.
     ///
     /// # Errors
     /// Why it cannot be had, and whether it may come back.
@@ -155,8 +156,14 @@ async fn fetch(
         let path = format!("/v1/grants/{grant_id}/content");
         let shown = Shown { method: method.as_str(), path: &path, headers: &headers, remote };
         let grant = authorise(&worker, &shown, &grant_id)?;
-        let file = worker.shelf.open(&grant).map_err(Failure::NotThere)?;
-        content::open(worker, &grant, file, &method, &headers, place)
+        let opened =
+            worker.shelf.open(&grant).map_err(Failure::NotThere).and_then(|file| {
+                content::open(worker.clone(), &grant, file, &method, &headers, place)
+            });
+        if let Err(Failure::NotThere(NotThere::Gone)) = &opened {
+            give_up(&worker, &grant, &NotThere::Gone.to_string())?;
+        }
+        opened
     });
     match opened.await {
         Ok(Ok(response)) => response,
@@ -192,10 +199,7 @@ async fn receipt(
         }
         // Its word that it has the bytes stands in for deliveries that a crash forgot.
         post_access(&service, &grant)?;
-        if service.state.complete_order(&order_key, Timestamp::now()).map_err(Failure::Store)? {
-            (service.tell)(Served::Completed(order_key));
-        }
-        Ok(())
+        complete(&service, &order_key)
     });
     match done.await {
         Ok(Ok(())) => reply::done(),
@@ -243,12 +247,36 @@ fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Gra
         },
         Err(refusal) => refusal,
     };
+    if let (Some(grant), Refusal::Revoked | Refusal::Expired | Refusal::NoConsent) =
+        (&grant, &refusal)
+    {
+        give_up(service, grant, &refusal.to_string())?;
+    }
     // Ids of grants that do not exist are not worth a row each.
     let grant_id = if grant.is_some() { grant_id } else { "" };
     let (remote, reason) = (shown.remote.ip().to_string(), refusal.to_string());
     service.state.record_refusal(&remote, grant_id, &reason, now).map_err(Failure::Store)?;
     (service.tell)(Served::Refused { remote, grant_id: grant_id.into(), reason });
     Err(Failure::Refused(refusal))
+}
+
+/// An order does not wait for a companion that its provider cannot have any more: the grant is
+/// taken back, and whoever has the photo has everything.
+fn give_up(service: &Service, grant: &GrantRow, why: &str) -> Result<(), Failure> {
+    if !grant.member.is_companion() {
+        return Ok(());
+    }
+    let revoked = service.state.revoke(Some(&grant.grant_id), why, Timestamp::now());
+    revoked.map_err(Failure::Store)?;
+    complete(service, &grant.order_key)
+}
+
+/// Ends an order of which everything was confirmed.
+fn complete(service: &Service, order_key: &str) -> Result<(), Failure> {
+    if service.state.complete_order(order_key, Timestamp::now()).map_err(Failure::Store)? {
+        (service.tell)(Served::Completed(order_key.to_owned()));
+    }
+    Ok(())
 }
 
 /// Records the first complete delivery under a grant, with what it pays.

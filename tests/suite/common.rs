@@ -173,6 +173,20 @@ impl Service {
         }
     }
 
+    /// Waits for a line that holds `text` and was not said before.
+    #[track_caller]
+    pub(crate) fn next_line_with(&mut self, text: &str) -> String {
+        self.said.clear();
+        self.line_with(text)
+    }
+
+    /// Everything that it said since it was last asked, without waiting.
+    pub(crate) fn lines_since(&mut self) -> Vec<String> {
+        let lines: Vec<String> = self.lines.try_iter().collect();
+        self.said.extend(lines.iter().cloned());
+        lines
+    }
+
     /// Its process id, for signals.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

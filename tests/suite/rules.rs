@@ -24,9 +24,9 @@ fn shipped() -> String {
 fn shipped_rules_pass_check_and_test() {
     let home = Home::new();
     let check = home.run(&["rules", "check", &shipped()]).done();
-    assert!(check.stdout.starts_with("1 file, 16 rules, no mistake; revision "), "{check:?}");
+    assert!(check.stdout.starts_with("1 file, 18 rules, no mistake; revision "), "{check:?}");
     let test = home.run(&["rules", "test", &shipped()]).done();
-    assert!(test.stdout.ends_with(": 40 of 40 cases passed\n"), "{test:?}");
+    assert!(test.stdout.ends_with(": 50 of 50 cases passed\n"), "{test:?}");
     assert_eq!(test.stderr, "");
 }
 

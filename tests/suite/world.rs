@@ -112,7 +112,7 @@ impl World {
             let files = files.map(|entry| entry.expect("an entry").path());
             let ours = |path: &PathBuf| {
                 let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-                !name.ends_with(".json") && !name.starts_with('.')
+                !name.ends_with(".json") && name != "manifest.jws" && !name.starts_with('.')
             };
             let key = folder.file_name().expect("a name").to_string_lossy().into_owned();
             filed.insert(key, (event, files.filter(ours).collect()));

@@ -32,7 +32,9 @@ fn terms(lab: &Key) -> Terms {
         purposes: [Purpose::Print].into(),
         currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
         products: [].into(),
-        fees: Fees { original_minor: 25, preview_minor: 0 },
+        companions: [].into(),
+        structure: false,
+        fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         preview: Default::default(),
         service_percent: 20,
         service: "signet".into(),
@@ -55,6 +57,7 @@ fn order() -> Order {
         copies: 1,
         addressee: None,
         express: false,
+        companions: Vec::new(),
         preview: None,
         price_minor: 0,
         currency: "EUR".into(),
@@ -66,12 +69,15 @@ fn order() -> Order {
     }
 }
 
-fn grant(agent: &Key, lab: &Key) -> GrantRow {
+fn grant(agent: &Key, lab: &Key, member: Member) -> GrantRow {
     let content = Content {
-        member: Member::Original,
+        member,
         digest: ContentHash::of(b"photo"),
         bytes_count: 5,
         media_type: "image/jpeg".into(),
+        name: "p.jpg".into(),
+        offset: None,
+        evidence: None,
     };
     let holder = lab.public().thumbprint();
     issue(&order(), &content, &terms(lab), &holder, 1, agent, NOW).expect("a grant")
@@ -79,7 +85,7 @@ fn grant(agent: &Key, lab: &Key) -> GrantRow {
 
 fn check_case(change: impl FnOnce(&mut Case)) -> Result<Claims, Refusal> {
     let (agent, lab) = (Key::generate().expect("key"), Key::generate().expect("key"));
-    let grant = grant(&agent, &lab);
+    let grant = grant(&agent, &lab, Member::Original);
     let shown = Some(grant.token.clone());
     let terms = Some(terms(&lab));
     let mut case = Case { agent, lab, grant, shown, proof: None, terms, stopped: false, now: NOW };
@@ -132,6 +138,20 @@ fn request_that_is_wrong_in_one_respect_is_refused() {
     assert_eq!(refused(&other), Err(Refusal::OtherContent));
     let superseded = |c: &mut Case| c.grant.token = "another".into();
     assert_eq!(refused(&superseded), Err(Refusal::OtherContent));
+}
+
+#[test]
+fn companion_is_refused_when_the_consent_no_longer_covers_such() {
+    let checked = |covered: &[Member]| {
+        check_case(|case| {
+            case.grant = grant(&case.agent, &case.lab, Member::VoiceMemo);
+            case.shown = Some(case.grant.token.clone());
+            case.terms.as_mut().expect("terms").companions = covered.iter().copied().collect();
+        })
+        .map(|claims| claims.member)
+    };
+    assert_eq!(checked(&[Member::VoiceMemo, Member::Raw]), Ok(Member::VoiceMemo));
+    assert_eq!(checked(&[Member::Motion]), Err(Refusal::NoConsent));
 }
 
 #[test]

@@ -5,13 +5,18 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::file_kind::FileKind;
+use crate::base::file_state::FileState;
+use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::detection::{IconSet, IconSighting, Tier};
 use crate::orders::terms::{Fees, Limits};
 use crate::rules::{Known, RuleFile};
-use crate::store::{Order, OrderState, PhotoRow, Purpose};
+use crate::store::{CompanionRow, Order, OrderState, PhotoRow, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
+/// Nothing more will come.
+const READY: Readiness<'_> = Readiness { is_settled: true, is_grace_over: true, unread: &[] };
 const PAUSE_MS: i64 = 10 * 60_000;
 
 /// A photo in a few words.
@@ -87,7 +92,9 @@ impl Desk {
             purposes: [Purpose::Print, Purpose::Share].into(),
             currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
             products: products.map(|name| (name.to_owned(), 1)).into(),
-            fees: Fees { original_minor: 25, preview_minor: 0 },
+            companions: BTreeSet::new(),
+            structure: false,
+            fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
             preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
@@ -127,7 +134,7 @@ impl Desk {
             icons: Icons::default(),
         };
         let outcomes = photos.iter().map(|photo| {
-            let judged = judge.judge(photo, true, NOW).expect("judged");
+            let judged = judge.judge(photo, READY, NOW).expect("judged");
             let Judged::Now(outcome) = judged else { panic!("it is settled") };
             lock(&self.index).set_judged(photo, true).expect("marked");
             *outcome
@@ -242,9 +249,12 @@ fn photo_waits_only_while_something_of_it_would_leave() {
         providers: &desk.providers,
         icons: Icons::default(),
     };
-    let judged =
-        |name: &str| judge.judge(&ContentHash::of(name.as_bytes()), false, NOW).expect("judged");
-    assert!(matches!(judged("1"), Judged::Later));
+    let judged = |name: &str| {
+        judge
+            .judge(&ContentHash::of(name.as_bytes()), Readiness { is_settled: false, ..READY }, NOW)
+            .expect("judged")
+    };
+    assert!(matches!(judged("1"), Judged::Later(Until::Settled)));
     let Judged::Now(outcome) = judged("2") else { panic!("nothing of it leaves") };
     assert_eq!(outcome.notes.len(), 1, "it says that there is nothing to order");
     assert!(desk.live().is_empty());
@@ -376,6 +386,134 @@ fn card_photo_without_a_time_says_that_it_is_for_nothing() {
     let outcomes = desk.judge();
     assert!(outcomes[0].notes[0].contains("when it was taken"), "{outcomes:?}");
     assert!(desk.orders().is_empty());
+}
+
+/// A rule that names companions, in the place of the shipped ones.
+fn desk_with(covered: &[Member]) -> Desk {
+    let mut desk = Desk::new();
+    let rule = r#"
+[[rule]]
+name = "with"
+when = 'has("mug")'
+order = { product = "mug", provider = "lab", with = ["voice-memo", "motion", "raw"] }
+"#;
+    let file = RuleFile { name: "with.toml".to_owned(), bytes: rule.as_bytes().to_vec() };
+    let known = Known::of_icons(IconSet::house().expect("the icons").names());
+    desk.rules = RuleSet::load(&[file], &known).expect("a rule");
+    let terms = desk.providers.get_mut("lab").expect("terms");
+    terms.companions = covered.iter().copied().collect();
+    desk
+}
+
+/// Puts a companion beside the photos, as the agent does when it was read.
+fn put_companion(desk: &Desk, name: &str, member: Member) {
+    let mut index = lock(&desk.index);
+    let hash = ContentHash::of(name.as_bytes());
+    let facts = serde_json::json!({ "member": member, "media_type": "x/y" }).to_string();
+    let row = CompanionRow { hash, bytes_count: 9, facts_json: facts };
+    index.record_companion(&row).expect("recorded");
+    put_file(&mut index, name, FileKind::Companion);
+    for photo in
+        crate::agent::group::photos_beside(&index, "photos", Path::new(name)).expect("asked")
+    {
+        index.judge_again(&photo).expect("marked");
+    }
+}
+
+fn put_file(index: &mut Index, name: &str, kind: FileKind) {
+    let hash = ContentHash::of(name.as_bytes());
+    let inode = u64::from(hash.as_bytes()[0]);
+    let state = FileState { bytes_count: 1, modified_ns: 2, changed_ns: 3, device: 4, inode };
+    index.note_file("photos", Path::new(name), kind, &state, Some(&hash)).expect("noted");
+}
+
+fn arrive_with_file(desk: &Desk, photo: &Taken) {
+    desk.arrive(photo);
+    put_file(&mut lock(&desk.index), &photo.name, FileKind::Photo);
+}
+
+#[test]
+fn companion_that_comes_late_changes_an_order_that_nobody_was_told_of_and_adds_none() {
+    let desk = desk_with(&[]);
+    arrive_with_file(&desk, &taken("1.jpg", 10, &["mug"]));
+    desk.judge();
+    let before = desk.live();
+    assert_eq!(before[0].reason, "the rule with applies");
+    put_companion(&desk, "1.wav", Member::VoiceMemo);
+    let outcomes = desk.judge();
+    assert_eq!(outcomes[0].orders.changed.len(), 1);
+    let after = desk.live();
+    assert_eq!((after.len(), &after[0].order_key), (1, &before[0].order_key));
+    assert!(after[0].reason.contains("without its voice-memo: the consent"), "{}", after[0].reason);
+    // On its way it stays as it is.
+    let (ready, accepted) = ([OrderState::Ready], OrderState::Accepted);
+    assert!(desk.state.move_order(&after[0].order_key, &ready, accepted, "", NOW).expect("moved"));
+    put_companion(&desk, "1.mov", Member::Motion);
+    assert_eq!(desk.judge()[0].orders, Replanned::default());
+    assert_eq!(desk.live().len(), 1);
+}
+
+#[test]
+fn photo_waits_for_companions_that_are_known_to_exist_and_no_longer_than_allowed() {
+    let desk = desk_with(&[Member::VoiceMemo]);
+    let photo = taken("1.jpg", 10, &["mug"]);
+    arrive_with_file(&desk, &photo);
+    let judge = Judge {
+        index: &desk.index,
+        state: &desk.state,
+        rules: &desk.rules,
+        providers: &desk.providers,
+        icons: Icons::default(),
+    };
+    let unread = [PathBuf::from("1.WAV")];
+    let judged = |readiness| judge.judge(&photo.hash(), readiness, NOW).expect("judged");
+    let waiting = Readiness { is_grace_over: false, unread: &unread, ..READY };
+    assert!(matches!(judged(waiting), Judged::Later(Until::Complete)));
+    assert!(desk.live().is_empty());
+    let Judged::Now(_) = judged(Readiness { unread: &unread, ..READY }) else { panic!("over") };
+    let reason = desk.live()[0].reason.clone();
+    assert!(reason.ends_with("without its voice-memo `1.WAV`, which did not come"), "{reason}");
+}
+
+#[test]
+fn raw_data_is_ordered_alone_and_never_beside_its_picture() {
+    let desk = desk_with(&[]);
+    let (raw, picture) = (taken("1.NEF", 10, &["mug"]), taken("1.jpg", 10, &["mug"]));
+    arrive_with_file(&desk, &raw);
+    desk.judge();
+    assert_eq!(desk.live().len(), 1, "alone it is a photo");
+    arrive_with_file(&desk, &picture);
+    lock(&desk.index).judge_again(&raw.hash()).expect("marked");
+    // As the agent does it: the raw data first.
+    for photo in [&raw, &picture] {
+        let judge = Judge {
+            index: &desk.index,
+            state: &desk.state,
+            rules: &desk.rules,
+            providers: &desk.providers,
+            icons: Icons::default(),
+        };
+        judge.judge(&photo.hash(), READY, NOW).expect("judged");
+    }
+    let live = desk.live();
+    assert_eq!((live.len(), live[0].relative.as_str()), (1, "1.jpg"));
+    assert_eq!(live[0].state, OrderState::Ready);
+}
+
+#[test]
+fn picture_whose_raw_data_is_on_its_way_asks() {
+    let desk = desk_with(&[]);
+    let (raw, picture) = (taken("1.NEF", 10, &["mug"]), taken("1.jpg", 10, &["mug"]));
+    arrive_with_file(&desk, &raw);
+    desk.judge();
+    let key = desk.live()[0].order_key.clone();
+    let (ready, accepted) = ([OrderState::Ready], OrderState::Accepted);
+    assert!(desk.state.move_order(&key, &ready, accepted, "", NOW).expect("moved"));
+    arrive_with_file(&desk, &picture);
+    desk.judge();
+    let asked = desk.live().into_iter().find(|order| order.relative == "1.jpg").expect("planned");
+    assert_eq!(asked.state, OrderState::Ask);
+    assert!(asked.reason.contains("but its raw file `1.NEF` was ordered"), "{}", asked.reason);
 }
 
 fn any_roll() -> impl Strategy<Value = Vec<Taken>> {

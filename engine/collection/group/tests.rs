@@ -83,6 +83,7 @@ fn what_google_takeout_writes_is_tied_although_names_are_cut() {
     // 46 characters and `.json` are 51.
     let long = "Screenshot_20230702_123456_com.example.gallery";
     assert_eq!(long.len(), TAKEOUT_CUT_CHARS);
+    let short = |chars| long.get(..chars).expect("ASCII");
     for (photo, json, wanted) in [
         ("IMG_1.jpg", "IMG_1.jpg.json", Some(Nearness::Name)),
         ("IMG_1.jpg", "IMG_1.jpg.supplemental-metadata.json", Some(Nearness::Name)),
@@ -106,11 +107,11 @@ fn what_google_takeout_writes_is_tied_although_names_are_cut() {
         (&format!("{long}_x.jpg"), &format!("{long}(1).json"), None),
         (&format!("{long}.jpg"), &format!("{long}.json"), Some(Nearness::Cut)),
         (
-            &format!("{}.jpg", &long[..30]),
-            &format!("{}.jpg.supplementa.json", &long[..30]),
+            &format!("{}.jpg", short(30)),
+            &format!("{}.jpg.supplementa.json", short(30)),
             Some(Nearness::Name),
         ),
-        (&format!("{}.jpg", &long[..43]), &format!("{}.jp.json", &long[..43]), Some(Nearness::Cut)),
+        (&format!("{}.jpg", short(43)), &format!("{}.jp.json", short(43)), Some(Nearness::Cut)),
         ("IMG_1.jpg", "IMG_1.jp.json", None),
     ] {
         assert_eq!(nearness(photo, json), wanted, "{photo} {json}");

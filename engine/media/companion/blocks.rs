@@ -10,9 +10,11 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 
-use super::boxes::{Place, boxes, find};
+use super::boxes::{Place, boxes};
 use super::bytes::{array, be16, be32, le32, slice};
-use super::ifd::Ifd;
+use crate::media::bmff;
+use crate::media::ifd::Tiff;
+use crate::media::jpeg::markers::{SCAN, header};
 
 /// Where Exif begins in a JPEG segment; other formats have it without, or by mistake with.
 const EXIF_MARK: &[u8] = b"Exif\0\0";
@@ -64,22 +66,10 @@ impl<'a> Blocks<'a> {
 
     fn in_jpeg(bytes: &'a [u8]) -> Self {
         let mut found = Self::default();
-        let mut at = 2;
-        // Fill bytes may stand before a marker.
-        while let (Some([0xFF, marker]), Some(size)) = (array(bytes, at), be16(bytes, at + 2)) {
-            if marker == 0xFF {
-                at += 1;
-                continue;
-            }
-            let Some(payload) = size.checked_sub(2).and_then(|size| slice(bytes, at + 4, size))
-            else {
-                break;
-            };
-            match marker {
-                0xDA => {
-                    found.scan_at = Some(at);
-                    break;
-                }
+        for segment in header(bytes) {
+            let payload = segment.payload;
+            match segment.marker {
+                SCAN => found.scan_at = Some(segment.begin),
                 0xE1 if payload.starts_with(EXIF_MARK) => {
                     found.exif.get_or_insert(Cow::Borrowed(without(payload, EXIF_MARK)));
                 }
@@ -87,20 +77,22 @@ impl<'a> Blocks<'a> {
                     found.xmp.get_or_insert(Cow::Borrowed(without(payload, XMP_MARK)));
                 }
                 0xE2 if payload.starts_with(MPF_MARK) => {
-                    let begin = at + 4 + MPF_MARK.len();
+                    let begin = segment.end - payload.len() + MPF_MARK.len();
                     found.multi_picture.get_or_insert((begin, without(payload, MPF_MARK)));
                 }
                 0xED if payload.starts_with(IPTC_MARK) => {
                     // What does not fit into one segment goes on in the next.
                     let more = without(payload, IPTC_MARK);
-                    found.iptc = Some(Iptc::Resources(match found.iptc.take() {
-                        Some(Iptc::Resources(so_far)) => [so_far.as_ref(), more].concat().into(),
-                        _ => more.into(),
-                    }));
+                    match &mut found.iptc {
+                        Some(Iptc::Resources(so_far)) if so_far.len() < ITEM_BYTES_MAX => {
+                            so_far.to_mut().extend_from_slice(more);
+                        }
+                        Some(_) => {}
+                        None => found.iptc = Some(Iptc::Resources(more.into())),
+                    }
                 }
                 _ => {}
             }
-            at += 2 + size;
         }
         found
     }
@@ -155,7 +147,7 @@ impl<'a> Blocks<'a> {
     fn in_tiff(bytes: &'a [u8]) -> Option<Self> {
         const XMP_TAG: u16 = 700;
         const IPTC_TAG: u16 = 33723;
-        let directory = Ifd::first(bytes)?;
+        let directory = Tiff::read(bytes)?.chain().next()?;
         Some(Self {
             exif: Some(bytes.into()),
             xmp: directory.bytes(XMP_TAG).map(Cow::Borrowed),
@@ -195,12 +187,10 @@ struct Items<'a> {
 
 impl<'a> Items<'a> {
     fn open(bytes: &'a [u8], meta: Place) -> Option<Self> {
-        let mut reader = Cursor::new(bytes);
-        let span = meta.body.checked_add(4)?..meta.end;
-        let mut part = |kind| {
-            let place = find(&mut reader, span.clone(), kind).ok()??;
-            bytes.get(usize::try_from(place.body).ok()?..usize::try_from(place.end).ok()?)
-        };
+        // Four bytes of version and flags come first.
+        let begin = usize::try_from(meta.body).ok()?.checked_add(4)?;
+        let content = bytes.get(begin..usize::try_from(meta.end).ok()?)?;
+        let part = |kind| bmff::find(content, kind);
         let (infos, locations) = (part(b"iinf")?, part(b"iloc")?);
         Some(Self { bytes, infos, locations, data: part(b"idat").unwrap_or_default() })
     }

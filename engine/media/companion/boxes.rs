@@ -8,6 +8,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
+use crate::media::bmff::header_of;
+
 /// Boxes of one level that are looked at. A film in fragments has thousands, but its
 /// index comes first.
 const BOXES_MAX: usize = 1024;
@@ -82,21 +84,10 @@ fn place_at(
 ) -> io::Result<Option<Place>> {
     let header = read(reader, begin..end_max, 16)?;
     let place = || {
-        let (size, rest) = header.split_first_chunk::<4>()?;
-        let (kind, rest) = rest.split_first_chunk::<4>()?;
-        let (head_bytes, size) = match u32::from_be_bytes(*size) {
-            // To the end of the file.
-            0 => (8, end_max - begin),
-            1 => (16, u64::from_be_bytes(*rest.first_chunk()?)),
-            size => (8, u64::from(size)),
-        };
-        let end = begin.checked_add(size)?;
-        (size >= head_bytes && end <= end_max).then_some(Place {
-            kind: *kind,
-            begin,
-            body: begin + head_bytes,
-            end,
-        })
+        let (head_bytes, size) = header_of(&header, end_max - begin)?;
+        let kind = *header.get(4..)?.first_chunk()?;
+        let end = begin.checked_add(size).filter(|end| *end <= end_max)?;
+        Some(Place { kind, begin, body: begin + head_bytes as u64, end })
     };
     Ok(place())
 }

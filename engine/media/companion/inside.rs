@@ -6,11 +6,11 @@
 
 use super::blocks::{Blocks, Iptc};
 use super::bytes::text;
-use super::ifd::{Ifd, Order};
 use super::xmp::Xmp;
 use super::{embedded, iptc, xmp};
 use crate::base::member::Member;
 use crate::media::extras::{Evidence, Extras, Promise, Words};
+use crate::media::ifd::{Directory, Tiff};
 
 /// Tag of the Exif directory in the first one.
 const EXIF_TAG: u16 = 0x8769;
@@ -25,13 +25,14 @@ impl Extras {
     pub fn read(bytes: &[u8]) -> Self {
         let blocks = Blocks::find(bytes);
         let xmp = blocks.xmp.as_deref().and_then(xmp::read).unwrap_or_default();
-        let exif =
-            blocks.exif.as_deref().and_then(Ifd::first).and_then(|first| first.sub(EXIF_TAG));
+        let exif = blocks
+            .exif
+            .as_deref()
+            .and_then(Tiff::read)
+            .and_then(|tiff| tiff.chain().next()?.children(EXIF_TAG).next());
         let embedded = embedded::parts(bytes, &blocks, &xmp);
         let mut promised = Vec::new();
-        let sound = exif.and_then(|exif| text(exif.bytes(SOUND_FILE_TAG)?));
-        // Cameras that record no sound fill the tag with blanks, or with words.
-        if let Some(name) = sound.filter(|name| name.contains('.')) {
+        if let Some(name) = exif.and_then(|exif| sound_file(&text(exif.bytes(SOUND_FILE_TAG)?)?)) {
             promised.push(Promise {
                 member: Member::VoiceMemo,
                 name: Some(name),
@@ -56,12 +57,20 @@ impl Extras {
     }
 }
 
+/// The name of a recording. Cameras that make none fill the tag with blanks or with words;
+/// folders before the name are left out, they could lead anywhere.
+fn sound_file(text: &str) -> Option<String> {
+    let name = text.rsplit(['/', '\\']).next()?;
+    let is_name = name.trim_matches('.').contains('.');
+    is_name.then(|| name.to_owned())
+}
+
 fn promises_film(xmp: &Xmp) -> bool {
     xmp.is_motion_photo || xmp.micro_video_offset.is_some()
 }
 
 /// The directory in Apple's notes; its offsets count from the notes' beginning.
-fn apple_directory(notes: &[u8]) -> Option<Ifd<'_>> {
-    let order = Order::read(notes.strip_prefix(b"Apple iOS\0")?.get(2..4)?)?;
-    Some(Ifd::at(notes, order, 14))
+fn apple_directory(notes: &[u8]) -> Option<Directory<'_>> {
+    let order = notes.strip_prefix(b"Apple iOS\0")?.get(2..4)?;
+    Tiff::with_order(notes, order)?.directory(14)
 }

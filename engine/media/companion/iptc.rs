@@ -12,9 +12,6 @@ use crate::media::extras::Words;
 /// The image resource that holds the records.
 const IPTC_RESOURCE: usize = 0x0404;
 
-/// Keywords kept.
-const KEYWORDS_MAX: usize = 1000;
-
 /// Words from image resources.
 pub(super) fn resources(bytes: &[u8]) -> Words {
     let mut rest = bytes;
@@ -47,11 +44,8 @@ pub(super) fn records(bytes: &[u8]) -> Words {
         let target = match (record, kind) {
             (2, 5) => &mut words.title,
             (2, 25) => {
-                if let Some(keyword) = text(value)
-                    && words.keywords.len() < KEYWORDS_MAX
-                    && !words.keywords.contains(&keyword)
-                {
-                    words.keywords.push(keyword);
+                if let Some(keyword) = text(value) {
+                    words.add_keyword(&keyword);
                 }
                 continue;
             }

@@ -15,7 +15,6 @@ mod boxes;
 mod bytes;
 mod embedded;
 mod film;
-mod ifd;
 mod inside;
 mod iptc;
 mod multi_picture;
@@ -210,3 +209,6 @@ fn whole(reader: &mut (impl Read + Seek), bytes_max: u64) -> Result<Vec<u8>, Ins
     }
     boxes::read(reader, 0..bytes_count, bytes_max).map_err(InspectError::Read)
 }
+
+#[cfg(test)]
+mod tests;

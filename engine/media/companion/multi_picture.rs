@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::bytes::slice;
-use super::ifd::Ifd;
+use crate::media::ifd::Tiff;
 
 /// Pictures of one file that are looked at.
 const PICTURES_MAX: usize = 64;
@@ -19,14 +19,14 @@ const ENTRY_BYTES: usize = 16;
 
 /// Where pictures beside the primary one are, in the directory's order.
 pub(super) fn pictures(bytes: &[u8], begin: usize, block: &[u8]) -> Vec<Range<usize>> {
-    let Some(directory) = Ifd::first(block) else { return Vec::new() };
-    let entries = directory.bytes(ENTRIES_TAG).unwrap_or_default();
+    let Some(tiff) = Tiff::read(block) else { return Vec::new() };
+    let entries = tiff.chain().next().and_then(|directory| directory.bytes(ENTRIES_TAG));
     let place = |entry: &[u8]| {
-        let order = directory.order();
-        let size = usize::try_from(order.u32(entry, 4)?).ok()?;
-        let offset = usize::try_from(order.u32(entry, 8)?).ok().filter(|offset| *offset != 0)?;
+        let number = |at| usize::try_from(tiff.over(entry).u32_at(at)?).ok();
+        let (size, offset) = (number(4)?, number(8).filter(|offset| *offset != 0)?);
         let from = begin.checked_add(offset)?;
         slice(bytes, from, size)?.starts_with(&[0xFF, 0xD8, 0xFF]).then_some(from..from + size)
     };
-    entries.chunks_exact(ENTRY_BYTES).take(PICTURES_MAX).filter_map(place).collect()
+    let entries = entries.unwrap_or_default().chunks_exact(ENTRY_BYTES);
+    entries.take(PICTURES_MAX).filter_map(place).collect()
 }

@@ -18,14 +18,12 @@ pub(super) const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Nodes in one packet.
 const NODES_MAX: u32 = 200_000;
 
-/// Attributes of one element; the most detailed raw settings have some 400.
-const ATTRIBUTES_MAX: usize = 1000;
+/// Squares of the numbers of attributes of all elements, summed up: what comparing them
+/// costs. The most detailed raw settings have some 500 in one element.
+const COMPARISONS_MAX: usize = 4_000_000;
 
-/// Declarations of name spaces in one packet.
-const NAMESPACES_MAX: usize = 500;
-
-/// Keywords kept.
-const KEYWORDS_MAX: usize = 1000;
+/// Declarations of name spaces in one packet; honest ones have up to 60.
+const NAMESPACES_MAX: usize = 300;
 
 /// Items of a container; honest ones have two to four.
 const ITEMS_MAX: usize = 32;
@@ -87,9 +85,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Xmp> {
         ..Words::default()
     };
     for keyword in packet.list(DC, "subject") {
-        if words.keywords.len() < KEYWORDS_MAX && !words.keywords.contains(&keyword) {
-            words.keywords.push(keyword);
-        }
+        words.add_keyword(&keyword);
     }
     Some(Xmp {
         words,
@@ -118,10 +114,9 @@ fn decode(bytes: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
 /// Whether reading it could take time out of proportion. `<` cannot stand in an
 /// attribute, so between two of them are the attributes of one element at most.
 fn is_dear(text: &[u8]) -> bool {
-    let mut attributes = text
-        .split(|byte| *byte == b'<')
-        .map(|tag| tag.iter().filter(|byte| **byte == b'=').count());
-    attributes.any(|count| count > ATTRIBUTES_MAX)
+    let attributes =
+        text.split(|byte| *byte == b'<').map(|tag| memchr::memchr_iter(b'=', tag).count());
+    attributes.map(|count| count * count).sum::<usize>() > COMPARISONS_MAX
         || memchr::memmem::find_iter(text, b"xmlns").take(NAMESPACES_MAX + 1).count()
             > NAMESPACES_MAX
 }

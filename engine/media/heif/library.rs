@@ -1,4 +1,5 @@
-//! libheif's C interface, opened at run time: the one place in `media` with unsafe code.
+//! libheif's C interface, opened at run time. Besides shared memory the one
+//! place in `media` with unsafe code.
 //!
 //! In:  the bytes of a HEIF file.
 //! Out: safe handles on the file, its primary picture and the decoded pixels, each released

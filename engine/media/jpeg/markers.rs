@@ -8,7 +8,7 @@
 use super::super::colour::PROFILE_BYTES_MAX;
 
 pub(super) const QUANTISATION: u8 = 0xDB;
-pub(super) const SCAN: u8 = 0xDA;
+pub(in crate::media) const SCAN: u8 = 0xDA;
 pub(super) const END: u8 = 0xD9;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
@@ -19,13 +19,13 @@ const COMMENT: u8 = 0xFE;
 
 /// One marker with what belongs to it. The coded data behind a scan header is not part of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment<'a> {
-    pub(super) marker: u8,
-    pub(super) payload: &'a [u8],
+pub(in crate::media) struct Segment<'a> {
+    pub(in crate::media) marker: u8,
+    pub(in crate::media) payload: &'a [u8],
     /// Where the marker itself begins.
-    pub(super) begin: usize,
+    pub(in crate::media) begin: usize,
     /// Where the bytes behind it begin.
-    pub(super) end: usize,
+    pub(in crate::media) end: usize,
 }
 
 impl Segment<'_> {
@@ -46,7 +46,7 @@ impl Segment<'_> {
 }
 
 /// The segments of the header; that of the first scan comes last.
-pub(super) fn header(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+pub(in crate::media) fn header(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut is_over = false;
     all(bytes).take_while(move |segment| {
         !std::mem::replace(&mut is_over, matches!(segment.marker, SCAN | END))

@@ -21,7 +21,7 @@ use cel::common::ast::{
     operators as op,
 };
 
-use super::scope::{ICON_FIELDS, PATH_FIELDS, TAKEN_FIELDS};
+use super::scope::{COMPANION_FIELDS, ICON_FIELDS, JOB_FIELDS, PATH_FIELDS, TAKEN_FIELDS};
 use super::{Defined, ExprMistake, Kind, Names};
 use crate::rules::source::hint;
 
@@ -32,13 +32,19 @@ pub const DEPTH_MAX: usize = 48;
 /// Loops inside loops.
 pub const LOOPS_DEPTH_MAX: usize = 2;
 
-const FACTS: [(&str, Kind); 6] = [
+const FACTS: [(&str, Kind); 12] = [
     ("icons", Kind::Icons),
     ("path", Kind::Path),
     ("taken", Kind::Taken),
     ("width_px", Kind::Whole),
     ("height_px", Kind::Whole),
     ("bytes_count", Kind::Whole),
+    ("companions", Kind::Companions),
+    ("dpof", Kind::Jobs),
+    ("keywords", Kind::Texts),
+    ("title", Kind::Text),
+    ("instructions", Kind::Text),
+    ("rating", Kind::Whole),
 ];
 const ICON_QUESTIONS: [&str; 5] = ["has", "seen", "faint", "count", "different"];
 const FUNCTIONS: [&str; 11] = [
@@ -221,16 +227,23 @@ impl<'a> Checker<'a> {
             Kind::Icon => ("an icon", &ICON_FIELDS),
             Kind::Path => ("`path`", &PATH_FIELDS),
             Kind::Taken => ("`taken`", &TAKEN_FIELDS),
+            Kind::Companion => ("a companion", &COMPANION_FIELDS),
+            Kind::Job => ("a print job", &JOB_FIELDS),
             Kind::Any => return Kind::Any,
-            Kind::Icons => {
+            Kind::Icons | Kind::Companions | Kind::Jobs => {
+                let (list, one) = match inside {
+                    Kind::Icons => ("icons", "icon"),
+                    Kind::Companions => ("companions", "companion"),
+                    _ => ("dpof", "job"),
+                };
                 let message = format!(
-                    "`icons` is a list and has no `{field}`; look at each with \
-                     `icons.exists(icon, icon.{field} …)`"
+                    "`{list}` is a list and has no `{field}`; look at each with \
+                     `{list}.exists({one}, {one}.{field} …)`"
                 );
                 self.mistake(id, message);
                 return Kind::Any;
             }
-            Kind::Truth | Kind::Whole | Kind::Number | Kind::Text | Kind::List => {
+            Kind::Truth | Kind::Whole | Kind::Number | Kind::Text | Kind::List | Kind::Texts => {
                 self.mistake(id, format!("{} has no `{field}`", inside.words()));
                 return Kind::Any;
             }
@@ -241,9 +254,11 @@ impl<'a> Checker<'a> {
             return Kind::Any;
         }
         match (inside, field) {
-            (Kind::Icon, "name" | "tier" | "seal") | (Kind::Path, _) | (Kind::Taken, "text") => {
-                Kind::Text
-            }
+            (Kind::Icon, "name" | "tier" | "seal")
+            | (Kind::Path, _)
+            | (Kind::Taken, "text")
+            | (Kind::Companion, "role" | "name" | "media_type")
+            | (Kind::Job, "kind" | "paper" | "caption" | "creator") => Kind::Text,
             (Kind::Icon, _) => Kind::Number,
             _ => Kind::Whole,
         }
@@ -405,7 +420,7 @@ impl<'a> Checker<'a> {
                 Kind::Truth
             }
             (op::IN, [_, list]) => {
-                if !matches!(list, Kind::List | Kind::Icons | Kind::Any) {
+                if list.element().is_none() && *list != Kind::Any {
                     let message = format!(
                         "after `in` stands a list like `[\"a\", \"b\"]`, this is {}",
                         list.words()
@@ -415,7 +430,9 @@ impl<'a> Checker<'a> {
                 Kind::Truth
             }
             (op::ADD, [Kind::Text, Kind::Text]) => Kind::Text,
-            (op::ADD, [Kind::List | Kind::Icons, Kind::List | Kind::Icons]) => Kind::List,
+            (op::ADD, [left, right]) if left.element().and(right.element()).is_some() => {
+                if left == right { *left } else { Kind::List }
+            }
             (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [left, right]) => {
                 if *left == Kind::Any || *right == Kind::Any {
                     return Kind::Any;
@@ -438,10 +455,7 @@ impl<'a> Checker<'a> {
                 }
                 *kind
             }
-            (op::INDEX, [list, _]) => match list {
-                Kind::Icons => Kind::Icon,
-                _ => Kind::Any,
-            },
+            (op::INDEX, [list, _]) => list.element().unwrap_or(Kind::Any),
             _ => {
                 self.mistake(id, format!("`{sign}` is not available in rules"));
                 Kind::Any
@@ -454,7 +468,8 @@ impl<'a> Checker<'a> {
             || left == Kind::Any
             || right == Kind::Any
             || (left.is_number() && right.is_number())
-            || matches!((left, right), (Kind::Icons, Kind::List) | (Kind::List, Kind::Icons));
+            || (left.element().and(right.element()).is_some()
+                && (left == Kind::List || right == Kind::List));
         if !same {
             let (left, right) = (left.words(), right.words());
             self.mistake(id, format!("`{sign}` compares {left} with {right}, which never match"));
@@ -471,7 +486,7 @@ impl<'a> Checker<'a> {
         let Some(target) = call.target.take() else {
             return Kind::Any;
         };
-        if !matches!(inside, Kind::Icons | Kind::List | Kind::Any) {
+        if inside.element().is_none() && inside != Kind::Any {
             self.mistake(id, format!("`.{name}()` is for lists, this is {}", inside.words()));
             return Kind::Any;
         }
@@ -490,7 +505,7 @@ impl<'a> Checker<'a> {
         if !self.loops_fit(id, self.locals.len() + 1) {
             return Kind::Any;
         }
-        let element = if inside == Kind::Icons { Kind::Icon } else { Kind::Any };
+        let element = inside.element().unwrap_or(Kind::Any);
         self.locals.push((variable.clone(), element));
         let body_kind = self.walk(body, depth + 1);
         self.locals.pop();

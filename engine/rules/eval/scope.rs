@@ -1,7 +1,8 @@
 //! The facts of one photo as CEL values, handed out when a condition asks for them.
 //!
 //! In:  [`Facts`], borrowed. Out: what the names `icons`, `path`, `taken`, `width_px`,
-//! `height_px`, `bytes_count` stand for, and the answers that `has`, `seen`, `faint`,
+//! `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, `instructions` and
+//! `rating` stand for, and the answers that `has`, `seen`, `faint`,
 //! `count` and `different` were compiled into (`@has:NAME,NAME` and so on, see `check.rs`).
 //!
 //! Values borrow the facts and are built on access; a photo costs nothing until a
@@ -18,7 +19,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use crate::detection::Tier;
-use crate::rules::facts::{Facts, IconFact, PathFact, TimeFact};
+use crate::rules::facts::{CompanionFact, Facts, IconFact, PathFact, PrintFact, TimeFact};
 
 /// Turns of all loops together that one condition may take.
 pub const STEPS_MAX: u32 = 10_000;
@@ -29,6 +30,9 @@ pub struct PhotoScope<'f> {
     path: FactValue<'f>,
     taken: Option<FactValue<'f>>,
     icons: OnceLock<CelList<'f>>,
+    companions: OnceLock<CelList<'f>>,
+    jobs: OnceLock<CelList<'f>>,
+    keywords: OnceLock<CelList<'f>>,
     steps_count: AtomicU32,
 }
 
@@ -40,6 +44,9 @@ impl<'f> PhotoScope<'f> {
             path: FactValue::Path(&facts.path),
             taken: facts.taken.as_ref().map(FactValue::Taken),
             icons: OnceLock::new(),
+            companions: OnceLock::new(),
+            jobs: OnceLock::new(),
+            keywords: OnceLock::new(),
             steps_count: AtomicU32::new(0),
         }
     }
@@ -75,6 +82,21 @@ fn truth<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
     CowVal::Borrowed(if value { &TRUE } else { &FALSE })
 }
 
+/// A list of facts, made when a condition first asks for it.
+fn list<'b, 'f, T>(
+    made: &'b OnceLock<CelList<'f>>,
+    facts: &'f [T],
+    value: impl Fn(&'f T) -> Box<dyn Val + 'f>,
+) -> CowVal<'b, 'b> {
+    CowVal::Borrowed(
+        made.get_or_init(|| CelList::from(facts.iter().map(value).collect::<Vec<_>>())),
+    )
+}
+
+fn text<'b, 'v>(value: &'v str) -> CowVal<'b, 'v> {
+    CowVal::owned(CelString::from(value))
+}
+
 /// A whole number; sizes of files stay far below the limit of `i64`.
 fn whole<'b, 'v>(value: impl TryInto<i64>) -> CowVal<'b, 'v> {
     CowVal::owned(CelInt::from(value.try_into().unwrap_or(i64::MAX)))
@@ -101,10 +123,17 @@ impl VariableResolver for PhotoScope<'_> {
             };
         }
         Some(match variable {
-            "icons" => CowVal::Borrowed(self.icons.get_or_init(|| {
-                let boxed = |icon| Box::new(FactValue::Icon(icon)) as Box<dyn Val + '_>;
-                CelList::from(self.facts.icons.iter().map(boxed).collect::<Vec<_>>())
-            })),
+            "icons" => list(&self.icons, &self.facts.icons, |icon| Box::new(FactValue::Icon(icon))),
+            "companions" => list(&self.companions, &self.facts.companions, |companion| {
+                Box::new(FactValue::Companion(companion))
+            }),
+            "dpof" => list(&self.jobs, &self.facts.dpof, |job| Box::new(FactValue::Job(job))),
+            "keywords" => list(&self.keywords, &self.facts.words.keywords, |word| {
+                Box::new(CelString::from(word.as_str()))
+            }),
+            "title" => text(&self.facts.words.title),
+            "instructions" => text(&self.facts.words.instructions),
+            "rating" => whole(self.facts.words.rating),
             "path" => CowVal::Borrowed(&self.path),
             "taken" => match &self.taken {
                 Some(taken) => CowVal::Borrowed(taken),
@@ -124,16 +153,20 @@ enum FactValue<'f> {
     Icon(&'f IconFact),
     Path(&'f PathFact),
     Taken(&'f TimeFact),
+    Companion(&'f CompanionFact),
+    Job(&'f PrintFact),
 }
 
-/// Fields of an icon, a path and a time, in the order the documentation lists them.
+/// Fields of an icon, a path and so on, in the order the documentation lists them.
 pub(super) const ICON_FIELDS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 pub(super) const PATH_FIELDS: [&str; 4] = ["collection", "folder", "name", "extension"];
 pub(super) const TAKEN_FIELDS: [&str; 6] = ["text", "year", "month", "day", "hour", "weekday"];
+pub(super) const COMPANION_FIELDS: [&str; 4] = ["role", "name", "media_type", "bytes_count"];
+pub(super) const JOB_FIELDS: [&str; 7] =
+    ["kind", "copies", "size_mm", "channel", "paper", "caption", "creator"];
 
 impl<'f> FactValue<'f> {
     fn field(self, name: &str) -> Option<CowVal<'f, 'f>> {
-        let text = |value: &'f str| CowVal::owned(CelString::from(value));
         let number = |value: f64| CowVal::owned(CelDouble::from(value));
         Some(match (self, name) {
             (Self::Icon(icon), "name") => text(&icon.name),
@@ -156,6 +189,17 @@ impl<'f> FactValue<'f> {
             (Self::Taken(taken), "day") => whole(taken.day),
             (Self::Taken(taken), "hour") => whole(taken.hour),
             (Self::Taken(taken), "weekday") => whole(taken.weekday),
+            (Self::Companion(companion), "role") => text(companion.role.as_str()),
+            (Self::Companion(companion), "name") => text(&companion.name),
+            (Self::Companion(companion), "media_type") => text(&companion.media_type),
+            (Self::Companion(companion), "bytes_count") => whole(companion.bytes_count),
+            (Self::Job(job), "kind") => text(job.kind.as_str()),
+            (Self::Job(job), "copies") => whole(job.copies),
+            (Self::Job(job), "size_mm") => whole(job.size_mm),
+            (Self::Job(job), "channel") => whole(job.channel),
+            (Self::Job(job), "paper") => text(&job.paper),
+            (Self::Job(job), "caption") => text(&job.caption),
+            (Self::Job(job), "creator") => text(&job.creator),
             _ => return None,
         })
     }

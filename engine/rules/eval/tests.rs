@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
-use crate::rules::facts::{Facts, IconFact, PathFact, TimeFact};
+use crate::rules::facts::{
+    CompanionFact, Facts, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+};
 
 fn icons() -> Vec<String> {
     ["print-10x15", "canvas", "share", "copies-2"].map(str::to_owned).to_vec()
@@ -40,6 +43,34 @@ fn photo(taken: Option<&str>) -> Facts {
         width_px: 4_000,
         height_px: 3_000,
         bytes_count: 2_500_000,
+        companions: vec![CompanionFact {
+            role: Member::VoiceMemo,
+            name: "Möwe.WAV".to_owned(),
+            media_type: "audio/wav".to_owned(),
+            bytes_count: 90_000,
+        }],
+        dpof: vec![
+            job(PrintKind::Index, 1),
+            PrintFact { size_mm: 102, channel: 7, ..job(PrintKind::Standard, 3) },
+        ],
+        words: WordsFact {
+            keywords: vec!["Strand".to_owned(), "print".to_owned()],
+            title: "Möwe".to_owned(),
+            instructions: String::new(),
+            rating: 4,
+        },
+    }
+}
+
+fn job(kind: PrintKind, copies: u32) -> PrintFact {
+    PrintFact {
+        kind,
+        copies,
+        size_mm: 0,
+        channel: 0,
+        paper: String::new(),
+        caption: "Am Meer".to_owned(),
+        creator: "SONY".to_owned(),
     }
 }
 
@@ -91,6 +122,71 @@ fn loops_answer_over_icons() {
     check(r#""copies-2" in icons.map(i, i.name)"#, true);
     check("icons.exists(a, icons.exists(b, a.name == b.name && a.x < b.x))", true);
     check("[1, 2, 3].exists(n, n == width_px)", false);
+}
+
+#[test]
+fn companions_print_jobs_and_words_answer() {
+    check(r#"companions.exists(c, c.role == "voice-memo" && c.bytes_count > 1000)"#, true);
+    check(
+        r#"companions[0].name.endsWith(".WAV") && companions[0].media_type == "audio/wav""#,
+        true,
+    );
+    check(r#"size(dpof) == 2 && dpof[1].copies == 3 && dpof[1].channel == 7"#, true);
+    check(r#"dpof.filter(j, j.kind == "standard")[0].size_mm == 102"#, true);
+    check(r#"dpof.all(j, j.creator == "SONY" && j.paper == "" && j.caption != "")"#, true);
+    check(r#""print" in keywords && keywords.exists(k, k.startsWith("Str"))"#, true);
+    check(r#"rating >= 4 && title == "Möwe" && instructions == """#, true);
+    check(r#"size(keywords + ["a"]) == 3 && keywords + keywords != keywords"#, true);
+}
+
+#[test]
+fn copies_of_a_print_job_are_a_whole_number() {
+    let facts = photo(None);
+    let copies = compiled("dpof[1].copies", Kind::Whole).expect("a number");
+    assert_eq!(copies.whole(&PhotoScope::new(&facts)), Ok(3));
+    let beyond = compiled("dpof[2].copies", Kind::Whole).expect("a number");
+    let why = beyond.whole(&PhotoScope::new(&facts)).expect_err("there are two");
+    assert_eq!(why, "the list is shorter than that");
+}
+
+#[test]
+fn mistakes_about_companions_and_print_jobs_say_what_would_be_right() {
+    check_mistake(
+        "dpof.copies > 1",
+        ".copies > 1",
+        "`dpof` is a list and has no `copies`; look at each with \
+         `dpof.exists(job, job.copies …)`",
+    );
+    check_mistake(
+        "dpof[0].copys > 1",
+        ".copys > 1",
+        "a print job has no `copys`: did you mean `copies`?",
+    );
+    check_mistake(
+        "companions.exists(c, c.role == 3)",
+        "== 3)",
+        "`==` compares text with a whole number, which never match",
+    );
+    check_mistake(
+        "companions.exists(c, c.rolle == \"raw\")",
+        ".rolle == \"raw\")",
+        "a companion has no `rolle`: did you mean `role`?",
+    );
+    check_mistake(
+        "keywords == \"a\"",
+        "== \"a\"",
+        "`==` compares a list of texts with text, which never match",
+    );
+    check_mistake(
+        "rating == \"5\"",
+        "== \"5\"",
+        "`==` compares a whole number with text, which never match",
+    );
+    check_mistake(
+        "keywords.exists(k, k > 3)",
+        "> 3)",
+        "`>` compares text with a whole number, which never match",
+    );
 }
 
 #[test]

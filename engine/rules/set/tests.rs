@@ -5,8 +5,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
-use crate::rules::facts::{IconFact, PathFact, TimeFact};
+use crate::rules::facts::{
+    CompanionFact, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+};
 
 const ICONS: [&str; 24] = [
     "print-10x15",
@@ -70,6 +73,9 @@ fn photo(icons: &[(&str, Tier)]) -> Facts {
         width_px: 400,
         height_px: 300,
         bytes_count: 1_000,
+        companions: Vec::new(),
+        dpof: Vec::new(),
+        words: WordsFact::default(),
     }
 }
 
@@ -296,7 +302,8 @@ fn damaged_files_keep_the_last_good_rules_in_force() {
     assert_eq!(
         places(&mistakes),
         [
-            "a.toml:3:9: `tru` is not known here; known are `icons`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`"
+            "a.toml:3:9: `tru` is not known here; known are `icons`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, \
+         `instructions`, `rating`"
         ]
     );
     assert_eq!(force.refused(), mistakes);
@@ -513,7 +520,20 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     let texts = (".{0,20}", ".{0,20}", ".{0,20}", ".{0,5}");
     let taken = proptest::option::of(("[0-9T:-]{0,19}", any::<[i64; 5]>()));
     let icons = proptest::collection::vec(any_icon(), 0..12);
-    (icons, texts, taken, any::<(u32, u32, u64)>()).prop_map(|(icons, texts, taken, sizes)| Facts {
+    let words = (proptest::collection::vec(".{0,9}", 0..3), ".{0,9}", ".{0,9}", any::<i8>());
+    let words = words.prop_map(|(keywords, title, instructions, rating)| WordsFact {
+        keywords,
+        title,
+        instructions,
+        rating,
+    });
+    let beside = (
+        proptest::collection::vec(any_companion(), 0..3),
+        proptest::collection::vec(any_job(), 0..4),
+        words,
+    );
+    let parts = (icons, texts, taken, any::<(u32, u32, u64)>(), beside);
+    parts.prop_map(|(icons, texts, taken, sizes, (companions, dpof, words))| Facts {
         icons,
         path: PathFact { collection: texts.0, folder: texts.1, name: texts.2, extension: texts.3 },
         taken: taken.map(|(text, [year, month, day, hour, weekday])| TimeFact {
@@ -527,7 +547,36 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         width_px: sizes.0,
         height_px: sizes.1,
         bytes_count: sizes.2,
+        companions,
+        dpof,
+        words,
     })
+}
+
+fn any_companion() -> impl Strategy<Value = CompanionFact> {
+    let role = proptest::sample::select(Member::ALL[2..].to_vec());
+    (role, ".{0,9}", any::<u64>()).prop_map(|(role, name, bytes_count)| CompanionFact {
+        role,
+        name,
+        media_type: "audio/wav".to_owned(),
+        bytes_count,
+    })
+}
+
+fn any_job() -> impl Strategy<Value = PrintFact> {
+    let kind = proptest::sample::select(PrintKind::ALL.to_vec());
+    let texts = (prop_oneof![Just("4x6".to_owned()), ".{0,4}"], ".{0,9}", ".{0,9}");
+    (kind, 0_u32..1000, any::<u16>(), 0_u32..2, texts).prop_map(
+        |(kind, copies, size_mm, channel, (paper, caption, creator))| PrintFact {
+            kind,
+            copies,
+            size_mm: u32::from(size_mm),
+            channel,
+            paper,
+            caption,
+            creator,
+        },
+    )
 }
 
 proptest! {
@@ -573,7 +622,10 @@ proptest! {
         for verdict in &judgement.verdicts {
             if let Wish::Order { product, .. } = &verdict.wish {
                 let sure = facts.icons.iter().any(|i| i.name == *product && i.tier == Tier::Order);
-                prop_assert!(sure || verdict.confirm == Confirm::Ask);
+                let marks = facts.dpof.iter().filter(|job| job.kind == PrintKind::Standard);
+                let marked = verdict.rule == "camera-order"
+                    && marks.filter(|job| job.copies > 0).count() == 1;
+                prop_assert!(sure || marked || verdict.confirm == Confirm::Ask);
             }
             prop_assert!(verdict.doubts.is_empty() || verdict.confirm == Confirm::Ask);
         }

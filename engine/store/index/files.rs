@@ -334,8 +334,12 @@ impl Index {
         let sql = "INSERT OR REPLACE INTO missing (collection, path, changed_ns, inode)
                    SELECT collection, path, changed_ns, inode FROM files
                    WHERE collection = ?1 AND path = ?2 AND changed_ns = ?3 AND inode = ?4";
-        let known =
-            params![collection, path.as_os_str().as_bytes(), state.changed_ns, state.inode.cast_signed()];
+        let known = params![
+            collection,
+            path.as_os_str().as_bytes(),
+            state.changed_ns,
+            state.inode.cast_signed()
+        ];
         self.connection.prepare_cached(sql)?.execute(known)?;
         Ok(())
     }
@@ -363,7 +367,8 @@ impl Index {
         now: Timestamp,
     ) -> Result<Swept, StoreError> {
         let transaction = self.connection.savepoint()?;
-        let missing = "collection = ?1 AND path IN (SELECT path FROM missing WHERE collection = ?1)";
+        let missing =
+            "collection = ?1 AND path IN (SELECT path FROM missing WHERE collection = ?1)";
         let count = |sql: &str| -> Result<u64, StoreError> {
             let count: i64 = transaction.query_row(sql, [collection], |row| row.get(0))?;
             Ok(count.cast_unsigned())
@@ -397,10 +402,8 @@ impl Index {
         if sweep != Sweep::Gone {
             let sql = "UPDATE collections SET volume = ?2, root_inode = ?3 WHERE name = ?1";
             let Volume { id, root_inode } = seen.volume;
-            transaction.execute(
-                sql,
-                params![collection, id.cast_signed(), root_inode.cast_signed()],
-            )?;
+            transaction
+                .execute(sql, params![collection, id.cast_signed(), root_inode.cast_signed()])?;
         }
         transaction.commit()?;
         Ok(Swept { removed_count, doubted_count })
@@ -566,7 +569,8 @@ mod tests {
         let mut index = index();
         index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
         index.record_failure("c", &path(2), &state(2), "the file is empty").expect("records");
-        let mut known = |number, state| index.known("c", &path(number), FileKind::Photo, &state).expect("asks");
+        let mut known =
+            |number, state| index.known("c", &path(number), FileKind::Photo, &state).expect("asks");
         assert_eq!(known(1, state(1)), Some(Known::Content(hash(1))));
         assert_eq!(known(1, FileState { device: 9, ..state(1) }), Some(Known::Content(hash(1))));
         assert_eq!(known(2, state(2)), Some(Known::Failed("the file is empty".to_owned())));
@@ -587,7 +591,8 @@ mod tests {
         index.record_file("c", Path::new("old/1.jpg"), &state(1), &hash(1)).expect("records");
         index.forget("c", Path::new("old")).expect("forgets");
         assert_eq!(index.locations(&hash(1)).expect("asks"), []);
-        let known = index.known("c", Path::new("new/1.jpg"), FileKind::Photo, &state(1)).expect("asks");
+        let known =
+            index.known("c", Path::new("new/1.jpg"), FileKind::Photo, &state(1)).expect("asks");
         assert_eq!(known, Some(Known::Content(hash(1))));
         let places = index.locations(&hash(1)).expect("asks");
         assert_eq!(
@@ -641,7 +646,6 @@ mod tests {
             assert_eq!(scan(&mut index, 0..0), Swept { removed_count: 0, doubted_count: 100 });
         }
     }
-
 
     #[test]
     fn scan_that_finds_another_disk_removes_nothing_however_often() {

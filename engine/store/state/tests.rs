@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::ids::ContentHash;
+use crate::base::member::Member;
 use crate::store::{Entry, GrantRow, Order, OrderState, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -22,6 +23,7 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         copies: 1,
         addressee: None,
         express: false,
+        companions: Vec::new(),
         preview: None,
         price_minor: 29,
         currency: "EUR".into(),
@@ -38,9 +40,12 @@ fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
         grant_id: format!("g-{order_key}"),
         order_key: order_key.into(),
         provider: "lab".into(),
-        member: "original".into(),
+        member: Member::Original,
+        name: "p.jpg".into(),
+        evidence: None,
         photo: ContentHash::of(b"photo"),
         digest: ContentHash::of(b"photo"),
+        offset: None,
         bytes_count,
         media_type: "image/jpeg".into(),
         token: "t".into(),
@@ -53,11 +58,16 @@ fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
     }
 }
 
+fn put_grant(state: &State, order: &Order, bytes_count: u64) -> Option<GrantRow> {
+    let grants = [grant(&order.order_key, bytes_count)];
+    Some(state.put_grants(order, &grants, &[], NOW).expect("kept")?.remove(0))
+}
+
 fn state_with_grant(bytes_count: u64) -> (State, GrantRow) {
     let state = State::in_memory().expect("opens");
     let order = order("k", OrderState::Ready);
     state.put_orders(vec![order.clone()]).expect("kept");
-    let grant = state.put_grant(&order, &grant("k", bytes_count)).expect("kept").expect("as read");
+    let grant = put_grant(&state, &order, bytes_count).expect("as read");
     (state, grant)
 }
 
@@ -114,6 +124,102 @@ fn orders_of_an_older_program_are_read_and_decisions_stay() {
 }
 
 #[test]
+fn grants_and_accesses_of_an_older_program_are_kept_with_all_that_hangs_on_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.sqlite");
+    let old = db::open(&path, Durability::Full, &MIGRATIONS[..2]).expect("opens");
+    let photo = ContentHash::of(b"photo");
+    old.execute(
+        "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
+             purpose, product, copies, price_minor, currency, state, reason, created_ms, updated_ms)
+         VALUES ('k', 'r', '0', ?1, 'c', 'p.jpg', 'lab', 'print', 'mug', 1, 29, 'EUR', 'accepted',
+             'now', 1, 2)",
+        [photo.as_bytes()],
+    )
+    .expect("an order");
+    old.execute(
+        "INSERT INTO grants VALUES ('g', 'k', 'lab', 'original', ?1, ?1, 10, 'image/jpeg', 't', 25,
+             'EUR', 1, 9, NULL, NULL)",
+        [photo.as_bytes()],
+    )
+    .expect("a grant");
+    old.execute_batch(
+        "INSERT INTO deliveries (grant_id, start_byte, end_byte) VALUES ('g', 0, 10);
+         INSERT INTO accesses VALUES ('g', 'k', 'lab', 'original', zeroblob(32), 10, 5);
+         INSERT INTO postings VALUES ('g', 'g', 'EUR', 5, '[{\"account\":\"a\",\"minor\":0}]')",
+    )
+    .expect("an access");
+    drop(old);
+    let state = State::open(&path).expect("opens");
+    let grants = state.grants(None).expect("read");
+    assert_eq!(
+        (grants.len(), grants[0].member, grants[0].name.as_str()),
+        (1, Member::Original, "")
+    );
+    assert_eq!(grants[0].offset, None);
+    assert!(state.complete_order("k", NOW).expect("asked"), "the access is still known");
+    // What hangs on a grant still does.
+    assert!(state.write(|tx| tx.execute("DELETE FROM grants", [])).is_err());
+    let other = order("k2", OrderState::Ready);
+    state.put_orders(vec![other.clone()]).expect("kept");
+    assert!(put_grant(&state, &other, 5).is_some());
+}
+
+/// An order with a photo and two films of one kind.
+fn state_with_members() -> (State, Vec<GrantRow>) {
+    let state = State::in_memory().expect("opens");
+    let order = order("k", OrderState::Accepted);
+    state.put_orders(vec![order.clone()]).expect("kept");
+    let film = |id: &str| GrantRow {
+        grant_id: id.into(),
+        member: Member::Motion,
+        evidence: Some("stem".into()),
+        offset: Some(7),
+        ..grant("k", 5)
+    };
+    let grants = [grant("k", 10), film("b"), film("a")];
+    let notes = ["without its raw".to_owned()];
+    let kept = state.put_grants(&order, &grants, &notes, NOW).expect("kept").expect("as read");
+    assert_eq!(kept, grants, "in the order of the members");
+    (state, kept)
+}
+
+#[test]
+fn members_of_an_order_are_decided_once() {
+    let (state, kept) = state_with_members();
+    let order = state.order("k").expect("read").expect("is there");
+    let again = state.put_grants(&order, &kept[..1], &[], NOW).expect("asked");
+    assert_eq!(again, Some(kept));
+    let events = state.order_events("k").expect("read");
+    assert_eq!(events.iter().filter(|(.., note)| note == "without its raw").count(), 1);
+    assert_eq!(state.put_manifest("k", "first").expect("kept"), "first");
+    assert_eq!(state.put_manifest("k", "second").expect("asked"), "first");
+}
+
+#[test]
+fn order_is_done_when_every_member_that_can_be_had_was_fetched() {
+    let (state, kept) = state_with_members();
+    let none = entries(&[0]);
+    let done = |state: &State| state.complete_order("k", NOW).expect("asked");
+    state.post_access(&kept[1], &none, NOW).expect("posted");
+    assert!(!done(&state));
+    assert_eq!(state.revoke(Some("a"), "it was changed", NOW).expect("revoked"), 1);
+    assert!(!done(&state), "the photo is missing");
+    state.post_access(&kept[0], &none, NOW).expect("posted");
+    assert!(done(&state));
+}
+
+#[test]
+fn photo_that_was_revoked_does_not_make_its_order_done() {
+    let (state, kept) = state_with_members();
+    for film in &kept[1..] {
+        state.post_access(film, &entries(&[0]), NOW).expect("posted");
+    }
+    state.revoke(Some("k"), "stopped", NOW).expect("revoked");
+    assert!(!state.complete_order("k", NOW).expect("asked"));
+}
+
+#[test]
 fn order_that_was_changed_since_it_was_read_gets_no_grant() {
     let state = State::in_memory().expect("opens");
     let before = order("k", OrderState::Ready);
@@ -121,11 +227,11 @@ fn order_that_was_changed_since_it_was_read_gets_no_grant() {
     let after = Order { copies: 3, price_minor: 87, ..before.clone() };
     let replanned = state.replan(&before.photo, vec![after], NOW.plus_millis(1)).expect("planned");
     assert_eq!(replanned.changed.len(), 1);
-    assert_eq!(state.put_grant(&before, &grant("k", 10)).expect("asked"), None);
+    assert_eq!(put_grant(&state, &before, 10), None);
     let now = state.order("k").expect("read").expect("is there");
     assert_eq!((now.copies, now.created_at), (3, NOW));
     assert_eq!(state.outbox_due(NOW.plus_millis(1), 10).expect("due").len(), 1);
-    assert!(state.put_grant(&now, &grant("k", 10)).expect("asked").is_some());
+    assert!(put_grant(&state, &now, 10).is_some());
     let replanned = state.replan(&before.photo, vec![before.clone()], NOW).expect("planned");
     assert_eq!((replanned.changed.len(), replanned.kept.len()), (0, 1), "it is on its way");
     assert_eq!(state.order("k").expect("read"), Some(now));
