@@ -403,7 +403,8 @@ mod tests {
         let bits = |values: &[u16]| (0x0102, shorts(values));
         let colours = |number| (0x0106, Value::Short(number));
         let samples = |number| (0x0115, Value::Short(number));
-        let cases: [(&str, u32, &[u8], Vec<(u16, Value)>, &[u8]); 9] = [
+        type Case<'a> = (&'a str, u32, &'a [u8], Vec<(u16, Value)>, &'a [u8]);
+        let cases: [Case<'_>; 9] = [
             ("gray", 2, &[7, 9], vec![bits(&[8]), colours(1)], &[7, 7, 7, 9, 9, 9]),
             ("white is 0", 1, &[7], vec![bits(&[8]), colours(0)], &[248; 3]),
             (

@@ -470,6 +470,6 @@ mod tests {
         let quarter = passes(0.25);
         assert!(quarter[0] > 0.8 && quarter[7] < 0.02, "{quarter:?}");
         assert!(quarter.windows(2).all(|pair| pair[0] > pair[1]), "{quarter:?}");
-        assert_eq!(passes(1.0), [1.0; 8]);
+        assert!(passes(1.0).iter().all(|share| (share - 1.0).abs() < 1e-12));
     }
 }
