@@ -28,7 +28,7 @@ use signet::base::clock::Timestamp;
 use signet::base::config::Icons;
 use signet::base::ids::ContentHash;
 use signet::media::read::BYTES_MAX;
-use signet::media::{DecodeSpec, Decoders, SharedBytes, decode, heif, read_shared, sandbox};
+use signet::media::{DecodeSpec, Decoders, SharedBytes, decode, read_shared, sandbox};
 use signet::preview::Imprint;
 use signet::rules::{Known, RuleFile, RuleSet};
 use signet::store::index::{Index, PhotoRow};
@@ -39,7 +39,7 @@ const PHOTOS_MIN: usize = 60;
 fn main() {
     // Decode workers are this program again.
     if std::env::args().nth(1).as_deref() == Some("decode-worker") {
-        return sandbox::serve(heif::prepare, decode).expect("the bench speaks as agents do");
+        return sandbox::serve(Vec::new, decode).expect("the bench speaks as agents do");
     }
     let smoke = variable("SIGNET_BENCH_SMOKE").is_some();
     let (folder, paths) = photos(smoke);

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use super::beside::{self, Beside};
 use super::intake::{forget_if_gone, is_still};
+use super::photos::PhotoLoop;
 use super::worker::Job;
-use super::{AgentError, AgentEvent, PhotoLoop, group, lock};
+use super::{AgentError, AgentEvent, group, lock};
 use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
 use crate::base::ids::ContentHash;

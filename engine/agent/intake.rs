@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex};
 
+use super::photos::Message;
 use super::worker::Job;
-use super::{Message, group, lock};
+use super::{group, lock};
 use crate::base::clock::Timestamp;
 use crate::base::file_state::FileState;
 use crate::collection::Event;

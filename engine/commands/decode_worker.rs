@@ -1,5 +1,6 @@
 //! `signet decode-worker`: what the other commands start to decode photos in. Not for people.
 
+use crate::media::sandbox::Layer;
 use crate::media::{decode, heif, sandbox};
 
 use super::{CommandError, Outcome, failed};
@@ -9,6 +10,14 @@ use super::{CommandError, Outcome, failed};
 /// # Errors
 /// When whoever started it does not speak as agents do.
 pub fn run() -> Result<Outcome, CommandError> {
-    sandbox::serve(heif::prepare, decode).map_err(failed)?;
+    sandbox::serve(prepare, decode).map_err(failed)?;
     Ok(Outcome::Done)
+}
+
+/// Opens what cannot be opened later, and says what is there.
+fn prepare() -> Vec<Layer> {
+    heif::prepare();
+    let found = heif::available();
+    let holds = found.is_ok();
+    vec![Layer { name: heif::NAME.into(), holds, text: found.unwrap_or_else(|why| why) }]
 }

@@ -62,6 +62,11 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match Decoders::sandboxed().decoder().posture() {
         Err(error) => add("sandbox", Err(one_line(&error))),
         Ok(posture) => {
+            for Layer { name, holds, text } in posture.libraries {
+                // Nobody needs it who has no such photos.
+                let missing = format!("{name} is not here: HEIC and AVIF are not read; {text}");
+                add("pictures", Ok(if holds { format!("{name} {text}") } else { missing }));
+            }
             for Layer { name, holds, text } in posture.layers {
                 let text = format!("{name}: {text}");
                 // Nothing mends a system that has no such thing.

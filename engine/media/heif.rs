@@ -24,6 +24,9 @@ use super::format::MediaType;
 use super::metadata::{Metadata, Orientation};
 use super::shrink::Shrinker;
 
+/// What the library is called, also in what is said when it is missing.
+pub const NAME: &str = "libheif";
+
 /// Opens libheif and its decoders, so that they can be used where nothing can be opened any
 /// more. Does nothing the second time, or where there is none.
 pub fn prepare() {

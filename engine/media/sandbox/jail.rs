@@ -38,7 +38,8 @@ pub(super) fn leave_home() -> Layer {
 
 /// Closes the jail, before the first byte of a photo is seen.
 pub(super) fn close(process: Layer) -> Posture {
-    Posture { layers: vec![process, limits(), landlock(), seccomp()] }
+    let layers = vec![process, limits(), landlock(), seccomp()];
+    Posture { layers, ..Posture::default() }
 }
 
 fn layer(name: &str, held: Result<String, String>) -> Layer {

@@ -86,16 +86,19 @@ pub enum Failure {
 pub struct Posture {
     /// Each layer, the outermost last.
     pub layers: Vec<Layer>,
+    /// Libraries that may be missing, and whether they are there.
+    #[serde(default)]
+    pub libraries: Vec<Layer>,
 }
 
-/// One of the layers.
+/// One of the layers, or of the libraries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
     /// Such as `landlock`.
     pub name: String,
     /// Whether it holds.
     pub holds: bool,
-    /// What it keeps out, or why it does not hold.
+    /// What it keeps out (of a library: its version), or why it does not hold.
     pub text: String,
 }
 
@@ -108,7 +111,8 @@ impl Posture {
             text: harmless(&layer.text),
             ..layer
         };
-        Self { layers: self.layers.into_iter().map(harmless).collect() }
+        let all = |layers: Vec<Layer>| layers.into_iter().map(harmless).collect();
+        Self { layers: all(self.layers), libraries: all(self.libraries) }
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::jail;
 use super::line::Line;
 use super::memory::SeenBytes;
-use super::protocol::{Answer, Failure, Found, Request, write};
+use super::protocol::{Answer, Failure, Found, Layer, Posture, Request, write};
 use crate::media::{DecodeError, DecodeSpec, Decoded};
 
 /// The two pieces of memory that a worker shares with the agent.
@@ -21,19 +21,20 @@ struct Desk {
 
 /// Works until the agent closes the line, which is standard input.
 ///
-/// - `prepare`: loads from disk what decoding needs; behind it the jail closes
+/// - `prepare`: loads from disk what decoding needs and says what is there; behind it the jail
+///   closes
 /// - `decode`: usually [`crate::media::decode`]
 ///
 /// # Errors
 /// When the line breaks, or the agent says what makes no sense.
 pub fn serve(
-    prepare: impl FnOnce(),
+    prepare: impl FnOnce() -> Vec<Layer>,
     decode: impl Fn(&[u8], DecodeSpec) -> Result<Decoded, DecodeError>,
 ) -> io::Result<()> {
     let process = jail::leave_home();
-    prepare();
+    let libraries = prepare();
     let mut line = Line::new(io::stdin().as_fd().try_clone_to_owned()?);
-    let posture = jail::close(process);
+    let posture = Posture { libraries, ..jail::close(process) };
     line.send(&posture, &[])?;
     let mut desk = None;
     let mut descriptors = Vec::new();

@@ -239,6 +239,25 @@ impl Index {
         self.put_file(collection, path, FileKind::Photo, state, None, Some(reason))
     }
 
+    /// How many files could not be read for a reason in which this word stands.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn failed_for(&self, word: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM files WHERE instr(error, ?1) > 0";
+        let count = self.connection.query_row(sql, [word], |row| row.get::<_, i64>(0))?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// Forgets those files, so that the next scan tells them as new.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn retry_failed_for(&mut self, word: &str) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM files WHERE instr(error, ?1) > 0", [word])?;
+        Ok(())
+    }
+
     /// Notes a file that is no photo, with the digest of its bytes when they are of use.
     ///
     /// # Errors
@@ -583,6 +602,22 @@ mod tests {
             assert_eq!(known(1, changed), None, "{changed:?}");
         }
         assert_eq!(index.known("other", &path(2), FileKind::Photo, &state(2)).expect("asks"), None);
+    }
+
+    #[test]
+    fn file_that_lacked_a_library_is_told_anew_and_others_are_not() {
+        let mut index = index();
+        index.record_file("c", &path(1), &state(1), &hash(1)).expect("records");
+        index.record_failure("c", &path(2), &state(2), "HEIC needs libheif").expect("records");
+        index.record_failure("c", &path(3), &state(3), "the file is empty").expect("records");
+        assert_eq!(index.failed_for("libheif").expect("counts"), 1);
+        index.retry_failed_for("libheif").expect("forgets");
+        assert_eq!(index.failed_for("libheif").expect("counts"), 0);
+        let mut known = |number| {
+            let known = index.known("c", &path(number), FileKind::Photo, &state(number));
+            known.expect("asks").is_some()
+        };
+        assert_eq!([known(1), known(2), known(3)], [true, false, true]);
     }
 
     #[test]
