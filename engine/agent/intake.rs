@@ -78,7 +78,10 @@ impl Intake {
             Event::Found { collection, relative, kind, state, .. } => {
                 let Some(root) = self.roots.get(collection) else { return Ok(None) };
                 let path = root.join(relative);
-                let is_known = index.known(collection, relative, *kind, state)?.is_some();
+                // A scan and a watcher tell side by side, so this may be older than what is known.
+                // Then the file is looked at as it is now.
+                let is_known = index.known(collection, relative, *kind, state)?.is_some()
+                    && is_still(&path, state);
                 let is_read = match group::kind_of(relative) {
                     Kind::Photo | Kind::Companion(_) => is_known,
                     // It names photos from where it lies, so one that was moved is read again.
