@@ -94,13 +94,13 @@ impl Intake {
                         true
                     }
                 };
+                forget_if_gone(index, collection, relative, &path)?;
                 if !is_read {
                     let (collection, relative) = (collection.clone(), relative.clone());
                     let (attempts_count, is_unsaid) = (0, false);
                     let job = Job { collection, relative, path, attempts_count, is_unsaid };
                     return Ok(Some(Step::Look(job)));
                 }
-                forget_if_gone(index, collection, relative, &path)?;
                 // One that was moved beside a photo need not be read, but the photo has it now.
                 let is_companion = matches!(group::kind_of(relative), Kind::Companion(_));
                 return Ok(is_companion.then_some(Step::Tell(event)));
