@@ -139,7 +139,15 @@ pub(super) fn forget_if_gone(
     path: &Path,
 ) -> Result<(), StoreError> {
     match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => index.forget(collection, relative),
+        Err(error)
+            if matches!(
+                error.kind(),
+                // A folder on the way is a file by now.
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            index.forget(collection, relative)
+        }
         _ => Ok(()),
     }
 }
