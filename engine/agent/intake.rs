@@ -78,17 +78,17 @@ impl Intake {
             Event::Found { collection, relative, kind, state, .. } => {
                 let Some(root) = self.roots.get(collection) else { return Ok(None) };
                 let path = root.join(relative);
-                // A scan and a watcher tell side by side, so this may be older than what is known.
-                // Then the file is looked at as it is now.
-                let is_known = index.known(collection, relative, *kind, state)?.is_some()
-                    && is_still(&path, state);
+                // A scan and the watcher tell side by side, so this may be older than what is
+                // known: of a state that is over nothing is noted, the file is looked at anew.
+                let is_now = is_still(&path, state);
+                let is_known = is_now && index.known(collection, relative, *kind, state)?.is_some();
                 let is_read = match group::kind_of(relative) {
                     Kind::Photo | Kind::Companion(_) => is_known,
                     // It names photos from where it lies, so one that was moved is read again.
                     Kind::PrintMarks => is_known && index.has_marks(collection, relative)?,
                     Kind::Album | Kind::Other => {
                         // Read where it is of use; noted, it is not told again.
-                        if !is_known {
+                        if is_now && !is_known {
                             index.note_file(collection, relative, *kind, state, None)?;
                         }
                         true
