@@ -4,15 +4,16 @@
 //! `SIGNET_OPERATIONS` says how many things are done (1,500 without it; from 2,000 on with lost events), `SIGNET_SEED` which.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use signet::base::file_kind::FileKind;
-use signet::base::file_state::FileState;
 use signet::base::ids::ContentHash;
 use signet::preview::encode;
-use signet::store::{FilesReader, Index, Known, KnownFile, Standing};
 
 use crate::common::{Service, note};
 use crate::disorder::{Content, Disorder};
@@ -34,6 +35,17 @@ const EVENTS_TOO_MANY: u64 = 20_000;
 
 /// A stop of the agent, and more than fits into the queue meanwhile, every so many rounds.
 const FLOOD_EVERY: u64 = 8;
+
+/// What tells a file from one that was edited or put in its place.
+trait State {
+    fn state(&self) -> (i64, i64);
+}
+
+impl State for Metadata {
+    fn state(&self) -> (i64, i64) {
+        (self.ino().cast_signed(), self.ctime() * 1_000_000_000 + self.ctime_nsec())
+    }
+}
 
 fn number_of(variable: &str, usual: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "tests have no config")]
@@ -57,28 +69,46 @@ fn versions() -> impl Fn(u64) -> Vec<u8> + Clone + 'static {
     }
 }
 
-/// What the index of a home says.
+/// What the index of a home says. It is only read: the agent writes it meanwhile.
 struct Watcher {
     index: PathBuf,
 }
 
+/// A row of the index.
+struct Row {
+    kind: String,
+    hash: Option<Vec<u8>>,
+    has_failed: bool,
+    /// Inode and change time.
+    state: (i64, i64),
+}
+
 impl Watcher {
     /// Files that are known to be there, by path below the base.
-    fn known(&self) -> BTreeMap<PathBuf, (&'static str, KnownFile)> {
-        let reader = FilesReader::open(&self.index).expect("opens");
-        let mut known = BTreeMap::new();
-        for root in ROOTS {
-            let files = reader.page(root, Path::new(""), usize::MAX).expect("a page");
-            let there = files.into_iter().filter(|file| file.standing != Standing::Gone);
-            known.extend(there.map(|file| (Path::new(root).join(&file.relative), (root, file))));
-        }
-        known
+    fn known(&self) -> BTreeMap<PathBuf, Row> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let index = rusqlite::Connection::open_with_flags(&self.index, flags).expect("opens");
+        index.busy_timeout(PATIENCE).expect("waits");
+        let sql = "SELECT collection, path, kind, hash, error IS NOT NULL, inode, changed_ns
+                   FROM files WHERE is_gone = 0";
+        let mut rows = index.prepare(sql).expect("a statement");
+        let row = |row: &rusqlite::Row<'_>| {
+            let path: Vec<u8> = row.get(1)?;
+            let path = Path::new(&row.get::<_, String>(0)?).join(OsStr::from_bytes(&path));
+            let (kind, hash, has_failed) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((path, Row { kind, hash, has_failed, state: (row.get(5)?, row.get(6)?) }))
+        };
+        rows.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect()
     }
 
     /// What is wrong with what is known.
-    fn mistakes(&self, disorder: &Disorder, bytes_of: &dyn Fn(u64) -> Vec<u8>) -> Vec<String> {
+    fn mistakes(
+        &self,
+        disorder: &Disorder,
+        base: &Path,
+        bytes_of: &dyn Fn(u64) -> Vec<u8>,
+    ) -> Vec<String> {
         let known = self.known();
-        let mut index = Index::open(&self.index).expect("opens");
         let there: BTreeSet<&Path> = disorder.files().map(|(path, ..)| path).collect();
         let mut mistakes: Vec<String> = known
             .keys()
@@ -86,31 +116,34 @@ impl Watcher {
             .map(|path| format!("{path:?} is known and not there"))
             .collect();
         for (path, content, was_edited_behind) in disorder.files() {
-            let Some((root, KnownFile { relative, kind, state, .. })) = known.get(path) else {
+            let Some(row) = known.get(path) else {
                 mistakes.push(format!("{path:?} is not known"));
                 continue;
             };
-            let known = index.known(root, relative, *kind, state).expect("asks");
-            let is_right = match (content, known) {
-                (Content::Photo(version), Some(Known::Content(hash))) => {
-                    hash == ContentHash::of(&bytes_of(version))
+            let is_right = match content {
+                Content::Photo(version) => {
+                    let hash = ContentHash::of(&bytes_of(version));
+                    row.kind == "photo" && row.hash.as_deref() == Some(hash.as_bytes())
                 }
-                (Content::Empty, Some(Known::Failed(_))) => *kind == FileKind::Photo,
-                (Content::Companion, Some(_)) => *kind == FileKind::Companion,
-                _ => false,
+                Content::Empty => row.kind == "photo" && row.has_failed,
+                Content::Companion => row.kind == "companion",
             };
             // Written through another of its names: the next scan finds it.
             if !is_right && !was_edited_behind {
-                mistakes.push(format!("{path:?} is known as something else than {content:?}"));
+                let is_now = base.join(path).symlink_metadata().map(|data| data.state());
+                mistakes.push(format!(
+                    "{path:?} is {content:?} in state {is_now:?} and known in state {:?}",
+                    row.state
+                ));
             }
         }
         mistakes
     }
 
-    fn settle(&self, disorder: &Disorder, bytes_of: &dyn Fn(u64) -> Vec<u8>) {
+    fn settle(&self, disorder: &Disorder, base: &Path, bytes_of: &dyn Fn(u64) -> Vec<u8>) {
         let began = Instant::now();
         loop {
-            let mistakes = self.mistakes(disorder, bytes_of);
+            let mistakes = self.mistakes(disorder, base, bytes_of);
             if mistakes.is_empty() {
                 return;
             }
@@ -167,7 +200,7 @@ fn index_is_what_the_disk_is_and_nothing_is_ordered_twice() {
         // Slow writers go on writing in every other round.
         if round % 2 == 0 || round == rounds_count {
             disorder.finish();
-            watcher.settle(&disorder, &bytes_of);
+            watcher.settle(&disorder, base.path(), &bytes_of);
         }
         said.take(agent.lines_since());
     }
@@ -175,14 +208,14 @@ fn index_is_what_the_disk_is_and_nothing_is_ordered_twice() {
     flood(&agent, base.path(), &mut disorder);
     disorder.finish();
     let is_settled = || {
-        watcher.known().iter().all(|(path, (_, file))| {
+        watcher.known().iter().all(|(path, row)| {
             let metadata = base.path().join(path).symlink_metadata();
-            metadata.is_ok_and(|metadata| FileState::of(&metadata) == file.state)
-        }) && watcher.mistakes(&disorder, &bytes_of).is_empty()
+            metadata.is_ok_and(|metadata| metadata.state() == row.state)
+        }) && watcher.mistakes(&disorder, base.path(), &bytes_of).is_empty()
     };
     let began = Instant::now();
     while !is_settled() {
-        let mistakes = || watcher.mistakes(&disorder, &bytes_of);
+        let mistakes = || watcher.mistakes(&disorder, base.path(), &bytes_of);
         assert!(began.elapsed() < PATIENCE, "after the last scan: {:#?}", mistakes());
         std::thread::park_timeout(Duration::from_millis(50));
     }
