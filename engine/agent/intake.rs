@@ -64,6 +64,7 @@ impl Intake {
         index.begin_batch().unwrap_or_else(&mut mends);
         let mut steps = Vec::new();
         for event in events {
+            tracing::trace!(?event, "told");
             match self.note(&mut index, event) {
                 Ok(step) => steps.extend(step),
                 Err(error) => mends(error),

@@ -480,6 +480,7 @@ impl PhotoLoop {
         first_started: &BTreeMap<String, Timestamp>,
     ) -> Result<Vec<(Instant, Job)>, AgentError> {
         let Report { job, seen } = report;
+        tracing::trace!(path = ?job.relative, state = ?seen.state(), "looked at");
         self.arrivals.insert(job.collection.clone(), Instant::now());
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };
         match seen {

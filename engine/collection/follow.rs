@@ -20,7 +20,7 @@ use super::limits;
 use super::names::{is_ignored_folder, kind_of_path};
 use super::presence::{Found, Place, RootId, look};
 use super::rescan::{ScanOrder, is_young};
-use super::schedule::{Schedule, slept_ms};
+use super::schedule::{Pace, Schedule, slept_ms};
 use super::trust::{Change, Trust};
 use super::walk::{Depth, Item, is_absence, stat_beneath, walk};
 use super::watch::{Folder, Full, Notice, Watch, is_remote};
@@ -51,10 +51,23 @@ pub(super) enum Input {
     Notice(Notice),
     /// By a scan: this file was written just now.
     Young(PathBuf),
+    /// By a scan: this folder came while the root began to be watched.
+    Folder(PathBuf),
     /// By a scan: this file differs from what is known, and events should have said so.
     Differs(PathBuf),
     /// By a scan: it is over.
-    ScanEnded { took_ms: u64, differences_count: u64 },
+    ScanEnded(ScanEnd),
+}
+
+/// What a scan says of itself in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ScanEnd {
+    /// Without the time in which it waited for its listener.
+    pub(super) took_ms: u64,
+    /// Files that were not as the index knew them.
+    pub(super) differences_count: u64,
+    /// So much was missing that it counts only when another scan misses it, too.
+    pub(super) is_doubtful: bool,
 }
 
 /// The channels of a follower.
@@ -421,22 +434,30 @@ impl Follower {
         let order = ScanOrder {
             place: online.place.clone(),
             watched_since: online.tells_all().then_some(online.watched_since),
-            is_first: std::mem::take(&mut online.is_unscanned),
+            is_first: online.is_unscanned,
+            folders_since: (online.watch.is_some() && online.is_unscanned)
+                .then_some(online.watched_since),
         };
         // Full only when a scan was ordered before the root went and came again.
-        self.schedule.ordered(self.lines.orders.try_send(order).is_ok());
+        let was_taken = self.lines.orders.try_send(order).is_ok();
+        online.is_unscanned &= !was_taken;
+        self.schedule.ordered(was_taken);
         Ok(())
     }
 
-    fn scan_ended(&mut self, took_ms: u64, differences_count: u64) -> Result<(), Stopped> {
-        let change = self.trust.scan_ended(differences_count);
+    fn scan_ended(&mut self, end: ScanEnd) -> Result<(), Stopped> {
+        let change = self.trust.scan_ended(end.differences_count);
         let Some(online) = &self.online else {
-            self.schedule.ended(self.now_ms(), took_ms, false);
+            self.schedule.ended(self.now_ms(), end.took_ms, Pace::Usual);
             self.schedule.rest();
             return Ok(());
         };
-        let is_polled = !online.tells_all() || self.trust.is_lost();
-        self.schedule.ended(self.now_ms(), took_ms, is_polled);
+        let pace = if end.is_doubtful || !online.tells_all() || self.trust.is_lost() {
+            Pace::Soon
+        } else {
+            Pace::Usual
+        };
+        self.schedule.ended(self.now_ms(), end.took_ms, pace);
         self.tell_trust(change)
     }
 
@@ -444,10 +465,9 @@ impl Follower {
 
     fn take(&mut self, input: Input) -> Result<(), Stopped> {
         match input {
-            Input::ScanEnded { took_ms, differences_count } => {
-                self.scan_ended(took_ms, differences_count)
-            }
+            Input::ScanEnded(end) => self.scan_ended(end),
             Input::Young(relative) => self.note(&relative, Hint::Written),
+            Input::Folder(relative) => self.note(&relative, Hint::Complete),
             Input::Differs(relative) => {
                 self.trust.differs(&relative);
                 Ok(())
@@ -491,6 +511,7 @@ impl Follower {
             (None, Hint::Written) => Hint::Complete,
             (None, hint) => hint,
         };
+        tracing::trace!(?relative, ?hint, "noticed");
         self.trust.announced(relative);
         self.note(relative, hint)
     }
@@ -660,8 +681,12 @@ mod tests {
         }
 
         fn scan_ends(&self) {
-            let ended = Input::ScanEnded { took_ms: 0, differences_count: 0 };
-            self.inbox.send(ended).expect("listens");
+            self.scan_ends_with(0);
+        }
+
+        fn scan_ends_with(&self, differences_count: u64) {
+            let end = ScanEnd { took_ms: 0, differences_count, is_doubtful: false };
+            self.inbox.send(Input::ScanEnded(end)).expect("listens");
         }
 
         /// Puts a watch in place of the one there is that lives and says nothing.
@@ -754,8 +779,7 @@ mod tests {
         let mut play = Play::new(folder.path(), None);
         play.turn_until_ordered();
         play.inbox.send(Input::Differs("a.jpg".into())).expect("listens");
-        let differences_count = 1;
-        play.inbox.send(Input::ScanEnded { took_ms: 0, differences_count }).expect("listens");
+        play.scan_ends_with(1);
         play.turn_until_warned("scanned more often");
         assert!(play.follower.trust.is_lost());
         let wait_ms = play.follower.schedule.next_ms() - play.follower.now_ms();

@@ -12,6 +12,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::compare::Comparison;
-use super::follow::Input;
+use super::follow::{Input, ScanEnd};
 use super::names::kind_of_path;
 use super::presence::{Place, RootId};
 use super::walk::{Depth, Entry, Item, Summary, is_absence, is_listed, stat_beneath, walk};
@@ -48,6 +49,9 @@ const WRITER_PAUSE_MAX_MS: u64 = 600_000;
 /// An event that tells of a change takes no longer than this.
 const EVENT_LATE_MAX_MS: u64 = 10_000;
 
+/// File systems may tell the time this late.
+const CLOCK_LATE_MS: i64 = 25;
+
 /// One scan to make.
 #[derive(Debug)]
 pub(super) struct ScanOrder {
@@ -56,6 +60,8 @@ pub(super) struct ScanOrder {
     pub(super) watched_since: Option<Timestamp>,
     /// No scan was made since then, so files may be missing for longer.
     pub(super) is_first: bool,
+    /// When its folders began to be watched; `None`: they are not.
+    pub(super) folders_since: Option<Timestamp>,
 }
 
 /// Scans one root, again and again.
@@ -82,14 +88,18 @@ impl Rescanner {
                 writers: Writers::default(),
                 photos_count: 0,
                 differences_count: 0,
+                missing_count: 0,
+                is_doubtful: false,
                 waited: Duration::ZERO,
                 told_at: Instant::now(),
             };
             let result = std::thread::scope(|scope| scan.make(scope));
-            let (waited, differences_count) = (scan.waited, scan.differences_count);
-            let took = began.elapsed().saturating_sub(waited).as_millis();
-            let took_ms = u64::try_from(took).unwrap_or(u64::MAX);
-            let ended = Input::ScanEnded { took_ms, differences_count };
+            let took = began.elapsed().saturating_sub(scan.waited).as_millis();
+            let ended = Input::ScanEnded(ScanEnd {
+                took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+                differences_count: scan.differences_count,
+                is_doubtful: scan.is_doubtful,
+            });
             if result.is_err() || self.stop.send(&self.inbox, ended).is_err() {
                 return;
             }
@@ -139,6 +149,8 @@ struct Scan<'a> {
     writers: Writers,
     photos_count: u64,
     differences_count: u64,
+    missing_count: u64,
+    is_doubtful: bool,
     /// Time in which the listener was busy.
     waited: Duration,
     told_at: Instant,
@@ -160,7 +172,12 @@ impl<'a> Scan<'a> {
         let mut comparison = Comparison::new(known.flatten());
         let place = &self.order.place;
         let summary = walk(&place.path, Path::new(""), &place.excluded, Depth::Files, |item| {
-            let Item::File(entry) = item else { return ControlFlow::Continue(()) };
+            let entry = match item {
+                Item::Folder { relative, descriptor } => {
+                    return flow(self.take_folder(relative, descriptor));
+                }
+                Item::File(entry) => entry,
+            };
             self.photos_count += u64::from(entry.kind == FileKind::Photo);
             let differs = comparison.listed(&entry, |known| flow(self.take_missing(known)))?;
             if differs {
@@ -186,12 +203,26 @@ impl<'a> Scan<'a> {
             known_count: comparison.known_count,
             unchanged_count: comparison.unchanged_count,
         });
+        self.is_doubtful = seen.is_some_and(|seen| seen.doubts(self.missing_count));
         self.tell(Event::ScanDone {
             collection: self.rescanner.collection.clone(),
             photos_count: self.photos_count,
             ignored_count: summary.ignored_count,
             seen,
         })
+    }
+
+    /// Has a folder watched that came while its root began to be: it may have come between
+    /// the look at its parent and the watch on it, and nobody told of it.
+    fn take_folder(&self, relative: &Path, descriptor: BorrowedFd<'_>) -> Result<(), Stopped> {
+        let Some(since) = self.order.folders_since else { return Ok(()) };
+        let changed_ns =
+            rustix::fs::fstat(descriptor).map_or(0, |stat| FileState::of_stat(&stat).changed_ns);
+        if changed_ns / 1_000_000 + CLOCK_LATE_MS < since.0 || relative.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let folder = Input::Folder(relative.to_path_buf());
+        self.rescanner.stop.send(&self.rescanner.inbox, folder)
     }
 
     /// A file that is not known as it is now.
@@ -255,6 +286,7 @@ impl<'a> Scan<'a> {
                 self.tell_surprise(&relative)?;
             }
         }
+        self.missing_count += u64::from(standing != Standing::Gone);
         self.tell(Event::Missing { collection: self.rescanner.collection.clone(), relative, state })
     }
 
@@ -323,4 +355,75 @@ fn age_ms(then_ns: i64, now: Timestamp) -> Option<u64> {
 /// Whether a file was written so recently that its writer may still be at it.
 pub(super) fn is_young(state: &FileState, quiet_ms: u64) -> bool {
     age_ms(state.modified_ns, Timestamp::now()).is_some_and(|age_ms| age_ms < quiet_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::Index;
+
+    const COLLECTION: &str = "c";
+
+    /// Scans a folder once; gives what the follower was told.
+    fn scan(home: &Path, root: &Path, folders_since: Option<Timestamp>) -> Vec<Input> {
+        let (orders_sender, orders) = sync_channel(1);
+        let (inbox, told) = sync_channel(1000);
+        let (outlet, _events) = sync_channel(1000);
+        let root_id = RootId::of(root).expect("is there");
+        let place = Place { path: root.to_path_buf(), root_id, excluded: Vec::new() };
+        let order = ScanOrder { place, watched_since: None, is_first: true, folders_since };
+        orders_sender.send(order).expect("listens");
+        drop(orders_sender);
+        let index = home.join("index.sqlite");
+        drop(Index::open(&index).expect("an index"));
+        let (collection, stop) = (COLLECTION.to_owned(), Arc::default());
+        Rescanner { collection, quiet_ms: 0, index, orders, inbox, outlet, stop }.run();
+        told.iter().collect()
+    }
+
+    #[test]
+    fn folder_that_came_while_its_root_began_to_be_watched_is_told() {
+        let home = tempfile::tempdir().expect("a folder");
+        let root = home.path().join("photos");
+        fs::create_dir_all(root.join("a/b")).expect("folders");
+        let told = |since| -> Vec<PathBuf> {
+            let told = scan(home.path(), &root, since).into_iter();
+            let folder =
+                |input| if let Input::Folder(folder) = input { Some(folder) } else { None };
+            told.filter_map(folder).collect()
+        };
+        let later = Timestamp(Timestamp::now().0 + 60_000);
+        assert_eq!(told(Some(Timestamp(0))), [PathBuf::from("a"), PathBuf::from("a/b")]);
+        assert_eq!(told(Some(later)), [PathBuf::new(); 0], "these were watched in time");
+        assert_eq!(told(None), [PathBuf::new(); 0], "nothing is watched");
+    }
+
+    #[test]
+    fn scan_that_misses_far_too_much_is_doubtful() {
+        let home = tempfile::tempdir().expect("a folder");
+        let root = home.path().join("photos");
+        fs::create_dir_all(&root).expect("a folder");
+        let mut index = Index::open(&home.path().join("index.sqlite")).expect("an index");
+        let mut is_doubtful_after = |missing_count: u64| {
+            for number in 0..missing_count {
+                let path = PathBuf::from(format!("{number}.jpg"));
+                let state = FileState {
+                    bytes_count: 1,
+                    modified_ns: 0,
+                    changed_ns: 0,
+                    device: 1,
+                    inode: number,
+                };
+                index.record_failure(COLLECTION, &path, &state, "odd").expect("noted");
+            }
+            match scan(home.path(), &root, None).pop() {
+                Some(Input::ScanEnded(end)) => end.is_doubtful,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(!is_doubtful_after(20));
+        assert!(is_doubtful_after(21));
+    }
 }

@@ -10,7 +10,8 @@
 /// Scanning by schedule takes at most one part in this many of the time.
 const SHARE: u64 = 100;
 
-/// How often to scan a root whose events do not tell everything.
+/// How often to scan a root whose events do not tell everything, and when to scan again one
+/// in which far too much is missing.
 pub(super) const POLL_EVERY_MS: u64 = 30_000;
 
 /// The shortest time between two scans, however many events are lost.
@@ -18,6 +19,15 @@ const GAP_MS: u64 = 1000;
 
 /// The computer slept when the clock that counts sleep ran ahead by more than this.
 const SLEEP_MS_MIN: u64 = 5000;
+
+/// How soon the next scan is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Events tell everything in between.
+    Usual,
+    /// They do not, or the scan has to be confirmed by another.
+    Soon,
+}
 
 /// When to scan.
 #[derive(Debug)]
@@ -67,10 +77,12 @@ impl Schedule {
     /// A scan ended.
     ///
     /// - `took_ms`: without the time in which it waited for its listener
-    /// - `is_polled`: events do not tell everything
-    pub(super) fn ended(&mut self, now_ms: u64, took_ms: u64, is_polled: bool) {
+    pub(super) fn ended(&mut self, now_ms: u64, took_ms: u64, pace: Pace) {
         self.runs = false;
-        let usual_ms = if is_polled { POLL_EVERY_MS.min(self.usual_ms) } else { self.usual_ms };
+        let usual_ms = match pace {
+            Pace::Usual => self.usual_ms,
+            Pace::Soon => POLL_EVERY_MS.min(self.usual_ms),
+        };
         let wait_ms = match std::mem::take(&mut self.is_wanted_again) {
             true => took_ms.max(GAP_MS),
             false => usual_ms.max(took_ms.saturating_mul(SHARE)),
@@ -109,19 +121,19 @@ mod tests {
 
     const HOUR_MS: u64 = 3_600_000;
 
-    fn after(took_ms: u64, is_polled: bool) -> u64 {
+    fn after(took_ms: u64, pace: Pace) -> u64 {
         let mut schedule = Schedule::new(HOUR_MS);
         schedule.ordered(true);
-        schedule.ended(1000, took_ms, is_polled);
+        schedule.ended(1000, took_ms, pace);
         schedule.next_ms() - 1000
     }
 
     #[test]
     fn scanning_takes_at_most_a_hundredth_of_the_time() {
-        assert_eq!(after(10, false), HOUR_MS);
-        assert_eq!(after(60_000, false), 100 * 60_000);
-        assert_eq!(after(10, true), POLL_EVERY_MS);
-        assert_eq!(after(3000, true), 300_000);
+        assert_eq!(after(10, Pace::Usual), HOUR_MS);
+        assert_eq!(after(60_000, Pace::Usual), 100 * 60_000);
+        assert_eq!(after(10, Pace::Soon), POLL_EVERY_MS);
+        assert_eq!(after(3000, Pace::Soon), 300_000);
     }
 
     #[test]
@@ -133,7 +145,7 @@ mod tests {
         schedule.ordered(true);
         schedule.want(6);
         assert_eq!(schedule.next_ms(), u64::MAX, "one at a time");
-        schedule.ended(10, 3, false);
+        schedule.ended(10, 3, Pace::Usual);
         assert_eq!(schedule.next_ms(), 10 + GAP_MS);
         schedule.rest();
         assert_eq!(schedule.next_ms(), u64::MAX);
@@ -143,7 +155,7 @@ mod tests {
     fn order_that_had_to_wait_is_made_up_for() {
         let mut schedule = Schedule::new(HOUR_MS);
         schedule.ordered(false);
-        schedule.ended(10, 3, false);
+        schedule.ended(10, 3, Pace::Usual);
         assert_eq!(schedule.next_ms(), 10 + GAP_MS);
     }
 

@@ -98,6 +98,15 @@ pub struct Seen {
     pub unchanged_count: u64,
 }
 
+impl Seen {
+    /// Whether so many files are missing that only a second scan can tell.
+    ///
+    /// - `missing_count`: without those that were seen to vanish
+    pub fn doubts(&self, missing_count: u64) -> bool {
+        missing_count > MISSING_COUNT_FREE.max(self.known_count * MISSING_PERCENT_FREE / 100)
+    }
+}
+
 /// What a finished scan removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -124,11 +133,10 @@ fn sweep(missing_count: u64, seen: &Seen, before: Option<Volume>) -> Sweep {
     let is_nothing_there = missing_count > 0 && seen.unchanged_count == 0;
     if is_nothing_there || (is_elsewhere && missing_count * 2 > seen.known_count) {
         Sweep::Gone
-    } else if missing_count <= MISSING_COUNT_FREE.max(seen.known_count * MISSING_PERCENT_FREE / 100)
-    {
-        Sweep::All
-    } else {
+    } else if seen.doubts(missing_count) {
         Sweep::Twice
+    } else {
+        Sweep::All
     }
 }
 
