@@ -162,13 +162,15 @@ impl Worker {
         analyst: &mut Option<Analyst>,
         original: &mut SharedBytes,
     ) -> Seen {
+        // Taken before, so that it is never the state of another file that came since.
+        let before = job.path.symlink_metadata().ok().map(|data| FileState::of(&data));
         let state = match read_shared(&job.path, BYTES_MAX, original) {
             Ok(state) => state,
-            Err(ReadError::Missing) => return Seen::Gone,
+            // A folder or link has taken the name of what was to be read.
+            Err(ReadError::Missing | ReadError::NotAFile { .. }) => return Seen::Gone,
             Err(error) if error.retry() == Retry::Soon => return Seen::Busy(one_line(&error)),
             Err(error) => {
-                let state = job.path.symlink_metadata().ok().map(|data| FileState::of(&data));
-                return Seen::Unreadable { state, error: one_line(&error) };
+                return Seen::Unreadable { state: before, error: one_line(&error) };
             }
         };
         let photo = ContentHash::of(original.as_slice());
