@@ -80,7 +80,7 @@ fn previews(files: &[Vec<u8>], paths: &[PathBuf], name: &str) {
     };
     let scaled = bench(&format!("media/libjpeg-turbo-alone/12mp-{name}/1_2"), || alone(next(), 4));
     let ours = bench(&format!("preview/decode-render/12mp-{name}/1024"), || {
-        let photo = decode(next(), DecodeSpec::default()).expect("decodes");
+        let photo = decode(next(), DecodeSpec::exactly(1024)).expect("decodes");
         renderer.render(&photo, PreviewSpec::default(), &imprint).expect("renders")
     });
     println!("{:<64} {:>9.2} times the scaled decode alone", "", ours / scaled);

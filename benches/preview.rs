@@ -2,15 +2,17 @@
 
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
 
+use std::borrow::Cow;
+
 mod camera;
 mod common;
 
 use camera::camera_12mp;
 use common::bench;
+use signet::media::resize::{Filter, Shrinker};
 use signet::media::{
     DecodeSpec, Decoded, Frame, MediaType, Metadata, Orientation, decode, read_original,
 };
-use signet::preview::resize::{Filter, Shrinker};
 use signet::preview::{Imprint, PreviewSpec, Renderer, encode, orient};
 
 fn main() {
@@ -34,14 +36,15 @@ fn main() {
             bench(
                 &format!("preview/resize/{width_px}x{height_px}-1024x768/{filter:?}")
                     .to_lowercase(),
-                || shrinker.shrink(&source, 1024, filter),
+                || shrinker.shrink(Cow::Borrowed(&source), 1024, filter),
             );
         }
     }
-    let small = shrinker.shrink(&large.frame, 1024, Filter::CatmullRom).expect("shrinks");
+    let small =
+        shrinker.shrink(Cow::Owned(large.frame), 1024, Filter::CatmullRom).expect("shrinks");
     for orientation in [Orientation::Rotate180, Orientation::Rotate90] {
         bench(&format!("preview/orient/1024x768/{orientation:?}").to_lowercase(), || {
-            orient::upright(small.clone(), orientation)
+            orient::upright_of(Cow::Borrowed(&*small), orientation)
         });
     }
 

@@ -30,7 +30,7 @@ const ORDER: [&str; 15] = [
 const HOMES: [(&str, &[&str]); 18] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
-    ("fast_image_resize", &["preview/resize.rs"]),
+    ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
     ("axum", &["web/"]),
     ("notify", &["collection/"]),

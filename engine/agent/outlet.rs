@@ -318,9 +318,10 @@ impl Counter {
         if ContentHash::of(original.as_slice()) != order.photo {
             return Err(Hindrance::Later("the photo is being changed".into()));
         }
-        let cover = DecodeSpec { cover_px: spec.long_side_px, ..DecodeSpec::default() };
         // Rarely needed, so there is no worker that waits for it.
-        let photo = Decoders::sandboxed().decoder().decode(&original, cover);
+        let photo = Decoders::sandboxed()
+            .decoder()
+            .decode(&original, DecodeSpec::exactly(spec.long_side_px));
         let photo = photo.map_err(|error| later(&error))?;
         let imprint = imprint(&self.owner, &order.photo);
         let preview =

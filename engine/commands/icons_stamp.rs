@@ -16,7 +16,7 @@ use crate::detection::IconSet;
 use crate::detection::draw::{Brush, draw};
 use crate::detection::quads::Quad;
 use crate::detection::seal::{CARD_SCALE, sealed_picture};
-use crate::media::decode::{PIXELS_MAX, SIDE_PX_MAX};
+use crate::media::decode::SIDE_PX_MAX;
 use crate::media::read::BYTES_MAX;
 use crate::media::{
     CivilTime, DecodeSpec, Decoders, Frame, SandboxError, SharedBytes, read_shared,
@@ -114,7 +114,7 @@ fn run_with(
     refuse_overwriting(&out, &stamp.photo, context)?;
     let mut original = SharedBytes::default();
     read_shared(&stamp.photo, BYTES_MAX, &mut original).map_err(failed)?;
-    let spec = DecodeSpec { cover_px: SIDE_PX_MAX, pixels_max: PIXELS_MAX };
+    let spec = DecodeSpec { cover_px: SIDE_PX_MAX, ..DecodeSpec::default() };
     let decoded = decoders
         .decoder()
         .decode(&original, spec)

@@ -240,7 +240,8 @@ fn pixels(bytes: &[u8]) -> Result<Foreign, IntakeError> {
         let cause = format!("it has more than {PNG_BYTES_MAX} bytes: crop it or export it smaller");
         return Err(IntakeError::Drawing(cause));
     }
-    let spec = DecodeSpec { cover_px: u32::MAX, pixels_max: PNG_PIXELS_MAX };
+    let spec =
+        DecodeSpec { cover_px: u32::MAX, pixels_max: PNG_PIXELS_MAX, ..DecodeSpec::default() };
     let decoded = decode(bytes, spec)
         .map_err(|error| IntakeError::Drawing(crate::base::causes::one_line(&error)))?;
     Ok(Foreign::Pixels(decoded.frame))

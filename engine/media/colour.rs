@@ -12,6 +12,7 @@
 //!
 //! Knows nothing of files. The only place that names `moxcms`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use moxcms::{
@@ -53,31 +54,61 @@ pub(super) enum Colours {
 
 /// Turns a frame into sRGB.
 pub(super) fn to_srgb(mut frame: Frame, colours: &Colours) -> Frame {
-    let Some(profile) = profile(colours) else {
-        return frame;
-    };
-    match profile.color_space {
-        DataColorSpace::Rgb => {
-            if let Some(transform) = transform(&profile, Layout::Rgb) {
-                convert(frame.rgb_mut(), &*transform);
-            }
-        }
+    match Way::from(colours) {
+        Some(Way::Lights(transform)) => convert(frame.rgb_mut(), &*transform),
         // Gray pictures arrive as three equal numbers.
-        DataColorSpace::Gray if is_gray(&frame) => {
-            let grays: Vec<u8> = (0..=u8::MAX).collect();
-            let mut table = [0; 256 * 3];
-            let done = transform(&profile, Layout::Gray)
-                .and_then(|transform| transform.transform(&grays, &mut table).ok());
-            if done.is_some() {
-                for pixel in frame.rgb_mut().chunks_exact_mut(3) {
-                    let at = usize::from(pixel[0]) * 3;
-                    pixel.copy_from_slice(&table[at..at + 3]);
-                }
+        Some(Way::Grays(table)) if is_gray(&frame) => {
+            for pixel in frame.rgb_mut().chunks_exact_mut(3) {
+                let at = usize::from(pixel[0]) * 3;
+                pixel.copy_from_slice(&table[at..at + 3]);
             }
         }
-        _ => {}
+        Some(Way::Grays(_)) | None => {}
     }
     frame
+}
+
+/// How numbers become those of sRGB.
+#[derive(Clone)]
+enum Way {
+    Lights(Arc<Transform8BitExecutor>),
+    /// Three for each gray.
+    Grays(Arc<[u8; 256 * 3]>),
+}
+
+thread_local! {
+    /// The last profile and what became of it: a camera writes the same one into every photo.
+    static LAST: RefCell<(Vec<u8>, Option<Way>)> = const { RefCell::new((Vec::new(), None)) };
+}
+
+impl Way {
+    /// `None` when there is nothing to convert, or no telling how.
+    fn from(colours: &Colours) -> Option<Self> {
+        let Colours::Icc(bytes) = colours else { return Self::new(colours) };
+        LAST.with_borrow_mut(|(last, way)| {
+            if last != bytes {
+                // First, so that a panic on the way leaves nothing that is wrong.
+                (*last, *way) = (Vec::new(), None);
+                *way = Self::new(colours);
+                last.clone_from(bytes);
+            }
+            way.clone()
+        })
+    }
+
+    fn new(colours: &Colours) -> Option<Self> {
+        let profile = profile(colours)?;
+        match profile.color_space {
+            DataColorSpace::Rgb => transform(&profile, Layout::Rgb).map(Self::Lights),
+            DataColorSpace::Gray => {
+                let grays: Vec<u8> = (0..=u8::MAX).collect();
+                let mut table = [0; 256 * 3];
+                transform(&profile, Layout::Gray)?.transform(&grays, &mut table).ok()?;
+                Some(Self::Grays(Arc::new(table)))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// In pieces that stay in the processor's cache, so that no second frame is needed.

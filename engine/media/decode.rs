@@ -21,6 +21,7 @@ use super::colour::{self, Colours};
 use super::extras::Extras;
 use super::format::{MediaType, detect};
 use super::metadata::Metadata;
+use super::resize::{Filter, Shrinker};
 use super::{Frame, Retry, gif, heif, jpeg, png, raw, tiff, webp};
 
 /// More pixels than this are refused: 200 megapixels.
@@ -41,6 +42,9 @@ pub(super) const PREVIEW_SIDE_PX_MIN: u32 = 640;
 pub struct DecodeSpec {
     /// The long side of the frame is at least this, unless the original is smaller.
     pub cover_px: u32,
+    /// It is no more than this either: costs a resize, and spares the conversion of colours
+    /// that nobody wants to see.
+    pub is_exact: bool,
     /// Originals with more pixels are refused; usually [`PIXELS_MAX`].
     pub pixels_max: u64,
 }
@@ -48,7 +52,14 @@ pub struct DecodeSpec {
 impl Default for DecodeSpec {
     /// Enough for a preview of 1024 px.
     fn default() -> Self {
-        Self { cover_px: 1024, pixels_max: PIXELS_MAX }
+        Self { cover_px: 1024, is_exact: false, pixels_max: PIXELS_MAX }
+    }
+}
+
+impl DecodeSpec {
+    /// What a preview with this long side is made of, and nothing more.
+    pub fn exactly(long_side_px: u32) -> Self {
+        Self { cover_px: long_side_px, is_exact: true, ..Self::default() }
     }
 }
 
@@ -173,7 +184,14 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
             | MediaType::Raf
             | MediaType::Orf => raw::decode(bytes, media_type, spec)?,
         };
-        let frame = colour::to_srgb(stored.frame, &stored.colours);
+        let frame = match spec.is_exact {
+            true => Shrinker::default()
+                .shrink(Cow::Owned(stored.frame), spec.cover_px, Filter::CatmullRom)
+                .map_err(DecodeError::damaged)?
+                .into_owned(),
+            false => stored.frame,
+        };
+        let frame = colour::to_srgb(frame, &stored.colours);
         let (mut width_px, mut height_px) = (stored.width_px, stored.height_px);
         if metadata.orientation.swaps_sides() {
             std::mem::swap(&mut width_px, &mut height_px);

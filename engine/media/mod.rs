@@ -12,6 +12,7 @@ pub mod frame;
 pub mod heif;
 pub mod metadata;
 pub mod read;
+pub mod resize;
 pub mod sandbox;
 
 mod bmff;

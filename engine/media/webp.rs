@@ -127,7 +127,7 @@ mod tests {
             let mut bytes = picture(24, 24);
             let at = at % bytes.len();
             bytes[at] = value;
-            let spec = DecodeSpec { cover_px: 8, pixels_max: 1_000_000 };
+            let spec = DecodeSpec { cover_px: 8, pixels_max: 1_000_000, ..DecodeSpec::default() };
             let _either = std::panic::catch_unwind(|| decode(&bytes, spec).is_ok());
         }
     }

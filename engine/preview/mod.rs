@@ -10,12 +10,13 @@
 
 pub mod encode;
 pub mod orient;
-pub mod resize;
 pub mod spec;
 pub mod xmp;
 
-use self::resize::{Filter, Shrinker};
+use std::borrow::Cow;
+
 pub use self::spec::{LONG_SIDE_PX, PreviewFormat, PreviewSpec, PreviewWish};
+use crate::media::resize::{Filter, ResizeError, Shrinker};
 use crate::media::{Decoded, Frame};
 
 /// What a preview says about itself to anyone who holds it.
@@ -42,8 +43,8 @@ pub struct Preview {
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The resizer refused.
-    #[error("the photo could not be resized")]
-    Resize(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Resize(#[from] ResizeError),
     /// The encoder refused.
     #[error("the preview could not be encoded")]
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -69,8 +70,9 @@ impl Renderer {
     /// # Errors
     /// `Resize`, which a well-formed frame gives no reason for.
     pub fn upright(&mut self, photo: &Decoded, long_side_px: u32) -> Result<Frame, PreviewError> {
-        let small = self.shrinker.shrink(&photo.frame, long_side_px, Filter::CatmullRom)?;
-        Ok(orient::upright(small, photo.metadata.orientation))
+        let frame = Cow::Borrowed(&photo.frame);
+        let small = self.shrinker.shrink(frame, long_side_px, Filter::CatmullRom)?;
+        Ok(orient::upright_of(small, photo.metadata.orientation))
     }
 
     /// Resizes, turns upright, encodes.

@@ -3,6 +3,8 @@
 //! In:  pixels as stored and the orientation the camera wrote.
 //! Out: the same pixels in upright order. Nothing is computed, so nothing is lost.
 
+use std::borrow::Cow;
+
 use crate::media::{Frame, Orientation};
 
 /// Pixels a side of the squares in which quarter turns are copied, so that the rows read
@@ -11,23 +13,29 @@ const TILE_PX: usize = 32;
 
 /// The frame as a viewer would show it.
 pub fn upright(frame: Frame, orientation: Orientation) -> Frame {
+    upright_of(Cow::Owned(frame), orientation)
+}
+
+/// The same of a frame that is needed as it is, too.
+pub fn upright_of(frame: Cow<'_, Frame>, orientation: Orientation) -> Frame {
     let (width_px, height_px) = (frame.width_px(), frame.height_px());
     let width = width_px as usize;
-    let mut rgb = frame.into_rgb();
+    let mut rgb = match orientation.swaps_sides() {
+        true => turned(frame.rgb(), width, height_px as usize, orientation),
+        false => frame.into_owned().into_rgb(),
+    };
     match orientation {
-        Orientation::Upright => {}
         Orientation::FlipHorizontal => rgb.chunks_exact_mut(width * 3).for_each(reverse_pixels),
         Orientation::Rotate180 => reverse_pixels(&mut rgb),
         Orientation::FlipVertical => {
             reverse_pixels(&mut rgb);
             rgb.chunks_exact_mut(width * 3).for_each(reverse_pixels);
         }
-        Orientation::Transpose
+        Orientation::Upright
+        | Orientation::Transpose
         | Orientation::Rotate90
         | Orientation::Transverse
-        | Orientation::Rotate270 => {
-            rgb = turned(&rgb, width, height_px as usize, orientation);
-        }
+        | Orientation::Rotate270 => {}
     }
     let (width_px, height_px) =
         if orientation.swaps_sides() { (height_px, width_px) } else { (width_px, height_px) };

@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((pieces, stream)) = bytes.split_first() else { return };
     let request = Request {
         bytes_count: 1000,
-        spec: DecodeSpec { cover_px: 64, pixels_max: 10_000 },
+        spec: DecodeSpec { cover_px: 64, pixels_max: 10_000, ..DecodeSpec::default() },
     };
     let mut inbox = Inbox::default();
     let mut is_first = true;

@@ -81,6 +81,24 @@ fn every_orientation_gives_the_same_upright_picture() {
 }
 
 #[test]
+fn pixels_made_for_a_preview_alone_are_those_of_the_preview() {
+    let Some(folder) = shared("camera/12mp") else {
+        return;
+    };
+    let mut renderer = Renderer::default();
+    for path in files(&folder) {
+        let bytes = read_original(&path, BYTES_MAX).expect("reads").bytes;
+        let exact = decode(&bytes, DecodeSpec::exactly(640)).expect("decodes");
+        assert_eq!(exact.frame.long_side_px(), 640, "{}", path.display());
+        let usual = decode(&bytes, DecodeSpec { cover_px: 640, ..DecodeSpec::default() });
+        let usual = renderer.upright(&usual.expect("decodes"), 640).expect("renders");
+        // Colours are converted before the resize in one and behind it in the other.
+        let difference = difference(&usual, &renderer.upright(&exact, 640).expect("renders"));
+        assert!(difference < 0.5, "{} differs by {difference}", path.display());
+    }
+}
+
+#[test]
 fn camera_files_decode() {
     let Some(folder) = shared("camera") else {
         return;

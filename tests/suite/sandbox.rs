@@ -310,7 +310,7 @@ fn sandboxed_decoder_answers_as_the_decoder_itself() {
 #[test]
 fn photo_that_promises_too_much_is_told_as_too_large_there_as_well() {
     let mut boxed = real_decoders().decoder();
-    let spec = DecodeSpec { cover_px: 8, pixels_max: 100 };
+    let spec = DecodeSpec { cover_px: 8, pixels_max: 100, ..DecodeSpec::default() };
     let (_, bytes) = good_files().swap_remove(0);
     let error = boxed.decode(&photo(bytes), spec).expect_err("more than 100 pixels");
     let SandboxError::Photo(DecodeError::TooLarge { pixels_max: 100, .. }) = error else {

@@ -437,6 +437,6 @@ proptest! {
             let at = if at < 600 { at } else { bytes.len() - 1 - (at - 600) };
             bytes[at] = value;
         }
-        let _either = decode_any(&bytes, DecodeSpec { cover_px: 64, pixels_max: 4_000_000 });
+        let _either = decode_any(&bytes, DecodeSpec { cover_px: 64, pixels_max: 4_000_000, ..DecodeSpec::default() });
     }
 }

@@ -296,8 +296,10 @@ mod tests {
         }
     }
 
-    const REQUEST: Request =
-        Request { bytes_count: 100, spec: DecodeSpec { cover_px: 1, pixels_max: 1000 } };
+    const REQUEST: Request = Request {
+        bytes_count: 100,
+        spec: DecodeSpec { cover_px: 1, is_exact: false, pixels_max: 1000 },
+    };
 
     fn sent<T: Serialize, U: DeserializeOwned>(message: &T) -> Result<Option<U>, Nonsense> {
         let mut inbox = Inbox::default();
@@ -356,7 +358,10 @@ mod tests {
         assert_eq!(found.with(vec![0; 5]), None, "fewer pixels than said");
         let (mut found, _) = Found::of(decoded());
         (found.frame_width_px, found.frame_height_px) = (20_000, 10_000);
-        let all = Request { spec: DecodeSpec { cover_px: 1, pixels_max: u64::MAX }, ..REQUEST };
+        let all = Request {
+            spec: DecodeSpec { cover_px: 1, pixels_max: u64::MAX, ..DecodeSpec::default() },
+            ..REQUEST
+        };
         assert!(found.check(&all).is_err(), "more pixels than the memory holds");
     }
 

@@ -5,11 +5,12 @@
 //!
 //! A [`Shrinker`] keeps its buffers between photos: each worker thread owns one.
 
+use std::borrow::Cow;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::PreviewError;
-use crate::media::Frame;
+use super::Frame;
 
 /// How pixels are weighed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,11 @@ impl Filter {
     }
 }
 
+/// The resizer refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the photo could not be resized")]
+pub struct ResizeError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
 /// The size with this long side and the proportions of `width_px` to `height_px`; the
 /// same size when it is smaller already. No side becomes zero.
 pub fn fit(width_px: u32, height_px: u32, long_side_px: u32) -> (u32, u32) {
@@ -57,32 +63,33 @@ pub struct Shrinker {
 }
 
 impl Shrinker {
-    /// A frame whose long side is `long_side_px`, or a copy when it is not longer.
+    /// A frame whose long side is `long_side_px`, or the same one when it is not longer.
     ///
     /// # Errors
-    /// `Resize` when the resizer refuses, which a well-formed frame gives no reason for.
-    pub fn shrink(
+    /// When the resizer refuses, which a well-formed frame gives no reason for.
+    pub fn shrink<'f>(
         &mut self,
-        frame: &Frame,
+        frame: Cow<'f, Frame>,
         long_side_px: u32,
         filter: Filter,
-    ) -> Result<Frame, PreviewError> {
+    ) -> Result<Cow<'f, Frame>, ResizeError> {
         let (width_px, height_px) = fit(frame.width_px(), frame.height_px(), long_side_px);
         if (width_px, height_px) == (frame.width_px(), frame.height_px()) {
-            return Ok(frame.clone());
+            return Ok(frame);
         }
         let source =
             ImageRef::new(frame.width_px(), frame.height_px(), frame.rgb(), PixelType::U8x3)
-                .map_err(|error| PreviewError::Resize(Box::new(error)))?;
+                .map_err(|error| ResizeError(Box::new(error)))?;
         let mut target = Image::new(width_px, height_px, PixelType::U8x3);
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(filter.inner()))
             .use_alpha(false);
         self.resizer
             .resize(&source, &mut target, &options)
-            .map_err(|error| PreviewError::Resize(Box::new(error)))?;
+            .map_err(|error| ResizeError(Box::new(error)))?;
         Frame::new(width_px, height_px, target.into_vec())
-            .ok_or_else(|| PreviewError::Resize("the result has the wrong size".into()))
+            .map(Cow::Owned)
+            .ok_or_else(|| ResizeError("the result has the wrong size".into()))
     }
 }
 
@@ -109,7 +116,7 @@ mod tests {
         let frame = Frame::new(300, 200, [10, 128, 250].repeat(300 * 200)).expect("a frame");
         let mut shrinker = Shrinker::default();
         for filter in [Filter::Lanczos3, Filter::CatmullRom, Filter::Bilinear, Filter::Hamming] {
-            let small = shrinker.shrink(&frame, 100, filter).expect("shrinks");
+            let small = shrinker.shrink(Cow::Borrowed(&frame), 100, filter).expect("shrinks");
             assert_eq!((small.width_px(), small.height_px()), (100, 67));
             assert!(small.rgb().chunks_exact(3).all(|pixel| pixel == [10, 128, 250]), "{filter:?}");
         }
@@ -122,7 +129,8 @@ mod tests {
             .flat_map(|_| (0..128).flat_map(|x| [if x < 64 { 0 } else { 255 }; 3]))
             .collect();
         let frame = Frame::new(128, 64, rgb).expect("a frame");
-        let small = Shrinker::default().shrink(&frame, 32, Filter::CatmullRom).expect("shrinks");
+        let small =
+            Shrinker::default().shrink(Cow::Owned(frame), 32, Filter::CatmullRom).expect("shrinks");
         let row: Vec<u8> = small.rgb().chunks_exact(3).take(32).map(|pixel| pixel[0]).collect();
         assert!(
             row[..14].iter().all(|value| *value < 10) && row[18..].iter().all(|value| *value > 245),
