@@ -7,6 +7,7 @@
 //! anew before it is scanned. The watch always comes before the look, so that nothing falls
 //! between them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,8 @@ struct Online {
     watched_since: Timestamp,
     /// No scan was made since then.
     is_unscanned: bool,
+    /// Folders that were there when watching began, until they were scanned.
+    listed: HashSet<PathBuf>,
     /// Not all folders are watched.
     is_partial: bool,
     is_remote: bool,
@@ -265,6 +268,7 @@ impl Follower {
             watch: None,
             watched_since: Timestamp::now(),
             is_unscanned: true,
+            listed: HashSet::new(),
             is_partial: false,
         });
         self.must_watch_anew = true;
@@ -323,9 +327,10 @@ impl Follower {
             }
             ControlFlow::Continue(())
         });
+        let listed = folders.iter().map(|folder| folder.relative.clone()).collect();
         let added = watch.add_all(folders);
         if let Some(online) = &mut self.online {
-            online.watch = Some(watch);
+            (online.watch, online.listed) = (Some(watch), listed);
         }
         match added {
             Ok(()) => Ok(()),
@@ -447,11 +452,14 @@ impl Follower {
 
     fn scan_ended(&mut self, end: ScanEnd) -> Result<(), Stopped> {
         let change = self.trust.scan_ended(end.differences_count);
-        let Some(online) = &self.online else {
+        let Some(online) = &mut self.online else {
             self.schedule.ended(self.now_ms(), end.took_ms, Pace::Usual);
             self.schedule.rest();
             return Ok(());
         };
+        if !online.is_unscanned {
+            online.listed = HashSet::new();
+        }
         let pace = if end.is_doubtful || !online.tells_all() || self.trust.is_lost() {
             Pace::Soon
         } else {
@@ -467,7 +475,12 @@ impl Follower {
         match input {
             Input::ScanEnded(end) => self.scan_ended(end),
             Input::Young(relative) => self.note(&relative, Hint::Written),
-            Input::Folder(relative) => self.note(&relative, Hint::Complete),
+            Input::Folder(relative) => match &self.online {
+                Some(online) if !online.listed.contains(&relative) => {
+                    self.note(&relative, Hint::Complete)
+                }
+                _ => Ok(()),
+            },
             Input::Differs(relative) => {
                 self.trust.differs(&relative);
                 Ok(())
@@ -696,11 +709,16 @@ mod tests {
             online.watch = Some(Watch::begin(&elsewhere, None, 1, |_| {}).expect("watches"));
         }
 
-        fn turn_until_found(&mut self) {
+        fn turn_until_found(&mut self) -> Vec<PathBuf> {
             for _ in 0..200 {
                 self.follower.turn().expect("goes on");
-                if self.events.try_iter().any(|event| matches!(event, Event::Found { .. })) {
-                    return;
+                let found = self.events.try_iter().filter_map(|event| match event {
+                    Event::Found { relative, .. } => Some(relative),
+                    _ => None,
+                });
+                let found: Vec<PathBuf> = found.collect();
+                if !found.is_empty() {
+                    return found;
                 }
             }
             panic!("nothing was found");
@@ -771,6 +789,27 @@ mod tests {
         play.scan_ends();
         fs::write(folder.path().join("a/b/c.jpg"), b"x").expect("writes");
         play.turn_until_found();
+    }
+
+    #[test]
+    fn folder_that_came_while_watching_began_is_watched_and_others_are_not_gone_through_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, file) in [("old", "old/a.jpg"), ("new", "new/b.jpg")] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+            fs::write(folder.path().join(file), b"x").expect("writes");
+        }
+        let mut play = Play::new(folder.path(), None);
+        assert!(play.turn_until_ordered().folders_since.is_some());
+        // As if it had come between the look at the root and the watch on it.
+        let online = play.follower.online.as_mut().expect("is online");
+        assert!(online.listed.remove(Path::new("new")));
+        for name in ["old", "new"] {
+            play.inbox.send(Input::Folder(name.into())).expect("listens");
+        }
+        play.scan_ends();
+        let found = play.turn_until_found();
+        assert_eq!(found, [PathBuf::from("new/b.jpg")]);
+        assert!(play.follower.online.expect("is online").listed.is_empty());
     }
 
     #[test]

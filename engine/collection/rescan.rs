@@ -396,8 +396,8 @@ mod tests {
         };
         let later = Timestamp(Timestamp::now().0 + 60_000);
         assert_eq!(told(Some(Timestamp(0))), [PathBuf::from("a"), PathBuf::from("a/b")]);
-        assert_eq!(told(Some(later)), [PathBuf::new(); 0], "these were watched in time");
-        assert_eq!(told(None), [PathBuf::new(); 0], "nothing is watched");
+        assert!(told(Some(later)).is_empty(), "these were watched in time");
+        assert!(told(None).is_empty(), "nothing is watched");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The agent watches while everything in two collections is turned over. In the end it knows
 //! what is there, took nothing half written, and ordered nothing twice.
 //!
-//! `SIGNET_OPERATIONS` says how many things are done (1,500 without it; from 2,000 on with lost events), `SIGNET_SEED` which.
+//! `SIGNET_OPERATIONS` says how many things are done (1,500 without it), `SIGNET_SEED` which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -172,7 +172,6 @@ fn flood(agent: &Service, base: &Path, disorder: &mut Disorder) {
 }
 
 #[test]
-#[ignore = "still finds races between events and scans now and then: see CHANGELOG, known"]
 fn index_is_what_the_disk_is_and_nothing_is_ordered_twice() {
     let base = tempfile::tempdir().expect("a folder");
     let bytes_of = versions();
