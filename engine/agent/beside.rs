@@ -16,6 +16,7 @@ use super::group::print_fact;
 use crate::base::clock::Timestamp;
 use crate::base::file_state::FileState;
 use crate::base::ids::ContentHash;
+use crate::collection::group::tie;
 use crate::media::CompanionFacts;
 use crate::media::companion::{InspectError, inspect};
 use crate::media::dpof::{self, PrintMarks};
@@ -24,6 +25,9 @@ use crate::store::members::path_key;
 
 /// Largest companion that is read: a quarter of an hour of film.
 const COMPANION_BYTES_MAX: u64 = 4 << 30;
+
+/// From this size on a companion is read only when there is a photo that it may belong to.
+const ALONE_BYTES_MIN: u64 = 16 << 20;
 
 /// What a file beside photos says.
 #[derive(Debug)]
@@ -62,6 +66,17 @@ pub(super) struct Seen {
     pub(super) state: FileState,
     pub(super) hash: ContentHash,
     pub(super) beside: Beside,
+}
+
+/// Whether a large file lies in a folder in which no photo has a name that fits it. Such films
+/// are not read: there are thousands of them, and nobody asks for them.
+pub(super) fn is_alone(path: &Path) -> bool {
+    let is_large = path.symlink_metadata().is_ok_and(|data| data.len() >= ALONE_BYTES_MIN);
+    let (true, Some(name), Some(folder)) = (is_large, path.file_name(), path.parent()) else {
+        return false;
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().all(|entry| tie(&entry.file_name(), name).is_none())
 }
 
 /// Reads a companion.

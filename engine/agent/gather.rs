@@ -63,6 +63,17 @@ impl PhotoLoop {
         forget_if_gone(index, collection, relative, path)
     }
 
+    /// Notes that a companion without a photo was not read, unless it was meanwhile.
+    pub(super) fn keep_alone(&self, job: &Job, state: &FileState) -> Result<(), StoreError> {
+        let Job { collection, relative, path, .. } = job;
+        let mut index = lock(&self.index);
+        let kind = kind_of_path(relative).unwrap_or(FileKind::Companion);
+        if is_still(path, state) && index.known(collection, relative, kind, state)?.is_none() {
+            index.note_unread(collection, relative, state)?;
+        }
+        forget_if_gone(&mut index, collection, relative, path)
+    }
+
     /// Keeps what lies beside photos; those that it is for are judged again.
     pub(super) fn keep_beside(&mut self, job: &Job, seen: beside::Seen) -> Result<(), AgentError> {
         let keep_error = |source| AgentError::Keep { what: "what was seen", source };

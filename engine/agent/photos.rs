@@ -492,6 +492,7 @@ impl PhotoLoop {
                     Err(job) => self.tell_unreadable(&job, reason),
                 }
             }
+            Seen::Alone(state) => self.keep_alone(&job, &state).map_err(keep_error)?,
             Seen::Unreadable { state, error } => {
                 if let Some(state) = state {
                     self.keep_failure(&mut lock(&self.index), &job, &state, &error)

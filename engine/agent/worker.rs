@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::analyse::{Analysis, Analyst, Eyes};
-use super::beside::{self, Trouble, read_companion, read_marks};
+use super::beside::{self, Trouble, is_alone, read_companion, read_marks};
 use super::group::{candidates, developed_paths, kind_of};
 use super::outlet::{imprint, preview_path, write_preview};
 use crate::base::causes::one_line;
@@ -60,6 +60,8 @@ pub(super) enum Seen {
     Gone,
     /// Try again in a moment: it was being written, or the disk stumbled.
     Busy(String),
+    /// A film or other large companion without a photo: it is read when one comes.
+    Alone(FileState),
     /// Not before the file changes.
     Unreadable { state: Option<FileState>, error: String },
     /// These very bytes were looked at before, here or elsewhere.
@@ -82,7 +84,9 @@ impl Seen {
         match self {
             Self::Gone | Self::Busy(_) => None,
             Self::Unreadable { state, .. } => *state,
-            Self::Known { state, .. } | Self::New { state, .. } => Some(*state),
+            Self::Alone(state) | Self::Known { state, .. } | Self::New { state, .. } => {
+                Some(*state)
+            }
             Self::Beside(seen) => Some(seen.state),
         }
     }
@@ -134,6 +138,11 @@ impl Worker {
             }
             // Read since, so there is nothing left to do.
             _ if job.is_unsaid && self.is_read(job) => return Some(Seen::Gone),
+            // Its state first: a photo that comes meanwhile asks for it by itself.
+            _ if !job.is_unsaid && is_alone(&job.path) => {
+                let data = job.path.symlink_metadata();
+                return Some(data.map_or(Seen::Gone, |data| Seen::Alone(FileState::of(&data))));
+            }
             _ => {
                 let quiet_ms = if job.is_unsaid { self.quiet_ms } else { 0 };
                 read_companion(&job.path, quiet_ms, Timestamp::now())

@@ -101,7 +101,8 @@ impl Index {
     pub fn held_at(&self, collection: &str, path: &Path) -> Result<Option<Held>, StoreError> {
         let sql = "SELECT files.hash, companions.bytes_count, companions.facts, photos.analysis
                    FROM files LEFT JOIN companions USING (hash) LEFT JOIN photos USING (hash)
-                   WHERE files.collection = ?1 AND files.path = ?2 AND is_gone = 0";
+                   WHERE files.collection = ?1 AND files.path = ?2 AND is_gone = 0
+                       AND (files.kind <> 'companion' OR error IS NULL)";
         let mut statement = self.connection.prepare_cached(sql)?;
         let here = params![collection, path.as_os_str().as_bytes()];
         let held = statement.query_row(here, |row| {

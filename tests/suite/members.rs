@@ -137,6 +137,31 @@ fn openssl_verifies(manifest: &Path, key: &str) -> bool {
 }
 
 #[test]
+fn long_film_is_read_when_its_photo_comes_and_not_before() {
+    let world = world(&["--companions", "motion"]);
+    let _lab = world.start_lab();
+    let mut agent = world.start_agent();
+    let pictures = vec![7; 17 << 20];
+    let size = u32::try_from(8 + pictures.len()).expect("short").to_be_bytes();
+    let long = [film().as_slice(), size.as_slice(), b"mdat", &pictures].concat();
+    for name in ["IMG_2.MOV", "holiday.mp4"] {
+        std::fs::write(world.watched().join(name), &long).expect("written");
+    }
+    let first = variant(&sample("meadow"), 1);
+    std::fs::write(world.watched().join("first.jpg"), &first).expect("written");
+    world.wait_orders(1, "done");
+    let said = agent.lines_since().concat();
+    assert!(!said.contains(r#""event":"companion""#), "a film without a photo was read: {said}");
+    std::fs::write(world.watched().join("IMG_2.jpg"), sample("meadow")).expect("written");
+    let line = agent.next_line_with(r#""event":"companion""#);
+    assert!(line.contains("IMG_2.MOV"), "{line}");
+    world.wait_orders(2, "done");
+    let filed = world.filed();
+    let with_film = filed.values().filter(|(event, _)| roles(event) == ["original", "motion"]);
+    assert_eq!(with_film.count(), 1, "{filed:?}");
+}
+
+#[test]
 fn companions_that_rule_and_consent_name_arrive_byte_for_byte() {
     let world = world(&["--companions", "voice-memo,motion"]);
     let _lab = world.start_lab();

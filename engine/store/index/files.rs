@@ -10,7 +10,8 @@
 //! into a temporary table, so a scan that does not end leaves no trace.
 //!
 //! A companion or a print-mark file of which there is nothing to say is noted without hash
-//! and without error, so that it is not looked at again. A photo always has one of them.
+//! and without error, so that it is not looked at again. A photo always has one of them; a
+//! companion has an error while it was not read for want of a photo.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -279,6 +280,20 @@ impl Index {
         hash: Option<&ContentHash>,
     ) -> Result<(), StoreError> {
         self.put_file(collection, path, kind, state, hash, None)
+    }
+
+    /// Notes a companion that was not read, because there is no photo that it may belong to.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn note_unread(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        state: &FileState,
+    ) -> Result<(), StoreError> {
+        let why = Some("not read: there is no photo of its name");
+        self.put_file(collection, path, FileKind::Companion, state, None, why)
     }
 
     fn put_file(
