@@ -286,7 +286,7 @@ fn usable(eyes: &Eyes, paths: Vec<PathBuf>) -> Vec<PathBuf> {
 fn rules(eyes: &Eyes) -> RuleSet {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/family.toml");
     let bytes = std::fs::read(path).expect("the shipped rules read");
-    let known = Known { icons: eyes.icon_names(), products: None, providers: None };
+    let known = Known::of_icons(eyes.icon_names());
     RuleSet::load(&[RuleFile { name: "family.toml".into(), bytes }], &known)
         .expect("the shipped rules have no mistake")
 }

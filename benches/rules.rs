@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use signet::detection::{IconSet, Seal, Tier};
-use signet::rules::facts::WordsFact;
 use signet::rules::{Facts, IconFact, Known, PathFact, RuleFile, RuleSet, TimeFact};
 
 fn main() {
@@ -85,7 +84,7 @@ fn photo(icons: &[&str]) -> Facts {
         bytes_count: 3_000_000,
         companions: Vec::new(),
         dpof: Vec::new(),
-        words: WordsFact::default(),
+        ..Facts::default()
     }
 }
 

@@ -18,11 +18,11 @@ use crate::detection::{
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
 };
 use crate::media::{
-    DecodeSpec, Decoded, Decoder, Decoders, Extras, Frame, Metadata, Retry, SandboxError,
+    DecodeSpec, Decoded, Decoder, Decoders, Extras, Frame, Metadata, Place, Retry, SandboxError,
     SharedBytes,
 };
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
-use crate::rules::facts::WordsFact;
+use crate::rules::facts::{CameraFact, PlaceFact};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -44,6 +44,15 @@ pub struct Analysis {
     /// Digest of the camera's make, model and serial number, where it says any of them.
     #[serde(default)]
     pub camera: Option<String>,
+    /// Such as `Canon`.
+    #[serde(default)]
+    pub camera_make: Option<String>,
+    /// Such as `Canon EOS 40D`.
+    #[serde(default)]
+    pub camera_model: Option<String>,
+    /// Where it was taken. For the owner's rules; never leaves the computer.
+    #[serde(default)]
+    pub place: Option<Place>,
     /// Icons, best first; corners in pixels of the upright original.
     pub icons: Vec<IconSighting>,
     /// Whether it shows a card and little else.
@@ -273,6 +282,9 @@ impl Analyst {
             taken_at: metadata.taken_at.map(|time| time.to_string()),
             taken_millis: metadata.taken_millis,
             camera: camera_of(&metadata),
+            camera_make: metadata.camera_make,
+            camera_model: metadata.camera_model,
+            place: metadata.place,
             card: is_card(&frame, &on_preview),
             extras,
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
@@ -317,9 +329,15 @@ impl Analysis {
             width_px: self.width_px,
             height_px: self.height_px,
             bytes_count: self.bytes_count,
-            companions: Vec::new(),
-            dpof: Vec::new(),
-            words: WordsFact::default(),
+            place: self.place.map(|place| PlaceFact {
+                latitude: place.latitude(),
+                longitude: place.longitude(),
+            }),
+            camera: CameraFact {
+                make: self.camera_make.clone().unwrap_or_default(),
+                model: self.camera_model.clone().unwrap_or_default(),
+            },
+            ..Facts::default()
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::base::ids::ContentHash;
 use crate::collection::group::{Kind, kind_of};
 use crate::orders::Terms;
 use crate::orders::plan::{Missing, Photo, plan};
+use crate::rules::facts::OrderedFact;
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
 use crate::rules::{CardFact, Confirm, Facts, Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
@@ -188,6 +189,11 @@ impl Judge<'_> {
         let mut facts = analysis.facts(path_fact(&collection, &relative), self.icons);
         let group = Group::of(&lock(self.index), photo, &analysis)?;
         group.add_to(&mut facts);
+        facts.album = relative
+            .parent()
+            .and_then(Path::file_name)
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        facts.ordered = self.ordered(photo, shot.as_ref())?;
         (outcome.collection, outcome.relative) = (collection, relative);
         let mut judgement = match Role::of(&facts.icons, analysis.card) {
             // Raw data of a picture beside it goes with that picture.
@@ -242,6 +248,30 @@ impl Judge<'_> {
         let orders = plan(&named, &judgement.verdicts, self.providers, &usage, now);
         outcome.orders = self.state.replan(photo, orders, now)?;
         Ok(Judged::Now(Box::new(outcome)))
+    }
+
+    /// What providers were told to make of this photo or of another version of it.
+    fn ordered(
+        &self,
+        photo: &ContentHash,
+        shot: Option<&Shot>,
+    ) -> Result<Vec<OrderedFact>, StoreError> {
+        let versions = match shot {
+            Some(shot) => lock(self.index).other_versions(shot)?,
+            None => Vec::new(),
+        };
+        let mut ordered = Vec::new();
+        for version in std::iter::once(*photo).chain(versions) {
+            ordered.extend(self.state.told_orders(&version)?.into_iter().map(|order| {
+                OrderedFact {
+                    rule: order.rule,
+                    provider: order.provider,
+                    product: order.product.unwrap_or_default(),
+                    copies: order.copies,
+                }
+            }));
+        }
+        Ok(ordered)
     }
 
     /// A picture whose raw data was ordered before it came may be the same wish: it asks.

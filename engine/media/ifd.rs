@@ -118,6 +118,19 @@ impl<'a> Directory<'a> {
         self.field(tag).map_or_else(Vec::new, |field| field.numbers().take(count_max).collect())
     }
 
+    /// Fractions of whole numbers, unsigned, up to `count_max`; one over nothing is infinite or
+    /// no number.
+    pub(super) fn fractions(self, tag: u16, count_max: usize) -> Vec<f64> {
+        let field = self.field(tag).filter(|field| field.kind == 5);
+        let fractions = field.map(|field| {
+            let values = field.tiff.over(field.raw);
+            let part = move |at: usize| values.u32_at(at).map_or(0.0, f64::from);
+            let pairs = (0..field.raw.len() / 8).take(count_max);
+            pairs.map(|at| part(at * 8) / part(at * 8 + 4)).collect()
+        });
+        fractions.unwrap_or_default()
+    }
+
     /// The bytes of an entry as they are, whatever its type.
     pub(super) fn bytes(self, tag: u16) -> Option<&'a [u8]> {
         Some(self.field(tag)?.raw)

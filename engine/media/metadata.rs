@@ -1,11 +1,12 @@
 //! Reads the few facts of a photo that its camera wrote beside the pixels.
 //!
 //! In:  the EXIF block of a file, as TIFF bytes; a TIFF or RAW file is such a block itself.
-//! Out: orientation, when the photo was taken by its own clock, which camera took it.
+//! Out: orientation, when the photo was taken by its own clock, where, which camera took it.
 //!
 //! Broken EXIF is common and never an error of the photo: what can be read is kept, the
-//! rest is absent. Location is not read at all. The camera's serial number is, to tell two
-//! cameras of one model apart; it must not be kept or shown as it is.
+//! rest is absent. The place is for the owner's rules and leaves the computer with nothing that
+//! we make. The camera's serial number tells two cameras of one model apart; it must not be
+//! kept or shown as it is.
 //!
 //! A block is not copied: of a RAW file of 60 MB a few hundred bytes are looked at.
 
@@ -27,12 +28,46 @@ pub struct Metadata {
     pub taken_at: Option<CivilTime>,
     /// Thousandths of a second behind `taken_at`, 0 to 999; 0 where the camera does not say.
     pub taken_millis: u16,
+    /// Where it was taken.
+    pub place: Option<Place>,
     /// Maker of the camera, such as `Canon`.
     pub camera_make: Option<String>,
     /// Model of the camera, such as `Canon EOS 40D`.
     pub camera_model: Option<String>,
     /// Serial number of the camera. Private: keep a digest at most.
     pub camera_serial: Option<String>,
+}
+
+/// A place on Earth (WGS 84), in millionths of a degree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// North is positive, up to 90,000,000.
+    pub latitude_udeg: i32,
+    /// East is positive, up to 180,000,000.
+    pub longitude_udeg: i32,
+}
+
+impl Place {
+    /// From degrees; `None` outside the Earth, and for 0°, 0°, which is what cameras write that
+    /// do not know where they are.
+    pub fn from_degrees(latitude: f64, longitude: f64) -> Option<Self> {
+        let is_real = latitude.abs() <= 90.0
+            && longitude.abs() <= 180.0
+            && (latitude != 0.0 || longitude != 0.0);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 180 million")]
+        let udeg = |degrees: f64| (degrees * 1e6).round() as i32;
+        is_real.then(|| Self { latitude_udeg: udeg(latitude), longitude_udeg: udeg(longitude) })
+    }
+
+    /// Degrees north.
+    pub fn latitude(self) -> f64 {
+        f64::from(self.latitude_udeg) / 1e6
+    }
+
+    /// Degrees east.
+    pub fn longitude(self) -> f64 {
+        f64::from(self.longitude_udeg) / 1e6
+    }
 }
 
 /// EXIF orientation: where the first row and column of the stored pixels belong.
@@ -222,6 +257,7 @@ impl Metadata {
                 .unwrap_or_default(),
             taken_at: taken.map(|(moment, _)| moment),
             taken_millis: taken.map_or(0, |(_, millis)| millis),
+            place: first.and_then(|first| first.children(GPS).next()).and_then(place),
             camera_make: text(MAKE).and_then(name),
             camera_model: text(MODEL).and_then(name),
             camera_serial: text(BODY_SERIAL_NUMBER).and_then(name),
@@ -246,6 +282,7 @@ const MODEL: u16 = 0x0110;
 const ORIENTATION: u16 = 0x0112;
 const DATE_TIME: u16 = 0x0132;
 const EXIF: u16 = 0x8769;
+const GPS: u16 = 0x8825;
 const DATE_TIME_ORIGINAL: u16 = 0x9003;
 const DATE_TIME_DIGITIZED: u16 = 0x9004;
 const SUB_SEC: u16 = 0x9290;
@@ -261,6 +298,26 @@ fn first_directory(block: &[u8]) -> Option<Directory<'_>> {
 
 fn exif_directory(first: Directory<'_>) -> Option<Directory<'_>> {
     first.children(EXIF).next()
+}
+
+/// A place from degrees, minutes and seconds, each a fraction, and a letter.
+fn place(gps: Directory<'_>) -> Option<Place> {
+    const LATITUDE_REF: u16 = 1;
+    const LATITUDE: u16 = 2;
+    const LONGITUDE_REF: u16 = 3;
+    const LONGITUDE: u16 = 4;
+    let degrees = |tag, letter, negative: u8| {
+        let parts = gps.fractions(tag, 3);
+        let degrees = *parts.first()?;
+        // Some programs write whole degrees alone, or leave parts out as 0 over 0.
+        let smaller = parts.iter().skip(1).zip([60.0, 3600.0]);
+        let smaller: f64 =
+            smaller.filter(|(part, _)| part.is_finite()).map(|(part, unit)| part / unit).sum();
+        let letter = gps.text(letter)?.first()?.to_ascii_uppercase();
+        Some(if letter == negative { -(degrees + smaller) } else { degrees + smaller })
+    };
+    let latitude = degrees(LATITUDE, LATITUDE_REF, b'S')?;
+    Place::from_degrees(latitude, degrees(LONGITUDE, LONGITUDE_REF, b'W')?)
 }
 
 /// Thousandths of a second from the digits behind the point, as many as there are.

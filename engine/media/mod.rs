@@ -32,7 +32,7 @@ pub use dpof::{PrintJob, PrintKind, PrintMarks, PrintSize};
 pub use extras::{Embedded, Evidence, Extras, Promise, Words};
 pub use format::MediaType;
 pub use frame::Frame;
-pub use metadata::{CivilTime, Metadata, Orientation};
+pub use metadata::{CivilTime, Metadata, Orientation, Place};
 pub use read::{Original, ReadError, read_original, read_shared};
 pub use sandbox::{Decoder, Decoders, SandboxError, SharedBytes};
 

@@ -14,7 +14,9 @@
 //! card that was photographed before. A photo may have `collection`,
 //! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`, `companions`
 //! (`["voice-memo"]`), `dpof` (`[{ kind, copies, size_mm, channel, paper, caption, creator }]`),
-//! `keywords`, `title`, `instructions`, `rating`. `fails` names the rules that are meant to be
+//! `keywords`, `title`, `instructions`, `rating`, `people` (`["anna", "ben?"]`), `unknown_faces`,
+//! `place` (`[52.52, 13.40]`), `camera` (`{ make, model }`), `album`,
+//! `ordered` (`[{ product, provider, copies, rule }]`). `fails` names the rules that are meant to be
 //! skipped. The order of what is expected is free.
 //!
 //! Knows no disk: the command reads the files.
@@ -24,9 +26,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::facts::{
-    CompanionFact, Facts, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+    CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
+    PrintFact, PrintKind, TimeFact, WordsFact,
 };
-use super::read::{Known, copies_within, is_word};
+use super::read::{Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
 use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
@@ -112,6 +115,23 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
     Ok(CasesReport { cases, untested: untested.collect() })
 }
 
+/// An icon or a person, as a case describes it.
+struct Sighting {
+    name: String,
+    tier: Tier,
+    score: f64,
+    size: f64,
+    x: f64,
+    y: f64,
+}
+
+impl Default for Sighting {
+    fn default() -> Self {
+        let (tier, score) = (Tier::Order, SCORE_ORDER);
+        Self { name: String::new(), tier, score, size: 0.1, x: 0.5, y: 0.5 }
+    }
+}
+
 struct Case {
     name: String,
     line: usize,
@@ -121,7 +141,7 @@ struct Case {
     fails: Vec<String>,
 }
 
-const CASE_KEYS: [&str; 17] = [
+const CASE_KEYS: [&str; 23] = [
     "name",
     "icons",
     "card",
@@ -137,10 +157,19 @@ const CASE_KEYS: [&str; 17] = [
     "title",
     "instructions",
     "rating",
+    "people",
+    "unknown_faces",
+    "place",
+    "camera",
+    "album",
+    "ordered",
     "expect",
     "fails",
 ];
 const JOB_KEYS: [&str; 7] = ["kind", "copies", "size_mm", "channel", "paper", "caption", "creator"];
+const CAMERA_KEYS: [&str; 2] = ["make", "model"];
+const ORDERED_KEYS: [&str; 4] = ["product", "provider", "copies", "rule"];
+const PERSON_KEYS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
 const ICON_KEYS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 /// Scores of a short icon without and with `?`; any that fit their tier would do.
 const SCORE_ORDER: f64 = 0.95;
@@ -216,8 +245,22 @@ impl Reader<'_> {
             Some(value) => Some(self.taken(value)?),
             None => None,
         };
+        let mut people = Vec::new();
+        for value in self.list(table, "people") {
+            people.extend(self.person(value));
+        }
+        let place = match table.get("place") {
+            Some(value) => Some(self.place(value)?),
+            None => None,
+        };
         let facts = Facts {
             icons,
+            people,
+            unknown_faces: self.number(table, "unknown_faces", 0)?,
+            place,
+            camera: self.camera(table)?,
+            album: self.word(table, "album")?,
+            ordered: self.ordered(table),
             path: PathFact {
                 collection: collection.to_owned(),
                 folder: folder.to_owned(),
@@ -256,70 +299,134 @@ impl Reader<'_> {
 
     fn icon(&mut self, value: &Value<'_>) -> Option<IconFact> {
         let at = value.span().start;
-        let mut fact = IconFact {
-            name: String::new(),
-            tier: Tier::Order,
-            seal: Seal::None,
-            lowered: false,
-            score: SCORE_ORDER,
-            size: 0.1,
-            x: 0.5,
-            y: 0.5,
+        let sighting = self.sighting(value, "an icon", &ICON_KEYS)?;
+        let table = value.get_ref().as_table();
+        let seal = table.and_then(|table| table.get("seal"));
+        let seal = match seal.map(|seal| (seal.span().start, seal.get_ref().as_str())) {
+            None | Some((_, Some("none"))) => Seal::None,
+            Some((_, Some("mine"))) => Seal::Mine,
+            Some((_, Some("foreign"))) => Seal::Foreign,
+            Some((_, Some("unreadable"))) => Seal::Unreadable,
+            Some((at, _)) => {
+                self.mistake(at, "`seal` is \"mine\", \"foreign\", \"unreadable\" or \"none\"");
+                Seal::None
+            }
         };
+        let Sighting { name, tier, score, size, x, y } = sighting;
+        if !self.known.icons.contains(&name) {
+            let hint = hint(&name, self.known.icons.iter().map(String::as_str));
+            self.mistake(at, format!("there is no icon `{name}`{hint}"));
+        }
+        Some(IconFact { name, tier, seal, lowered: false, score, size, x, y })
+    }
+
+    fn person(&mut self, value: &Value<'_>) -> Option<PersonFact> {
+        let at = value.span().start;
+        let sighting = self.sighting(value, "a person", &PERSON_KEYS)?;
+        let Sighting { name, tier, score, size, x, y } = sighting;
+        if let Some(people) = &self.known.people
+            && !people.contains(&name)
+        {
+            let hint = hint(&name, people.iter().map(String::as_str));
+            self.mistake(at, format!("there is no person `{name}`{hint}"));
+        } else if !is_name(&name) {
+            self.mistake(at, "a person has a name, on one line");
+        }
+        Some(PersonFact { name, tier, score, size, x, y })
+    }
+
+    /// Something seen in the photo: its name in quotes, `?` behind it where it is not sure, or
+    /// a table.
+    fn sighting(&mut self, value: &Value<'_>, what: &str, keys: &[&str]) -> Option<Sighting> {
+        let mut sighting = Sighting::default();
         if let Some(text) = value.get_ref().as_str() {
-            let (name, unsure) = match text.strip_suffix('?') {
-                Some(name) => (name, true),
-                None => (text, false),
-            };
-            name.clone_into(&mut fact.name);
-            if unsure {
-                (fact.tier, fact.score) = (Tier::Ask, SCORE_ASK);
+            let name = text.strip_suffix('?');
+            name.unwrap_or(text).clone_into(&mut sighting.name);
+            if name.is_some() {
+                (sighting.tier, sighting.score) = (Tier::Ask, SCORE_ASK);
             }
-        } else if let Some(table) = value.get_ref().as_table() {
-            self.only(table, &ICON_KEYS, "an icon");
-            let name = table.get("name").and_then(|name| name.get_ref().as_str());
-            name.unwrap_or_default().clone_into(&mut fact.name);
-            match table.get("tier").map(|tier| (tier.span().start, tier.get_ref().as_str())) {
-                None | Some((_, Some("order"))) => {}
-                Some((_, Some("ask"))) => (fact.tier, fact.score) = (Tier::Ask, SCORE_ASK),
-                Some((at, _)) => self.mistake(at, "`tier` is \"order\" or \"ask\""),
-            }
-            match table.get("seal").map(|seal| (seal.span().start, seal.get_ref().as_str())) {
-                None | Some((_, Some("none"))) => {}
-                Some((_, Some("mine"))) => fact.seal = Seal::Mine,
-                Some((_, Some("foreign"))) => fact.seal = Seal::Foreign,
-                Some((_, Some("unreadable"))) => fact.seal = Seal::Unreadable,
-                Some((at, _)) => {
-                    self.mistake(at, "`seal` is \"mine\", \"foreign\", \"unreadable\" or \"none\"")
-                }
-            }
-            let shares = [
-                ("score", &mut fact.score),
-                ("size", &mut fact.size),
-                ("x", &mut fact.x),
-                ("y", &mut fact.y),
-            ];
-            for (key, share) in shares {
-                let Some(value) = table.get(key) else {
-                    continue;
-                };
-                match read_share(value.get_ref()) {
-                    Some(number) => *share = number,
-                    None => {
-                        let message = format!("`{key}` is a number from 0.0 to 1.0");
-                        self.mistakes.push(self.source.mistake(value.span().start, message));
-                    }
-                }
-            }
-        } else {
-            self.mistake(at, "an icon is its name in quotes, or `{ name, tier, … }`");
+            return Some(sighting);
+        }
+        let Some(table) = value.get_ref().as_table() else {
+            let message = format!("{what} is its name in quotes, or `{{ name, tier, … }}`");
+            self.mistake(value.span().start, message);
             return None;
+        };
+        self.only(table, keys, what);
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        name.unwrap_or_default().clone_into(&mut sighting.name);
+        match table.get("tier").map(|tier| (tier.span().start, tier.get_ref().as_str())) {
+            None | Some((_, Some("order"))) => {}
+            Some((_, Some("ask"))) => (sighting.tier, sighting.score) = (Tier::Ask, SCORE_ASK),
+            Some((at, _)) => self.mistake(at, "`tier` is \"order\" or \"ask\""),
         }
-        if !self.known.icons.contains(&fact.name) {
-            let hint = hint(&fact.name, self.known.icons.iter().map(String::as_str));
-            self.mistake(at, format!("there is no icon `{}`{hint}", fact.name));
+        let shares = [
+            ("score", &mut sighting.score),
+            ("size", &mut sighting.size),
+            ("x", &mut sighting.x),
+            ("y", &mut sighting.y),
+        ];
+        for (key, share) in shares {
+            let Some(value) = table.get(key) else {
+                continue;
+            };
+            match read_number(value.get_ref()).filter(|number| (0.0..=1.0).contains(number)) {
+                Some(number) => *share = number,
+                None => {
+                    let message = format!("`{key}` is a number from 0.0 to 1.0");
+                    self.mistake(value.span().start, message);
+                }
+            }
         }
-        Some(fact)
+        Some(sighting)
+    }
+
+    fn place(&mut self, value: &Value<'_>) -> Option<PlaceFact> {
+        let numbers = value.get_ref().as_array().map(|list| {
+            let numbers = list.iter().map(|value| read_number(value.get_ref()));
+            numbers.collect::<Option<Vec<f64>>>()
+        });
+        match numbers.flatten().as_deref() {
+            Some(&[latitude, longitude]) if latitude.abs() <= 90.0 && longitude.abs() <= 180.0 => {
+                Some(PlaceFact { latitude, longitude })
+            }
+            _ => {
+                let message = "`place` is degrees north and east, such as `[52.52, 13.40]`";
+                self.mistake(value.span().start, message);
+                None
+            }
+        }
+    }
+
+    fn camera(&mut self, table: &DeTable<'_>) -> Option<CameraFact> {
+        let Some(value) = table.get("camera") else {
+            return Some(CameraFact::default());
+        };
+        let Some(camera) = value.get_ref().as_table() else {
+            self.mistake(value.span().start, "a camera is `{ make = \"…\", model = \"…\" }`");
+            return None;
+        };
+        self.only(camera, &CAMERA_KEYS, "a camera");
+        Some(CameraFact { make: self.word(camera, "make")?, model: self.word(camera, "model")? })
+    }
+
+    fn ordered(&mut self, table: &DeTable<'_>) -> Vec<OrderedFact> {
+        let mut ordered = Vec::new();
+        for value in self.list(table, "ordered") {
+            let Some(order) = value.get_ref().as_table() else {
+                let message = "an order is `{ product = \"mug\", provider = \"lab\" }`";
+                self.mistake(value.span().start, message);
+                continue;
+            };
+            self.only(order, &ORDERED_KEYS, "an order");
+            let words = ["rule", "provider", "product"].map(|key| self.word(order, key));
+            if let ([Some(rule), Some(provider), Some(product)], Some(copies)) =
+                (words, self.number(order, "copies", 1))
+            {
+                ordered.push(OrderedFact { rule, provider, product, copies });
+            }
+        }
+        ordered
     }
 
     fn companions(&mut self, table: &DeTable<'_>) -> Vec<CompanionFact> {
@@ -512,14 +619,14 @@ fn is_preview(words: &[&str]) -> bool {
     }
 }
 
-/// A share of something, `0.0..=1.0`; not a number is none.
-fn read_share(value: &DeValue<'_>) -> Option<f64> {
+/// A number with or without a point; what is none gives nothing.
+fn read_number(value: &DeValue<'_>) -> Option<f64> {
     let text = match value {
         DeValue::Float(number) => number.as_str(),
         DeValue::Integer(number) => number.as_str(),
         _ => return None,
     };
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]

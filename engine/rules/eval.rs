@@ -54,13 +54,19 @@ pub(crate) enum Kind {
     List,
     Icons,
     Icon,
+    People,
+    Person,
     Companions,
     Companion,
     Jobs,
     Job,
+    Orders,
+    Order,
     Texts,
     Path,
     Taken,
+    Place,
+    Camera,
 }
 
 impl Kind {
@@ -74,13 +80,19 @@ impl Kind {
             Self::List => "a list",
             Self::Icons => "a list of icons",
             Self::Icon => "an icon",
+            Self::People => "a list of people",
+            Self::Person => "a person",
             Self::Companions => "a list of companions",
             Self::Companion => "a companion",
             Self::Jobs => "a list of print jobs",
             Self::Job => "a print job",
+            Self::Orders => "a list of orders",
+            Self::Order => "an order",
             Self::Texts => "a list of texts",
             Self::Path => "a path",
             Self::Taken => "a time",
+            Self::Place => "a place",
+            Self::Camera => "a camera",
         }
     }
 
@@ -88,8 +100,10 @@ impl Kind {
     fn element(self) -> Option<Self> {
         match self {
             Self::Icons => Some(Self::Icon),
+            Self::People => Some(Self::Person),
             Self::Companions => Some(Self::Companion),
             Self::Jobs => Some(Self::Job),
+            Self::Orders => Some(Self::Order),
             Self::Texts => Some(Self::Text),
             Self::List => Some(Self::Any),
             _ => None,
@@ -107,17 +121,46 @@ pub(crate) struct Names<'n> {
     pub(crate) icons: &'n [String],
     /// What `[define]` of this file has named so far.
     pub(crate) defined: BTreeMap<String, Defined>,
-    /// Icons that `[lists]` of this file has put together.
-    pub(crate) lists: BTreeMap<String, Vec<String>>,
+    /// People that are enrolled; `None`: whoever stands in a list of the file.
+    pub(crate) people: Option<&'n [String]>,
+    /// What `[lists]` and `[people]` of this file have put together.
+    pub(crate) lists: BTreeMap<String, List>,
     /// What the word `each` stands for, in a rule that is made for each of a list.
     pub(crate) each: Option<String>,
 }
 
 impl<'n> Names<'n> {
     /// These icons, nothing named yet.
-    pub(crate) const fn of_icons(icons: &'n [String]) -> Self {
-        Self { icons, defined: BTreeMap::new(), lists: BTreeMap::new(), each: None }
+    pub(crate) fn of_icons(icons: &'n [String]) -> Self {
+        let (defined, lists) = (BTreeMap::new(), BTreeMap::new());
+        Self { icons, people: None, defined, lists, each: None }
     }
+
+    /// Whether a person of this name may be asked about.
+    fn is_person(&self, name: &str) -> bool {
+        self.people_known().any(|known| known == name)
+    }
+
+    /// Everybody who may be asked about.
+    fn people_known(&self) -> impl Iterator<Item = &str> {
+        let listed = self.lists.values().filter(|list| list.of == Of::People);
+        let listed = listed.flat_map(|list| &list.names);
+        self.people.into_iter().flatten().chain(listed).map(String::as_str)
+    }
+}
+
+/// Names that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) of: Of,
+    pub(crate) names: Vec<String>,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Icons,
+    People,
 }
 
 /// A named part of conditions, checked and ready to be put in.

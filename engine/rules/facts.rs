@@ -6,14 +6,29 @@ use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 
 /// The facts of one photo version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// Icons found, best score first.
     pub icons: Vec<IconFact>,
+    /// Enrolled people recognised, best score first.
+    #[serde(default)]
+    pub people: Vec<PersonFact>,
+    /// Faces that are nobody's who is enrolled.
+    #[serde(default)]
+    pub unknown_faces: u32,
     /// Where the file lies inside its collection.
     pub path: PathFact,
     /// When it was taken, by its own clock; absent when the file does not say.
     pub taken: Option<TimeFact>,
+    /// Where; absent when the file does not say.
+    #[serde(default)]
+    pub place: Option<PlaceFact>,
+    /// What it was taken with.
+    #[serde(default)]
+    pub camera: CameraFact,
+    /// Title of the album that it lies in; may be empty.
+    #[serde(default)]
+    pub album: String,
     /// Width of the upright original.
     pub width_px: u32,
     /// Height of the upright original.
@@ -26,6 +41,69 @@ pub struct Facts {
     pub dpof: Vec<PrintFact>,
     /// What was written into it for people.
     pub words: WordsFact,
+    /// What providers were told to make of this photo, or of another version of it.
+    #[serde(default)]
+    pub ordered: Vec<OrderedFact>,
+}
+
+/// One person in the photo, as rules see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PersonFact {
+    /// As enrolled.
+    pub name: String,
+    /// `order`: surely; `ask`: perhaps.
+    pub tier: Tier,
+    /// `0.0..=1.0`.
+    pub score: f64,
+    /// Side of the face as a share of the photo's long side, `0.0..=1.0`.
+    pub size: f64,
+    /// Centre, as a share of the width, `0.0..=1.0` from the left.
+    pub x: f64,
+    /// Centre, as a share of the height, `0.0..=1.0` from the top.
+    pub y: f64,
+}
+
+/// A place on Earth (WGS 84), as rules see it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PlaceFact {
+    /// Degrees north, `-90.0..=90.0`.
+    pub latitude: f64,
+    /// Degrees east, `-180.0..=180.0`.
+    pub longitude: f64,
+}
+
+impl PlaceFact {
+    /// Distance over the ground in kilometres, on a sphere: at most 0.6 % off.
+    pub fn distance_km(self, other: Self) -> f64 {
+        const EARTH_RADIUS_KM: f64 = 6371.0088;
+        let (here, there) = (self.latitude.to_radians(), other.latitude.to_radians());
+        let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+        let chord = half(other.latitude - self.latitude)
+            + here.cos() * there.cos() * half(other.longitude - self.longitude);
+        2.0 * EARTH_RADIUS_KM * chord.sqrt().min(1.0).asin()
+    }
+}
+
+/// What a photo was taken with; parts may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CameraFact {
+    /// Such as `Canon`.
+    pub make: String,
+    /// Such as `Canon EOS 40D`.
+    pub model: String,
+}
+
+/// One order that its provider was told of, as rules see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedFact {
+    /// Name of the rule that made it; a rule does not see its own.
+    pub rule: String,
+    /// Who makes it.
+    pub provider: String,
+    /// Such as `print-10x15`; empty for a share.
+    pub product: String,
+    /// How many.
+    pub copies: u32,
 }
 
 /// One companion, as rules see it.
@@ -141,7 +219,7 @@ impl Facts {
 }
 
 /// Where the file lies inside its collection; `/` separates folders on every system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathFact {
     /// Name of the collection in `signet.toml`.
     pub collection: String,
@@ -192,6 +270,17 @@ impl TimeFact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distance_is_that_over_the_ground() {
+        let place = |latitude, longitude| PlaceFact { latitude, longitude };
+        // Berlin to Paris, by the formula of Vincenty: 879.7 km.
+        let distance_km = place(52.52, 13.405).distance_km(place(48.8566, 2.3522));
+        assert!((distance_km - 879.7).abs() < 879.7 * 0.006, "{distance_km}");
+        // Across the line where the day changes.
+        assert!(place(0.0, 179.99).distance_km(place(0.0, -179.99)) < 3.0);
+        assert!(place(90.0, 0.0).distance_km(place(-90.0, 0.0)) > 20_000.0);
+    }
 
     #[test]
     fn time_of_a_camera_is_taken_apart() {

@@ -1,8 +1,8 @@
 //! Reads rule files: TOML in, rules or every mistake at once out.
 //!
 //! A file has `[file]` (title, description), `[lists]` (icons that belong together),
-//! `[define]` (names for parts of conditions) and any number of `[[rule]]`. The keys of a
-//! rule:
+//! `[people]` (people who do), `[define]` (names for parts of conditions) and any number of
+//! `[[rule]]`. The keys of a rule:
 //!
 //! | key | is |
 //! |---|---|
@@ -35,7 +35,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::eval::{self, Condition, ExprMistake, Kind, Names};
+use super::eval::{self, Condition, ExprMistake, Kind, List, Names, Of};
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use super::verdict::Confirm;
 use crate::base::member::Member;
@@ -59,12 +59,14 @@ pub struct Known {
     pub products: Option<Vec<String>>,
     /// Providers of the consent; `None` takes any.
     pub providers: Option<Vec<String>>,
+    /// People who are enrolled; `None` takes any.
+    pub people: Option<Vec<String>>,
 }
 
 impl Known {
     /// These icons, any product, any provider.
     pub const fn of_icons(icons: Vec<String>) -> Self {
-        Self { icons, products: None, providers: None }
+        Self { icons, products: None, providers: None, people: None }
     }
 }
 
@@ -128,7 +130,7 @@ pub(crate) enum Copies {
     Computed(Condition),
 }
 
-const FILE_KEYS: [&str; 4] = ["file", "lists", "define", "rule"];
+const FILE_KEYS: [&str; 5] = ["file", "lists", "people", "define", "rule"];
 const ABOUT_KEYS: [&str; 2] = ["title", "description"];
 const RULE_KEYS: [&str; 12] = [
     "name", "each", "when", "order", "share", "keep", "note", "forbid", "confirm", "ask_when",
@@ -227,12 +229,20 @@ impl Reader<'_> {
         }
         let known = self.known;
         let mut names = Names::of_icons(&known.icons);
-        if let Some(lists) = table.get("lists")
-            && let Some(lists) = self.table(lists, "[lists]")
+        names.people = known.people.as_deref();
+        for (key, shape, of) in
+            [("lists", "[lists]", Of::Icons), ("people", "[people]", Of::People)]
         {
-            self.lists(lists, &mut names);
-            let all = names.lists.values().cloned().collect();
-            contents.lists.insert(self.source.file.to_owned(), all);
+            if let Some(lists) = table.get(key)
+                && let Some(lists) = self.table(lists, shape)
+            {
+                self.lists(lists, of, &mut names);
+            }
+        }
+        let icons = names.lists.values().filter(|list| list.of == Of::Icons);
+        let icons: Vec<_> = icons.map(|list| list.names.clone()).collect();
+        if !icons.is_empty() {
+            contents.lists.insert(self.source.file.to_owned(), icons);
         }
         if let Some(define) = table.get("define")
             && let Some(define) = self.table(define, "[define]")
@@ -270,19 +280,29 @@ impl Reader<'_> {
         let Some(name) = self.text(value, "each") else {
             return Vec::new();
         };
-        let Some(icons) = names.lists.get(name) else {
+        let Some(list) = names.lists.get(name) else {
             let hint = hint(name, names.lists.keys().map(String::as_str));
             self.mistake(value.span().start, format!("there is no list `{name}`{hint}"));
             return Vec::new();
         };
-        icons.iter().cloned().map(Some).collect()
+        if list.of == Of::People {
+            let message = format!("`{name}` is a list of people; a rule is made for each icon");
+            self.mistake(value.span().start, message);
+            return Vec::new();
+        }
+        list.names.iter().cloned().map(Some).collect()
     }
 
-    fn lists(&mut self, table: &DeTable<'_>, names: &mut Names<'_>) {
+    /// Reads `[lists]` or `[people]`.
+    fn lists(&mut self, table: &DeTable<'_>, of: Of, names: &mut Names<'_>) {
         let known = self.known;
+        let (one, all) = match of {
+            Of::Icons => ("icon", Some(known.icons.as_slice())),
+            Of::People => ("person", known.people.as_deref()),
+        };
         for (key, value) in table {
             let name: &str = key.get_ref();
-            if !eval::may_define(name) {
+            if !eval::may_define(name) || names.lists.contains_key(name) {
                 let message = format!(
                     "a list cannot be called `{name}`: take lower-case letters, digits and `_`, \
                      and no name that means something already"
@@ -292,27 +312,34 @@ impl Reader<'_> {
             }
             let Some(values) = value.get_ref().as_array().filter(|values| !values.is_empty())
             else {
-                let message = format!("write `{name} = [\"…\", \"…\"]`, the names of icons");
+                let message = format!("write `{name} = [\"…\", \"…\"]`, names of {}", plural(one));
                 self.mistake(value.span().start, message);
                 continue;
             };
-            let mut icons: Vec<String> = Vec::new();
+            let mut listed: Vec<String> = Vec::new();
             for value in values.iter() {
-                let Some(icon) = self.text(value, name) else {
+                let Some(text) = self.text(value, name) else {
                     continue;
                 };
-                if !known.icons.iter().any(|known| known == icon) {
-                    let hint = hint(icon, known.icons.iter().map(String::as_str));
-                    let message = format!("there is no icon `{icon}`{hint}");
+                if let Some(all) = all
+                    && !all.iter().any(|known| known == text)
+                {
+                    let hint = hint(text, all.iter().map(String::as_str));
+                    let message = format!("there is no {one} `{text}`{hint}");
                     self.mistake(value.span().start, message);
-                } else if icons.iter().any(|other| other == icon) {
-                    let message = format!("`{icon}` is in this list already");
+                } else if !is_name(text) {
+                    let message = format!(
+                        "the name of a {one} has 1 to {NAME_CHARS_MAX} characters, on one line"
+                    );
+                    self.mistake(value.span().start, message);
+                } else if listed.iter().any(|other| other == text) {
+                    let message = format!("`{text}` is in this list already");
                     self.mistake(value.span().start, message);
                 } else {
-                    icons.push(icon.to_owned());
+                    listed.push(text.to_owned());
                 }
             }
-            names.lists.insert(name.to_owned(), icons);
+            names.lists.insert(name.to_owned(), List { of, names: listed });
         }
     }
 
@@ -746,6 +773,15 @@ const MISSING: &str = "here is missing";
 fn article(kind: &str) -> String {
     let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
     format!("{} {kind}", if vowel { "an" } else { "a" })
+}
+
+fn plural(one: &str) -> &'static str {
+    if one == "icon" { "icons" } else { "people" }
+}
+
+/// Whether a text may name a person.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
 
 /// Whether a text may name a rule, a product or a provider.

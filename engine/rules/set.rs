@@ -23,7 +23,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::eval::{Condition, PhotoScope};
-use super::facts::Facts;
+use super::facts::{Facts, OrderedFact};
 use super::read::{self, COPIES_MAX, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
 use super::roll::{CardFact, combined};
 use super::source::{RuleFile, RuleMistake};
@@ -142,7 +142,7 @@ impl RuleSet {
         let mut forbids_unknown = false;
         for rule in &self.rules {
             let (scope, addition) = photo(&rule.file);
-            match self.ask(rule, scope) {
+            match self.ask_as_first(rule, scope) {
                 Ok(None) => {}
                 Ok(Some(mut verdict)) => {
                     if let Some(addition) = addition {
@@ -165,6 +165,17 @@ impl RuleSet {
             judgement.ask("a rule that might forbid it could not be asked");
         }
         judgement
+    }
+
+    /// Asks a rule that does not see what it ordered itself: else it would take that back.
+    fn ask_as_first(&self, rule: &Rule, photo: &PhotoScope<'_>) -> Result<Option<Verdict>, String> {
+        let is_own = |order: &OrderedFact| order.rule == rule.name;
+        if !photo.facts().ordered.iter().any(is_own) {
+            return self.ask(rule, photo);
+        }
+        let mut facts = photo.facts().clone();
+        facts.ordered.retain(|order| !is_own(order));
+        self.ask(rule, &PhotoScope::new(&facts))
     }
 
     fn ask(&self, rule: &Rule, photo: &PhotoScope<'_>) -> Result<Option<Verdict>, String> {

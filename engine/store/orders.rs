@@ -467,6 +467,21 @@ impl State {
         })
     }
 
+    /// Orders of a photo that its provider was told of and did not turn down, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn told_orders(&self, photo: &ContentHash) -> Result<Vec<Order>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT * FROM orders WHERE photo = ?1 AND state IN ('accepted', 'done')
+                 ORDER BY created_ms, order_key",
+            )?
+            .query_map([photo.as_bytes()], order_of)?
+            .collect()
+        })
+    }
+
     /// What happened to an order, oldest first: when, the state it was in then, and why.
     ///
     /// # Errors

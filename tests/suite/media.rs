@@ -10,7 +10,8 @@ use signet::media::read::BYTES_MAX;
 use signet::media::{DecodeError, DecodeSpec, Decoded, Frame, decode, read_original};
 use signet::preview::{Imprint, PreviewSpec, Renderer};
 
-use crate::common::{Home, finish};
+use crate::common::{Home, finish, program};
+use crate::world::sample;
 
 /// A folder of the shared photo set, or `None` with a word on stdout.
 fn shared(folder: &str) -> Option<PathBuf> {
@@ -95,6 +96,30 @@ fn pixels_made_for_a_preview_alone_are_those_of_the_preview() {
         // Colours are converted before the resize in one and behind it in the other.
         let difference = difference(&usual, &renderer.upright(&exact, 640).expect("renders"));
         assert!(difference < 0.5, "{} differs by {difference}", path.display());
+    }
+}
+
+#[test]
+fn place_is_the_one_that_exiftool_wrote() {
+    if !program("exiftool") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jpg");
+    for (latitude, longitude) in [(52.520_008, 13.404_954), (-33.868_8, 151.209_3), (40.7, -74.0)] {
+        std::fs::write(&path, sample("meadow")).expect("written");
+        let written = Command::new("exiftool")
+            .args(["-q", "-overwrite_original", "-n"])
+            .arg(format!("-GPSLatitude={latitude}"))
+            .arg(format!("-GPSLatitudeRef={}", if latitude < 0.0 { "S" } else { "N" }))
+            .arg(format!("-GPSLongitude={longitude}"))
+            .arg(format!("-GPSLongitudeRef={}", if longitude < 0.0 { "W" } else { "E" }))
+            .arg(&path)
+            .status();
+        assert!(written.expect("exiftool runs").success());
+        let place = open(&path).expect("decodes").metadata.place.expect("a place");
+        let off = (place.latitude() - latitude).abs().max((place.longitude() - longitude).abs());
+        assert!(off < 2e-6, "{latitude} {longitude} became {place:?}");
     }
 }
 

@@ -110,3 +110,29 @@ taken = 'yesterday'
     assert!(mistakes[2].ends_with("there is no rule `jule`: did you mean `july`?"));
     assert!(run_text(RULES, "").is_err());
 }
+
+#[test]
+fn everything_that_rules_see_can_stand_in_a_case() {
+    let rules = r#"
+[people]
+family = ["Anna", "Ben"]
+
+[[rule]]
+name = "all-of-it"
+when = '''
+  count(family) == 1 && faint("Ben") && unknown_faces == 2 && near(54.2, 7.9, 5) &&
+  camera.model == "X100V" && album == "Sommer" && ordered[0].copies == 3'''
+keep = true
+"#;
+    let case = |place: &str| {
+        format!(
+            "[[case]]\nname = 'x'\npeople = ['Anna', {{ name = 'Ben', tier = 'ask', x = 0.2 }}]\n\
+             unknown_faces = 2\nplace = {place}\ncamera = {{ model = 'X100V' }}\n\
+             album = 'Sommer'\nordered = [{{ product = 'mug', copies = 3 }}]\nexpect = ['keep']\n"
+        )
+    };
+    assert!(run_text(rules, &case("[54.18, 7.89]")).expect("a case").passed());
+    assert!(!run_text(rules, &case("[52.5, 13.4]")).expect("a case").passed());
+    let mistakes = run_text(rules, &case("'Berlin'")).expect_err("no numbers");
+    assert!(mistakes[0].ends_with("such as `[52.52, 13.40]`"), "{mistakes:?}");
+}

@@ -2,8 +2,8 @@
 //!
 //! In:  the syntax tree as its author wrote it (no macro expanded), the names in force.
 //! Out: the kind of value it gives, every mistake with its place, and the tree rewritten:
-//! `has("x")`, `seen("x")` and their kin become names the photo's scope answers
-//! (`@has:x`, for a list `@has:x,y,z`), names from `[define]` and `[lists]` and the word
+//! `has("x")`, `only(family)` and their kin become names the photo's scope answers, names from
+//! `[define]`, `[lists]` and `[people]` and the word
 //! `each` are replaced by what they stand for, and `exists`,
 //! `all`, `exists_one`, `filter`, `map` become loops that count their steps.
 //!
@@ -21,8 +21,9 @@ use cel::common::ast::{
     operators as op,
 };
 
-use super::scope::{COMPANION_FIELDS, ICON_FIELDS, JOB_FIELDS, PATH_FIELDS, TAKEN_FIELDS};
-use super::{Defined, ExprMistake, Kind, Names};
+use super::scope::{self, CAMERA_FIELDS, COMPANION_FIELDS, ICON_FIELDS, JOB_FIELDS, ORDER_FIELDS};
+use super::scope::{PATH_FIELDS, PERSON_FIELDS, PLACE_FIELDS, TAKEN_FIELDS};
+use super::{Defined, ExprMistake, Kind, List, Names, Of};
 use crate::rules::source::hint;
 
 /// Parts (names, values, operators) that a condition may have, definitions filled in.
@@ -32,8 +33,14 @@ pub const DEPTH_MAX: usize = 48;
 /// Loops inside loops.
 pub const LOOPS_DEPTH_MAX: usize = 2;
 
-const FACTS: [(&str, Kind); 12] = [
+const FACTS: [(&str, Kind); 18] = [
     ("icons", Kind::Icons),
+    ("people", Kind::People),
+    ("unknown_faces", Kind::Whole),
+    ("place", Kind::Place),
+    ("camera", Kind::Camera),
+    ("album", Kind::Text),
+    ("ordered", Kind::Orders),
     ("path", Kind::Path),
     ("taken", Kind::Taken),
     ("width_px", Kind::Whole),
@@ -46,13 +53,20 @@ const FACTS: [(&str, Kind); 12] = [
     ("instructions", Kind::Text),
     ("rating", Kind::Whole),
 ];
-const ICON_QUESTIONS: [&str; 5] = ["has", "seen", "faint", "count", "different"];
-const FUNCTIONS: [&str; 11] = [
+/// About icons and people.
+const QUESTIONS: [&str; 9] =
+    ["has", "any", "all", "only", "none", "seen", "faint", "count", "different"];
+const FUNCTIONS: [&str; 16] = [
     "has",
+    "any",
+    "all",
+    "only",
+    "none",
     "seen",
     "faint",
     "count",
     "different",
+    "near",
     "size",
     "int",
     "double",
@@ -197,9 +211,9 @@ impl<'a> Checker<'a> {
             part.expr = Expr::Ident(name);
             return *kind;
         }
-        if let Some(icons) = self.names.lists.get(&name) {
-            self.size.nodes_count += icons.len();
-            part.expr = list(icons.iter().map(|icon| text(icon)).collect()).expr;
+        if let Some(List { names, .. }) = self.names.lists.get(&name) {
+            self.size.nodes_count += names.len();
+            part.expr = list(names.iter().map(|name| text(name)).collect()).expr;
             return Kind::List;
         }
         if name == EACH {
@@ -229,10 +243,16 @@ impl<'a> Checker<'a> {
             Kind::Taken => ("`taken`", &TAKEN_FIELDS),
             Kind::Companion => ("a companion", &COMPANION_FIELDS),
             Kind::Job => ("a print job", &JOB_FIELDS),
+            Kind::Person => ("a person", &PERSON_FIELDS),
+            Kind::Order => ("an order", &ORDER_FIELDS),
+            Kind::Place => ("`place`", &PLACE_FIELDS),
+            Kind::Camera => ("`camera`", &CAMERA_FIELDS),
             Kind::Any => return Kind::Any,
-            Kind::Icons | Kind::Companions | Kind::Jobs => {
+            Kind::Icons | Kind::People | Kind::Companions | Kind::Jobs | Kind::Orders => {
                 let (list, one) = match inside {
                     Kind::Icons => ("icons", "icon"),
+                    Kind::People => ("people", "person"),
+                    Kind::Orders => ("ordered", "order"),
                     Kind::Companions => ("companions", "companion"),
                     _ => ("dpof", "job"),
                 };
@@ -254,12 +274,13 @@ impl<'a> Checker<'a> {
             return Kind::Any;
         }
         match (inside, field) {
-            (Kind::Icon, "name" | "tier" | "seal")
-            | (Kind::Path, _)
+            (Kind::Icon | Kind::Person, "name" | "tier" | "seal")
+            | (Kind::Path | Kind::Camera, _)
+            | (Kind::Order, "rule" | "provider" | "product")
             | (Kind::Taken, "text")
             | (Kind::Companion, "role" | "name" | "media_type")
             | (Kind::Job, "kind" | "paper" | "caption" | "creator") => Kind::Text,
-            (Kind::Icon, _) => Kind::Number,
+            (Kind::Icon | Kind::Person | Kind::Place, _) => Kind::Number,
             _ => Kind::Whole,
         }
     }
@@ -272,7 +293,7 @@ impl<'a> Checker<'a> {
         let name = call.func_name.clone();
         if let Some(target) = &mut call.target {
             if !METHODS.contains(&name.as_str()) {
-                let message = if ICON_QUESTIONS.contains(&name.as_str()) {
+                let message = if QUESTIONS.contains(&name.as_str()) {
                     format!("write `{name}(\"…\")` alone, not after a dot")
                 } else {
                     format!("`.{name}()` is not known{}", hint(&name, METHODS))
@@ -302,8 +323,11 @@ impl<'a> Checker<'a> {
             }
             return Kind::Truth;
         }
-        if ICON_QUESTIONS.contains(&name.as_str()) {
-            return self.icon_question(part, &name);
+        if QUESTIONS.contains(&name.as_str()) {
+            return self.question(part, &name);
+        }
+        if name == "near" {
+            return self.nearness(part);
         }
         let kinds: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg, depth + 1)).collect();
         if is_operator(&name) {
@@ -330,58 +354,106 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `has("canvas")` becomes the name `@has:canvas`, `has(products)` one with all of them.
-    fn icon_question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
+    /// `has("canvas")` becomes a name that the photo's scope answers, `has(products)` one with
+    /// all of them; of people the same.
+    fn question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
         let kind = match question {
             "count" | "different" => Kind::Whole,
             _ => Kind::Truth,
         };
-        let id = part.id;
         let Expr::Call(call) = &part.expr else {
             return kind;
         };
-        let (icon_id, icon) = match call.args.as_slice() {
-            [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(icon)) }] => {
-                (*id, icon.inner().to_owned())
+        let hidden = match call.args.as_slice() {
+            [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(name)) }] => {
+                let name = name.inner().to_owned();
+                self.ask_of(*id, question, &name)
             }
             [IdedExpr { id, expr: Expr::Ident(name) }] if name == EACH => match &self.names.each {
-                Some(icon) => (*id, icon.clone()),
+                Some(each) => {
+                    let each = each.clone();
+                    self.ask_of(*id, question, &each)
+                }
                 None => {
                     self.mistake(*id, EACH_ALONE);
-                    return kind;
+                    None
                 }
             },
-            [IdedExpr { id, expr: Expr::Ident(name) }] => {
-                let Some(icons) = self.names.lists.get(name) else {
-                    let lists = self.names.lists.keys().map(String::as_str);
-                    let hint = hint(name, lists);
+            [IdedExpr { id, expr: Expr::Ident(name) }] => match self.names.lists.get(name) {
+                Some(List { of, names }) => {
+                    Some(scope::question(question, *of, names.iter().map(String::as_str)))
+                }
+                None => {
+                    let hint = hint(name, self.names.lists.keys().map(String::as_str));
                     let message = format!(
                         "there is no list `{name}`{hint}; \
-                         the name of an icon stands in quotes: `{question}(\"…\")`"
+                         the name of an icon or a person stands in quotes: `{question}(\"…\")`"
                     );
                     self.mistake(*id, message);
-                    return kind;
-                };
-                part.expr = Expr::Ident(format!("@{question}:{}", icons.join(",")));
-                return kind;
-            }
+                    None
+                }
+            },
             _ => {
                 let message = format!(
-                    "`{question}()` takes the name of one icon in quotes: `{question}(\"…\")`, \
-                     or of a list without"
+                    "`{question}()` takes the name of one icon or person in quotes: \
+                     `{question}(\"…\")`, or of a list without"
                 );
-                self.mistake(id, message);
-                return kind;
+                self.mistake(part.id, message);
+                None
             }
         };
-        if !self.names.icons.contains(&icon) {
-            let known = self.names.icons.iter().map(String::as_str);
-            let message = format!("there is no icon `{icon}`{}", hint(&icon, known));
-            self.mistake(icon_id, message);
-            return kind;
+        if let Some(hidden) = hidden {
+            part.expr = Expr::Ident(hidden);
         }
-        part.expr = Expr::Ident(format!("@{question}:{icon}"));
         kind
+    }
+
+    /// A question about one name; `None` where nobody knows it.
+    fn ask_of(&mut self, id: u64, question: &str, name: &str) -> Option<String> {
+        let is_icon = self.names.icons.iter().any(|icon| icon == name);
+        let is_person = self.names.is_person(name);
+        match (is_icon, is_person) {
+            (true, false) => Some(scope::question(question, Of::Icons, [name])),
+            (false, true) => Some(scope::question(question, Of::People, [name])),
+            (true, true) => {
+                let message = format!(
+                    "`{name}` is an icon and a person; ask by a list of `[lists]` or `[people]`"
+                );
+                self.mistake(id, message);
+                None
+            }
+            (false, false) => {
+                let icons = self.names.icons.iter().map(String::as_str);
+                let hint = hint(name, icons.chain(self.names.people_known()));
+                let what = match self.names.people_known().next() {
+                    Some(_) => "there is no icon and no person",
+                    None => "there is no icon",
+                };
+                self.mistake(id, format!("{what} `{name}`{hint}"));
+                None
+            }
+        }
+    }
+
+    /// `near(52.5, 13.4, 10)`: taken within ten kilometres of there.
+    fn nearness(&mut self, part: &mut IdedExpr) -> Kind {
+        let Expr::Call(call) = &part.expr else {
+            return Kind::Truth;
+        };
+        let numbers: Option<Vec<f64>> = call.args.iter().map(|arg| number_of(&arg.expr)).collect();
+        match numbers.as_deref() {
+            Some(&[latitude, longitude, within_km])
+                if latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && within_km > 0.0 =>
+            {
+                part.expr = Expr::Ident(scope::nearness([latitude, longitude, within_km]));
+            }
+            _ => self.mistake(
+                part.id,
+                "write `near(52.52, 13.40, 10)`: degrees north (-90 to 90), degrees east (-180 to \
+                 180), kilometres",
+            ),
+        }
+        Kind::Truth
     }
 
     fn operator(&mut self, id: u64, name: &str, kinds: &[Kind]) -> Kind {
@@ -569,6 +641,22 @@ impl<'a> Checker<'a> {
             result,
         }));
         kind
+    }
+}
+
+/// A number as it is written, with its sign.
+fn number_of(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(LiteralValue::Double(number)) => Some(*number.inner()),
+        #[expect(clippy::cast_precision_loss, reason = "numbers of a map are small")]
+        Expr::Literal(LiteralValue::Int(number)) => Some(*number.inner() as f64),
+        Expr::Call(call) if call.func_name == op::NEGATE && call.target.is_none() => {
+            match call.args.as_slice() {
+                [arg] => number_of(&arg.expr).map(|number| -number),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The facts of one photo as CEL values, handed out when a condition asks for them.
 //!
 //! In:  [`Facts`], borrowed. Out: what the names `icons`, `path`, `taken`, `width_px`,
-//! `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, `instructions` and
-//! `rating` stand for, and the answers that `has`, `seen`, `faint`,
-//! `count` and `different` were compiled into (`@has:NAME,NAME` and so on, see `check.rs`).
+//! `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, `instructions`,
+//! `rating`, `people`, `unknown_faces`, `place`, `camera`, `album` and `ordered` stand for, and
+//! the answers that questions such as `has` and `only` were compiled into (see [`question`]).
 //!
 //! Values borrow the facts and are built on access; a photo costs nothing until a
 //! condition looks at it. The scope also counts the steps of loops, so that no condition
@@ -18,8 +18,12 @@ use cel::common::types::{self, CelBool, CelDouble, CelInt, CelList, CelNull, Cel
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
+use super::Of;
 use crate::detection::Tier;
-use crate::rules::facts::{CompanionFact, Facts, IconFact, PathFact, PrintFact, TimeFact};
+use crate::rules::facts::{
+    CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
+    PrintFact, TimeFact,
+};
 
 /// Turns of all loops together that one condition may take.
 pub const STEPS_MAX: u32 = 10_000;
@@ -29,7 +33,11 @@ pub struct PhotoScope<'f> {
     facts: &'f Facts,
     path: FactValue<'f>,
     taken: Option<FactValue<'f>>,
+    place: Option<FactValue<'f>>,
+    camera: FactValue<'f>,
     icons: OnceLock<CelList<'f>>,
+    people: OnceLock<CelList<'f>>,
+    ordered: OnceLock<CelList<'f>>,
     companions: OnceLock<CelList<'f>>,
     jobs: OnceLock<CelList<'f>>,
     keywords: OnceLock<CelList<'f>>,
@@ -43,7 +51,11 @@ impl<'f> PhotoScope<'f> {
             facts,
             path: FactValue::Path(&facts.path),
             taken: facts.taken.as_ref().map(FactValue::Taken),
+            place: facts.place.as_ref().map(FactValue::Place),
+            camera: FactValue::Camera(&facts.camera),
             icons: OnceLock::new(),
+            people: OnceLock::new(),
+            ordered: OnceLock::new(),
             companions: OnceLock::new(),
             jobs: OnceLock::new(),
             keywords: OnceLock::new(),
@@ -61,18 +73,68 @@ impl<'f> PhotoScope<'f> {
         self.steps_count.store(0, Ordering::Relaxed);
     }
 
-    /// Icons of one name.
-    fn named(&self, name: &str) -> impl Iterator<Item = &IconFact> {
-        self.facts.icons.iter().filter(move |icon| icon.name == name)
+    /// Names of the icons or people in the photo, and whether each is there for sure.
+    fn sightings(&self, of: Of) -> impl Iterator<Item = (&str, bool)> {
+        let facts = self.facts;
+        let icons = facts.icons.iter().map(|icon| (icon.name.as_str(), icon.tier));
+        let people = facts.people.iter().map(|person| (person.name.as_str(), person.tier));
+        let icons = icons.filter(move |_| of == Of::Icons);
+        let people = people.filter(move |_| of == Of::People);
+        icons.chain(people).map(|(name, tier)| (name, tier == Tier::Order))
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.named(name).any(|icon| icon.tier == Tier::Order)
+    fn answer<'b, 'v>(&self, question: &str, of: Of, names: &str) -> Option<CowVal<'b, 'v>> {
+        let names = || names.split(NAMES_APART);
+        let has = |name: &str| self.sightings(of).any(|(seen, sure)| sure && seen == name);
+        let seen = |name: &str| self.sightings(of).any(|(seen, _)| seen == name);
+        let is_one = |name: &str| names().any(|one| one == name);
+        let nobody_else = || {
+            self.sightings(of).all(|(name, _)| is_one(name))
+                && (of == Of::Icons || self.facts.unknown_faces == 0)
+        };
+        Some(match question {
+            "has" | "any" => truth(names().any(has)),
+            "all" => truth(names().all(has)),
+            "only" => truth(names().any(has) && nobody_else()),
+            "seen" => truth(names().any(seen)),
+            "none" => truth(!names().any(seen)),
+            "faint" => truth(names().any(|name| seen(name) && !has(name))),
+            "count" if of == Of::People => whole(names().filter(|name| has(name)).count()),
+            "count" => whole(self.sightings(of).filter(|(name, _)| is_one(name)).count()),
+            "different" => whole(names().filter(|name| seen(name)).count()),
+            _ => return None,
+        })
     }
 
-    fn seen(&self, name: &str) -> bool {
-        self.named(name).next().is_some()
+    fn is_near(&self, numbers: &str) -> Option<bool> {
+        let mut numbers = numbers.split(NAMES_APART).map(str::parse::<f64>);
+        let (latitude, longitude) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        let within_km = numbers.next()?.ok()?;
+        let there = PlaceFact { latitude, longitude };
+        Some(self.facts.place.is_some_and(|here| here.distance_km(there) <= within_km))
     }
+}
+
+/// Stands between names in a compiled question; no name holds it.
+const NAMES_APART: char = '\u{1f}';
+
+/// The hidden name that a question about icons or people is compiled into.
+pub(super) fn question<'n>(
+    question: &str,
+    of: Of,
+    names: impl IntoIterator<Item = &'n str>,
+) -> String {
+    let of = match of {
+        Of::Icons => '@',
+        Of::People => '^',
+    };
+    let names: Vec<&str> = names.into_iter().collect();
+    format!("{of}{question}:{}", names.join(&NAMES_APART.to_string()))
+}
+
+/// The hidden name that a question about a place is compiled into.
+pub(super) fn nearness([latitude, longitude, within_km]: [f64; 3]) -> String {
+    format!("@near:{latitude}{NAMES_APART}{longitude}{NAMES_APART}{within_km}")
 }
 
 /// A static truth, so that answering allocates nothing.
@@ -97,6 +159,13 @@ fn text<'b, 'v>(value: &'v str) -> CowVal<'b, 'v> {
     CowVal::owned(CelString::from(value))
 }
 
+fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Order => "order",
+        Tier::Ask => "ask",
+    }
+}
+
 /// A whole number; sizes of files stay far below the limit of `i64`.
 fn whole<'b, 'v>(value: impl TryInto<i64>) -> CowVal<'b, 'v> {
     CowVal::owned(CelInt::from(value.try_into().unwrap_or(i64::MAX)))
@@ -111,19 +180,30 @@ impl VariableResolver for PhotoScope<'_> {
                 let steps_count = self.steps_count.fetch_add(1, Ordering::Relaxed);
                 return (steps_count < STEPS_MAX).then(|| truth(true));
             }
-            let (question, names) = hidden.split_once(':')?;
-            let mut names = names.split(',');
-            return match question {
-                "has" => Some(truth(names.any(|name| self.has(name)))),
-                "seen" => Some(truth(names.any(|name| self.seen(name)))),
-                "faint" => Some(truth(names.any(|name| self.seen(name) && !self.has(name)))),
-                "count" => Some(whole(names.map(|name| self.named(name).count()).sum::<usize>())),
-                "different" => Some(whole(names.filter(|name| self.seen(name)).count())),
-                _ => None,
+            return match hidden.split_once(':')? {
+                ("near", numbers) => self.is_near(numbers).map(truth),
+                (question, names) => self.answer(question, Of::Icons, names),
             };
+        }
+        if let Some(hidden) = variable.strip_prefix('^') {
+            let (question, names) = hidden.split_once(':')?;
+            return self.answer(question, Of::People, names);
         }
         Some(match variable {
             "icons" => list(&self.icons, &self.facts.icons, |icon| Box::new(FactValue::Icon(icon))),
+            "people" => {
+                list(&self.people, &self.facts.people, |person| Box::new(FactValue::Person(person)))
+            }
+            "unknown_faces" => whole(self.facts.unknown_faces),
+            "ordered" => {
+                list(&self.ordered, &self.facts.ordered, |order| Box::new(FactValue::Order(order)))
+            }
+            "place" => match &self.place {
+                Some(place) => CowVal::Borrowed(place),
+                None => CowVal::Borrowed(&NULL),
+            },
+            "camera" => CowVal::Borrowed(&self.camera),
+            "album" => text(&self.facts.album),
             "companions" => list(&self.companions, &self.facts.companions, |companion| {
                 Box::new(FactValue::Companion(companion))
             }),
@@ -151,6 +231,10 @@ impl VariableResolver for PhotoScope<'_> {
 #[derive(Debug, Clone, Copy)]
 enum FactValue<'f> {
     Icon(&'f IconFact),
+    Person(&'f PersonFact),
+    Order(&'f OrderedFact),
+    Place(&'f PlaceFact),
+    Camera(&'f CameraFact),
     Path(&'f PathFact),
     Taken(&'f TimeFact),
     Companion(&'f CompanionFact),
@@ -159,6 +243,10 @@ enum FactValue<'f> {
 
 /// Fields of an icon, a path and so on, in the order the documentation lists them.
 pub(super) const ICON_FIELDS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
+pub(super) const PERSON_FIELDS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
+pub(super) const ORDER_FIELDS: [&str; 4] = ["rule", "provider", "product", "copies"];
+pub(super) const PLACE_FIELDS: [&str; 2] = ["latitude", "longitude"];
+pub(super) const CAMERA_FIELDS: [&str; 2] = ["make", "model"];
 pub(super) const PATH_FIELDS: [&str; 4] = ["collection", "folder", "name", "extension"];
 pub(super) const TAKEN_FIELDS: [&str; 6] = ["text", "year", "month", "day", "hour", "weekday"];
 pub(super) const COMPANION_FIELDS: [&str; 4] = ["role", "name", "media_type", "bytes_count"];
@@ -170,15 +258,26 @@ impl<'f> FactValue<'f> {
         let number = |value: f64| CowVal::owned(CelDouble::from(value));
         Some(match (self, name) {
             (Self::Icon(icon), "name") => text(&icon.name),
-            (Self::Icon(icon), "tier") => text(match icon.tier {
-                Tier::Order => "order",
-                Tier::Ask => "ask",
-            }),
+            (Self::Icon(icon), "tier") => text(tier(icon.tier)),
             (Self::Icon(icon), "seal") => text(icon.seal.name()),
             (Self::Icon(icon), "score") => number(icon.score),
             (Self::Icon(icon), "size") => number(icon.size),
             (Self::Icon(icon), "x") => number(icon.x),
             (Self::Icon(icon), "y") => number(icon.y),
+            (Self::Person(person), "name") => text(&person.name),
+            (Self::Person(person), "tier") => text(tier(person.tier)),
+            (Self::Person(person), "score") => number(person.score),
+            (Self::Person(person), "size") => number(person.size),
+            (Self::Person(person), "x") => number(person.x),
+            (Self::Person(person), "y") => number(person.y),
+            (Self::Order(order), "rule") => text(&order.rule),
+            (Self::Order(order), "provider") => text(&order.provider),
+            (Self::Order(order), "product") => text(&order.product),
+            (Self::Order(order), "copies") => whole(order.copies),
+            (Self::Place(place), "latitude") => number(place.latitude),
+            (Self::Place(place), "longitude") => number(place.longitude),
+            (Self::Camera(camera), "make") => text(&camera.make),
+            (Self::Camera(camera), "model") => text(&camera.model),
             (Self::Path(path), "collection") => text(&path.collection),
             (Self::Path(path), "folder") => text(&path.folder),
             (Self::Path(path), "name") => text(&path.name),

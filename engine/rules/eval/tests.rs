@@ -6,7 +6,8 @@ use super::*;
 use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 use crate::rules::facts::{
-    CompanionFact, Facts, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+    CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
+    PrintFact, PrintKind, TimeFact, WordsFact,
 };
 
 fn icons() -> Vec<String> {
@@ -59,7 +60,26 @@ fn photo(taken: Option<&str>) -> Facts {
             instructions: String::new(),
             rating: 4,
         },
+        people: vec![
+            person("Anna", Tier::Order, 0.9),
+            person("Ben", Tier::Order, 0.8),
+            person("Oma Erna", Tier::Ask, 0.6),
+        ],
+        unknown_faces: 0,
+        place: Some(PlaceFact { latitude: 54.18, longitude: 7.89 }),
+        camera: CameraFact { make: "Canon".to_owned(), model: "Canon EOS 40D".to_owned() },
+        album: "Sommer".to_owned(),
+        ordered: vec![OrderedFact {
+            rule: "prints".to_owned(),
+            provider: "lab".to_owned(),
+            product: "mug".to_owned(),
+            copies: 2,
+        }],
     }
+}
+
+fn person(name: &str, tier: Tier, score: f64) -> PersonFact {
+    PersonFact { name: name.to_owned(), tier, score, size: 0.1, x: 0.5, y: 0.5 }
 }
 
 fn job(kind: PrintKind, copies: u32) -> PrintFact {
@@ -75,8 +95,20 @@ fn job(kind: PrintKind, copies: u32) -> PrintFact {
 }
 
 fn compiled(text: &str, wanted: Kind) -> Result<Condition, Vec<ExprMistake>> {
-    let icons = icons();
-    compile(text, wanted, &Names::of_icons(&icons))
+    let (icons, people) = (icons(), ["Anna", "Ben", "Carla", "Oma Erna"].map(str::to_owned));
+    let mut names = Names::of_icons(&icons);
+    names.people = Some(&people);
+    for (list, of, members) in [
+        ("family", Of::People, &["Anna", "Ben", "Carla"][..]),
+        ("everybody", Of::People, &["Anna", "Ben", "Carla", "Oma Erna"]),
+        ("pair", Of::People, &["Anna", "Ben"]),
+        ("prints", Of::Icons, &["print-10x15", "canvas"]),
+        ("shown", Of::Icons, &["print-10x15", "copies-2"]),
+    ] {
+        let members = members.iter().map(|name| (*name).to_owned()).collect();
+        names.lists.insert(list.to_owned(), List { of, names: members });
+    }
+    compile(text, wanted, &names)
 }
 
 #[track_caller]
@@ -109,6 +141,66 @@ fn facts_answer_conditions() {
     check("taken != null && taken.month == 7 && taken.weekday == 3 && taken.hour < 12", true);
     check("width_px > height_px && bytes_count / 1000000 == 2", true);
     check("size(icons) == 3 && icons[0].name == \"print-10x15\"", true);
+}
+
+#[test]
+fn people_and_icons_answer_the_same_questions() {
+    check(r#"has("Anna") && !has("Oma Erna") && seen("Oma Erna") && faint("Oma Erna")"#, true);
+    check("any(family) && !all(family) && all(pair) && !none(family)", true);
+    check("count(family) == 2 && count(everybody) == 2 && different(everybody) == 3", true);
+    check(r#"none("Carla") && count("Carla") == 0"#, true);
+    // Somebody who may be Erna is somebody else.
+    check("only(family)", false);
+    check("only(everybody)", true);
+    check(r#"any(prints) && !all(prints) && !only(prints) && only(shown) && !all(shown)"#, true);
+    check(r#"people.exists(p, p.name == "Ben" && p.score > 0.7 && p.tier == "order")"#, true);
+    check(r#""Anna" in family && size(people) == 3 && unknown_faces == 0"#, true);
+    let mut facts = photo(None);
+    facts.unknown_faces = 1;
+    let only = compiled("only(everybody)", Kind::Truth).expect("a condition");
+    assert_eq!(only.truth(&PhotoScope::new(&facts)), Ok(false), "a stranger is somebody else");
+    facts.people.clear();
+    assert_eq!(only.truth(&PhotoScope::new(&facts)), Ok(false), "nobody is not only them");
+}
+
+#[test]
+fn place_camera_album_and_orders_answer() {
+    // Helgoland, seen from Cuxhaven and from Sydney.
+    check("near(53.87, 8.70, 100) && !near(53.87, 8.7, 10) && !near(-33.9, 151.2, 1000)", true);
+    check("place != null && place.latitude > 54.0 && place.longitude < 8.0", true);
+    check(r#"camera.make == "Canon" && camera.model.endsWith("40D") && album == "Sommer""#, true);
+    check(r#"ordered.exists(o, o.product == "mug" && o.copies > 1 && o.rule == "prints")"#, true);
+    let mut facts = photo(None);
+    facts.place = None;
+    let near = compiled("near(54, 8, 5000)", Kind::Truth).expect("a condition");
+    assert_eq!(near.truth(&PhotoScope::new(&facts)), Ok(false), "nobody knows where");
+}
+
+#[test]
+fn mistakes_about_people_and_places_say_what_would_be_right() {
+    check_mistake(
+        r#"has("Ana")"#,
+        r#""Ana")"#,
+        "there is no icon and no person `Ana`: did you mean `Anna`?",
+    );
+    check_mistake(
+        "any(familie)",
+        "familie)",
+        "there is no list `familie`: did you mean `family`?; the name of an icon or a person \
+         stands in quotes: `any(\"…\")`",
+    );
+    check_mistake(
+        "near(54, 8)",
+        "(54, 8)",
+        "write `near(52.52, 13.40, 10)`: degrees north (-90 to 90), degrees east (-180 to 180), \
+         kilometres",
+    );
+    check_mistake(
+        "people.name == \"Anna\"",
+        ".name == \"Anna\"",
+        "`people` is a list and has no `name`; look at each with \
+         `people.exists(person, person.name …)`",
+    );
 }
 
 #[test]
@@ -207,7 +299,7 @@ fn unknown_names_are_told_with_the_nearest() {
     check_mistake(
         r#"seen("share") || has("print-10x16")"#,
         r#""print-10x16")"#,
-        "there is no icon `print-10x16`: did you mean `print-10x15`?",
+        "there is no icon and no person `print-10x16`: did you mean `print-10x15`?",
     );
     check_mistake(
         "icons.exists(i, i.scroe > 0.5)",
@@ -232,12 +324,13 @@ fn unknown_names_are_told_with_the_nearest() {
     check_mistake(
         "has(canvas)",
         "canvas)",
-        "there is no list `canvas`; the name of an icon stands in quotes: `has(\"…\")`",
+        "there is no list `canvas`; known are `everybody`, `family`, `pair`, `prints`, `shown`; the \
+         name of an icon or a person stands in quotes: `has(\"…\")`",
     );
     check_mistake(
         "has(1)",
         "(1)",
-        "`has()` takes the name of one icon in quotes: `has(\"…\")`, or of a list without",
+        "`has()` takes the name of one icon or person in quotes: `has(\"…\")`, or of a list without",
     );
     check_mistake("seen(each)", "each)", "`each` is known only in a rule that says `each = \"…\"`");
 }

@@ -8,7 +8,8 @@ use super::*;
 use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 use crate::rules::facts::{
-    CompanionFact, IconFact, PathFact, PrintFact, PrintKind, TimeFact, WordsFact,
+    CompanionFact, IconFact, OrderedFact, PathFact, PersonFact, PrintFact, PrintKind, TimeFact,
+    WordsFact,
 };
 
 const ICONS: [&str; 24] = [
@@ -39,7 +40,7 @@ const ICONS: [&str; 24] = [
 ];
 
 fn known() -> Known {
-    Known { icons: ICONS.map(str::to_owned).to_vec(), products: None, providers: None }
+    Known::of_icons(ICONS.map(str::to_owned).to_vec())
 }
 
 fn file(name: &str, text: &str) -> RuleFile {
@@ -75,7 +76,7 @@ fn photo(icons: &[(&str, Tier)]) -> Facts {
         bytes_count: 1_000,
         companions: Vec::new(),
         dpof: Vec::new(),
-        words: WordsFact::default(),
+        ..Facts::default()
     }
 }
 
@@ -302,7 +303,7 @@ fn damaged_files_keep_the_last_good_rules_in_force() {
     assert_eq!(
         places(&mistakes),
         [
-            "a.toml:3:9: `tru` is not known here; known are `icons`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, \
+            "a.toml:3:9: `tru` is not known here; known are `icons`, `people`, `unknown_faces`, `place`, `camera`, `album`, `ordered`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, \
          `instructions`, `rating`"
         ]
     );
@@ -356,7 +357,7 @@ fn mistakes_around_lists_are_told_with_their_places() {
 [lists]
 things = ["mug", "puzle", "mug"]
 icons = ["mug"]
-none = []
+empty = []
 
 [define]
 things = 'true'
@@ -400,11 +401,11 @@ ask = [{ wehn = 'true', reason = "x" }]
             "a.toml:3:18: there is no icon `puzle`: did you mean `puzzle`?",
             "a.toml:3:27: `mug` is in this list already",
             "a.toml:4:1: a list cannot be called `icons`: take lower-case letters, digits and `_`, and no name that means something already",
-            "a.toml:5:8: write `none = [\"…\", \"…\"]`, the names of icons",
+            "a.toml:5:9: write `empty = [\"…\", \"…\"]`, names of icons",
             "a.toml:8:1: `things` cannot be defined: take lower-case letters, digits and `_`, and no name that means something already",
             "a.toml:9:18: `each` is known only in a rule that says `each = \"…\"`",
             "a.toml:12:8: with `each` there are several rules: put `{each}` into their name",
-            "a.toml:14:14: there is no list `thing`: did you mean `things`?; the name of an icon stands in quotes: `seen(\"…\")`",
+            "a.toml:14:14: there is no list `thing`: did you mean `things`?; the name of an icon or a person stands in quotes: `seen(\"…\")`",
             "a.toml:19:8: there is no list `thinks`: did you mean `things`?",
             "a.toml:27:11: `keep` needs no `confirm`",
             "a.toml:28:10: `{each}` stands only in a rule that says `each = \"…\"`",
@@ -414,6 +415,60 @@ ask = [{ wehn = 'true', reason = "x" }]
             "a.toml:40:10: an `ask` has no `wehn`: did you mean `when`?",
         ]
     );
+}
+
+const FAMILY: &str = r#"
+[people]
+family = ["Anna", "Oma Erna"]
+
+[[rule]]
+name = "together"
+when = 'all(family) && !ordered.exists(o, o.product == "mug")'
+order = { product = "mug", provider = "lab" }
+"#;
+
+#[test]
+fn rule_does_not_see_what_it_ordered_itself() {
+    let set = load(FAMILY).expect("loads");
+    let person = |name: &str| PersonFact {
+        name: name.to_owned(),
+        tier: Tier::Order,
+        score: 0.9,
+        size: 0.1,
+        x: 0.5,
+        y: 0.5,
+    };
+    let mut facts = photo(&[]);
+    facts.people = vec![person("Anna")];
+    assert_eq!(words(&set.judge(&facts)), [""; 0]);
+    facts.people.push(person("Oma Erna"));
+    let ordered = |rule: &str| OrderedFact {
+        rule: rule.to_owned(),
+        provider: "lab".to_owned(),
+        product: "mug".to_owned(),
+        copies: 1,
+    };
+    facts.ordered = vec![ordered("together")];
+    assert_eq!(words(&set.judge(&facts)), ["order 1 mug from lab"], "it would take it back");
+    facts.ordered.push(ordered("another"));
+    assert_eq!(words(&set.judge(&facts)), [""; 0]);
+}
+
+#[test]
+fn people_are_those_who_are_enrolled_or_stand_in_a_list() {
+    let alone = r#"[[rule]]
+name = "a"
+when = 'has("Ana")'
+keep = true
+"#;
+    let mistakes = load(alone).expect_err("nobody knows her");
+    assert!(mistakes[0].message.starts_with("there is no icon `Ana`"), "{mistakes:?}");
+    let known = Known { people: Some(vec!["Anna".to_owned()]), ..known() };
+    let mistakes = RuleSet::load(&[file("a.toml", FAMILY)], &known).expect_err("one is missing");
+    assert_eq!(places(&mistakes), ["a.toml:3:19: there is no person `Oma Erna`; known are `Anna`"]);
+    let each = "[people]\nfamily = ['Anna']\n[[rule]]\nname = 'x-{each}'\neach = 'family'\nwhen = 'true'\nkeep = true\n";
+    let mistakes = load(each).expect_err("people are no icons");
+    assert!(mistakes[0].message.contains("is a list of people"), "{mistakes:?}");
 }
 
 #[test]
@@ -550,6 +605,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         companions,
         dpof,
         words,
+        ..Facts::default()
     })
 }
 
