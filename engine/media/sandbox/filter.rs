@@ -41,7 +41,6 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_munmap,
     libc::SYS_nanosleep,
     libc::SYS_pread64,
-    libc::SYS_pwrite64,
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_recvmsg,
@@ -138,7 +137,7 @@ fn needed() -> Result<Calls, Error> {
         unset(flags, libc::MAP_SHARED | libc::MAP_GROWSDOWN)?,
     ])?;
     let given = SeccompRule::new(vec![
-        unset(protection, libc::PROT_EXEC | libc::PROT_WRITE)?,
+        unset(protection, libc::PROT_EXEC)?,
         unset(flags, libc::MAP_ANONYMOUS)?,
     ])?;
     calls.insert(libc::SYS_mmap, vec![private, given]);

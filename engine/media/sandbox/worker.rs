@@ -1,22 +1,20 @@
 //! What a decode worker does: closes its jail, then decodes one photo after the other.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::jail;
 use super::line::Line;
-use super::memory::SeenBytes;
+use super::memory::{PixelsToBe, SeenBytes};
 use super::protocol::{Answer, Failure, Found, Layer, Posture, Request, write};
 use crate::media::{DecodeError, DecodeSpec, Decoded};
 
 /// The two pieces of memory that a worker shares with the agent.
 struct Desk {
     photo: SeenBytes,
-    pixels: File,
+    pixels: PixelsToBe,
 }
 
 /// Works until the agent closes the line, which is standard input.
@@ -49,16 +47,16 @@ pub fn serve(
         };
         if let Ok([photo, pixels]) = <[_; 2]>::try_from(std::mem::take(&mut descriptors)) {
             let photo = SeenBytes::map(&photo)?;
-            desk = Some(Desk { photo, pixels: File::from(pixels) });
+            desk = Some(Desk { photo, pixels: PixelsToBe::map(&pixels)? });
         }
-        let desk = desk.as_ref().ok_or_else(|| io::Error::other("no memory was shared"))?;
+        let desk = desk.as_mut().ok_or_else(|| io::Error::other("no memory was shared"))?;
         line.send(&answer(&request, desk, &decode)?, &[])?;
     }
 }
 
 fn answer(
     request: &Request,
-    desk: &Desk,
+    desk: &mut Desk,
     decode: impl Fn(&[u8], DecodeSpec) -> Result<Decoded, DecodeError>,
 ) -> io::Result<Answer> {
     let photo = desk.photo.get(request.bytes_count);
@@ -68,7 +66,7 @@ fn answer(
     let result = match decode(photo, request.spec) {
         Ok(decoded) => {
             let (found, frame) = Found::of(decoded);
-            put(frame.rgb(), &desk.pixels).map(|()| found)
+            put(frame.rgb(), &mut desk.pixels).map(|()| found)
         }
         Err(error) => Err(error.into()),
     };
@@ -84,9 +82,7 @@ fn answer(
     Ok(Answer { result: Err(needs), processor_us })
 }
 
-fn put(rgb: &[u8], pixels: &File) -> Result<(), Failure> {
-    pixels.write_all_at(rgb, 0).map_err(|error| {
-        let mib = rgb.len() >> 20;
-        Failure::TooCostly(format!("{mib} MiB for its pixels alone ({error})"))
-    })
+fn put(rgb: &[u8], pixels: &mut PixelsToBe) -> Result<(), Failure> {
+    let needs = || Failure::TooCostly(format!("{} MiB for its pixels alone", rgb.len() >> 20));
+    pixels.put(rgb).then_some(()).ok_or_else(needs)
 }
