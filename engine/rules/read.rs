@@ -18,13 +18,17 @@
 //! | `confirm` | `"no"` (as if left out) or `"ask"`: a person confirms first |
 //! | `ask_when` | a condition: when it is true a person confirms first |
 //! | `reason` | words for the owner |
+//! | `else` | `{ order \| share \| keep \| note, reason }`: what is wanted where `when` is false |
+//! | `priority` | a whole number, 0 if left out: rules with a higher one are asked first |
+//! | `stop` | `true`: where `when` is true, rules behind it are not asked, but for those that forbid |
 //!
 //! `copies` is a number or a condition giving one, else 1; `to` a condition giving the label
 //! of an addressee, `""` is nobody in particular; `express` a condition; `with` a list of
 //! companions that go with the photo. In a rule with `each`, `{each}` in its texts and `each` in
 //! its conditions stand for the icon.
 //!
-//! A rule has exactly one of `order`, `share`, `keep`, `note` and `forbid`. Where TOML itself is broken, the
+//! A rule has exactly one of `order`, `share`, `keep`, `note` and `forbid`, and so has its `else`,
+//! which cannot forbid. Where TOML itself is broken, the
 //! parser recovers and reading goes on; only mistakes that are no echo of the break are told.
 //!
 //! Knows no photos and no disk.
@@ -83,6 +87,12 @@ pub(crate) struct Rule {
     pub(crate) ask_when: Option<Condition>,
     pub(crate) doubts: Vec<Doubt>,
     pub(crate) reason: String,
+    /// What is wanted, and why, where its condition does not hold.
+    pub(crate) otherwise: Option<(Plan, String)>,
+    /// Higher ones are asked first.
+    pub(crate) priority: i32,
+    /// Where its condition holds, rules behind it are not asked.
+    pub(crate) stops: bool,
 }
 
 /// Something that makes a rule ask, and what it says then.
@@ -95,7 +105,7 @@ pub(crate) struct Doubt {
 /// What one or more files say.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// In the order of the files and of the lines.
+    /// In the order in which they are asked: by priority, then of the files and of the lines.
     pub(crate) rules: Vec<Rule>,
     /// The lists of icons of each file that has some, by its name.
     pub(crate) lists: HashMap<String, Vec<Vec<String>>>,
@@ -132,10 +142,13 @@ pub(crate) enum Copies {
 
 const FILE_KEYS: [&str; 5] = ["file", "lists", "people", "define", "rule"];
 const ABOUT_KEYS: [&str; 2] = ["title", "description"];
-const RULE_KEYS: [&str; 12] = [
+const RULE_KEYS: [&str; 15] = [
     "name", "each", "when", "order", "share", "keep", "note", "forbid", "confirm", "ask_when",
-    "ask", "reason",
+    "ask", "reason", "else", "priority", "stop",
 ];
+/// Furthest a priority may be from 0.
+pub const PRIORITY_MAX: i32 = 1_000;
+const ELSE_KEYS: [&str; 6] = ["order", "share", "keep", "note", "forbid", "reason"];
 /// What a rule may want.
 const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
 const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
@@ -144,7 +157,7 @@ const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
 /// In the texts of a rule with `each`: the icon it is made for.
 const EACH_IN_TEXT: &str = "{each}";
 
-/// Reads all files; rules stay in the order of the files and of the lines.
+/// Reads all files; rules of one priority stay in the order of the files and of the lines.
 pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<RuleMistake>> {
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     let mut lists = HashMap::new();
@@ -171,6 +184,7 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
             excerpt: String::new(),
         });
     }
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
     mistakes.sort();
     mistakes.dedup();
     if mistakes.is_empty() { Ok(Contents { rules, lists }) } else { Err(mistakes) }
@@ -415,10 +429,64 @@ impl Reader<'_> {
         if let (Some(_), Some(value)) = (table.get("note"), table.get("reason")) {
             self.mistake(value.span().start, "`note` needs no `reason`: it is one");
         }
+        let otherwise = match table.get("else") {
+            Some(value) => Some(self.otherwise(value, name.as_deref(), names)?),
+            None => None,
+        };
+        let priority = self.priority(table);
+        let stops = table.get("stop").is_some_and(|value| self.is_true(value, "stop"));
         let (name, when, plan) = (name?, when?, plan?);
         let (line, _) = self.source.place(table.get("name")?.span().start);
         let file = self.source.file.to_owned();
-        Some(Rule { name, file, line, when, plan, confirm, ask_when, doubts, reason })
+        Some(Rule {
+            name,
+            file,
+            line,
+            when,
+            plan,
+            confirm,
+            ask_when,
+            doubts,
+            reason,
+            otherwise,
+            priority,
+            stops,
+        })
+    }
+
+    /// What a rule wants where its condition does not hold.
+    fn otherwise(
+        &mut self,
+        value: &Value<'_>,
+        rule: Option<&str>,
+        names: &Names<'_>,
+    ) -> Option<(Plan, String)> {
+        let table = self.table(value, "else = { note = \"…\" }")?;
+        self.only(table, &ELSE_KEYS, "`else`");
+        let plan = self.plan(table, &value.span(), names)?;
+        if matches!(plan, Plan::Forbid) {
+            let message =
+                "`else` cannot forbid; write a rule of its own with the contrary condition";
+            self.mistake(value.span().start, message);
+        }
+        let reason = match table.get("note").or_else(|| table.get("reason")) {
+            Some(value) => self.sentence(value, "reason", names)?,
+            None => format!("the rule {} does not apply", rule?),
+        };
+        Some((plan, reason))
+    }
+
+    fn priority(&mut self, table: &DeTable<'_>) -> i32 {
+        let Some(value) = table.get("priority") else { return 0 };
+        let number = value.get_ref().as_integer();
+        let number = number.and_then(|n| i32::from_str_radix(n.as_str(), n.radix()).ok());
+        let priority = number.filter(|number| number.abs() <= PRIORITY_MAX);
+        if priority.is_none() {
+            let message =
+                format!("`priority` is a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}");
+            self.mistake(value.span().start, message);
+        }
+        priority.unwrap_or(0)
     }
 
     /// Everything that makes a rule ask, with what it says then.
@@ -667,11 +735,15 @@ impl Reader<'_> {
     }
 
     fn flag(&mut self, value: &Value<'_>, key: &str, plan: Plan) -> Option<Plan> {
-        if value.get_ref().as_bool() == Some(true) {
-            return Some(plan);
+        self.is_true(value, key).then_some(plan)
+    }
+
+    fn is_true(&mut self, value: &Value<'_>, key: &str) -> bool {
+        let is_true = value.get_ref().as_bool() == Some(true);
+        if !is_true {
+            self.mistake(value.span().start, format!("write `{key} = true`, or leave it out"));
         }
-        self.mistake(value.span().start, format!("write `{key} = true`, or leave it out"));
-        None
+        is_true
     }
 
     /// Reports keys that do not belong, each with the nearest that does.

@@ -4,7 +4,10 @@
 //! rules that failed. A pure function of both: no clock, disk or network.
 //!
 //! What it means:
-//! - Every rule is asked; each whose condition holds gives one verdict.
+//! - Rules are asked by priority, the highest first, then in the order of files and lines;
+//!   each whose condition holds gives one verdict, and each with an `else` one where it does not.
+//! - Behind a rule with `stop` whose condition holds nobody is asked any more but the rules that
+//!   forbid: those are asked always.
 //! - `forbid` wins: where any rule forbids, nothing else is given but what stays on the
 //!   computer ([`Wish::Keep`]).
 //! - Under a card, its icons are added to the photo's own; see `roll` for which give way.
@@ -42,7 +45,7 @@ pub struct RuleSet {
 /// What the rules say of one photo.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Judgement {
-    /// Answers of the rules that apply, in the order of files and lines.
+    /// Answers of the rules, in the order in which they were asked.
     pub verdicts: Vec<Verdict>,
     /// Rules that gave no answer, and why.
     pub failures: Vec<RuleFailure>,
@@ -93,7 +96,7 @@ impl RuleSet {
         &self.revision
     }
 
-    /// Names of the rules, in the order of files and lines.
+    /// Names of the rules, in the order in which they are asked.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.name.as_str())
     }
@@ -139,12 +142,16 @@ impl RuleSet {
         photo: impl Fn(&str) -> (&'p PhotoScope<'f>, Option<&'p str>),
     ) -> Judgement {
         let mut judgement = Judgement::default();
-        let mut forbids_unknown = false;
+        let (mut forbids_unknown, mut is_stopped) = (false, false);
         for rule in &self.rules {
+            if is_stopped && !matches!(rule.plan, Plan::Forbid) {
+                continue;
+            }
             let (scope, addition) = photo(&rule.file);
             match self.ask_as_first(rule, scope) {
                 Ok(None) => {}
-                Ok(Some(mut verdict)) => {
+                Ok(Some((mut verdict, applies))) => {
+                    is_stopped |= applies && rule.stops;
                     if let Some(addition) = addition {
                         verdict.reason = format!("{}; {addition}", verdict.reason);
                     }
@@ -168,7 +175,11 @@ impl RuleSet {
     }
 
     /// Asks a rule that does not see what it ordered itself: else it would take that back.
-    fn ask_as_first(&self, rule: &Rule, photo: &PhotoScope<'_>) -> Result<Option<Verdict>, String> {
+    fn ask_as_first(
+        &self,
+        rule: &Rule,
+        photo: &PhotoScope<'_>,
+    ) -> Result<Option<(Verdict, bool)>, String> {
         let is_own = |order: &OrderedFact| order.rule == rule.name;
         if !photo.facts().ordered.iter().any(is_own) {
             return self.ask(rule, photo);
@@ -178,11 +189,15 @@ impl RuleSet {
         self.ask(rule, &PhotoScope::new(&facts))
     }
 
-    fn ask(&self, rule: &Rule, photo: &PhotoScope<'_>) -> Result<Option<Verdict>, String> {
-        if !rule.when.truth(photo)? {
-            return Ok(None);
-        }
-        let wish = match &rule.plan {
+    /// What a rule says, and whether its condition holds.
+    fn ask(&self, rule: &Rule, photo: &PhotoScope<'_>) -> Result<Option<(Verdict, bool)>, String> {
+        let applies = rule.when.truth(photo)?;
+        let (plan, reason) = match &rule.otherwise {
+            _ if applies => (&rule.plan, &rule.reason),
+            Some((plan, reason)) => (plan, reason),
+            None => return Ok(None),
+        };
+        let wish = match plan {
             Plan::Order { provider, product, copies, to, express, with } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
@@ -226,14 +241,15 @@ impl RuleSet {
         if confirm == Confirm::Ask {
             doubts.extend(photo.facts().unsealed());
         }
-        Ok(Some(Verdict {
+        let verdict = Verdict {
             rule: rule.name.clone(),
             revision: self.revision.clone(),
             wish,
             confirm,
-            reason: rule.reason.clone(),
+            reason: reason.clone(),
             doubts,
-        }))
+        };
+        Ok(Some((verdict, applies)))
     }
 }
 

@@ -417,6 +417,73 @@ ask = [{ wehn = 'true', reason = "x" }]
     );
 }
 
+#[test]
+fn rules_are_asked_by_priority_and_one_may_stop_those_behind_it() {
+    let rule = |name: &str, more: &str| {
+        format!("[[rule]]\nname = '{name}'\nwhen = 'seen(\"mug\")'\n{more}\n")
+    };
+    let share = |provider: &str| format!("share = {{ provider = '{provider}' }}");
+    let first = [rule("low", &share("c")), rule("usual", &share("b"))].concat();
+    let second = [
+        rule("high", &format!("{}\npriority = 5\nstop = true", share("a"))),
+        rule("top", &format!("{}\npriority = 6", share("d"))),
+        "[[rule]]\nname = 'never'\nwhen = 'seen(\"do-not-share\")'\nforbid = true\n\
+         priority = -9\n"
+            .to_owned(),
+    ]
+    .concat();
+    let files = [file("a.toml", &first), file("b.toml", &second)];
+    let set = RuleSet::load(&files, &known()).expect("loads");
+    let names: Vec<&str> = set.names().collect();
+    assert_eq!(names, ["top", "high", "low", "usual", "never"]);
+    let mug = photo(&[("mug", Tier::Order)]);
+    assert_eq!(words(&set.judge(&mug)), ["share with d", "share with a"]);
+    let hidden = photo(&[("mug", Tier::Order), ("do-not-share", Tier::Ask)]);
+    assert_eq!(words(&set.judge(&hidden)), ["forbid"], "what forbids is asked always");
+}
+
+#[test]
+fn else_says_what_happens_otherwise_and_stops_nothing() {
+    let text = r#"
+[[rule]]
+name = "mugs"
+when = 'seen("mug") && taken.month == 7'
+order = { product = "mug", provider = "lab" }
+else = { share = { provider = "club" }, reason = "no mug in July" }
+confirm = "ask"
+stop = true
+
+[[rule]]
+name = "all"
+when = 'true'
+keep = true
+else = { note = "never" }
+"#;
+    let set = load(text).expect("loads");
+    let mut facts = photo(&[("mug", Tier::Order)]);
+    facts.taken = TimeFact::parse("2026-07-01T10:00:00");
+    assert_eq!(words(&set.judge(&facts)), ["ask: order 1 mug from lab"]);
+    facts.taken = TimeFact::parse("2026-08-01T10:00:00");
+    let judgement = set.judge(&facts);
+    assert_eq!(words(&judgement), ["ask: share with club", "keep"]);
+    assert_eq!(judgement.verdicts[0].reason, "no mug in July");
+    facts.taken = None;
+    let judgement = set.judge(&facts);
+    assert_eq!((words(&judgement).as_slice(), judgement.failures.len()), (&["keep".into()][..], 1));
+    let mistakes = load(
+        "[[rule]]\nname = 'a'\nwhen = 'true'\nkeep = true\npriority = 1001\nstop = false\n\
+         else = { forbid = true }\n",
+    );
+    assert_eq!(
+        places(&mistakes.expect_err("three")),
+        [
+            "a.toml:5:12: `priority` is a whole number from -1000 to 1000",
+            "a.toml:6:8: write `stop = true`, or leave it out",
+            "a.toml:7:8: `else` cannot forbid; write a rule of its own with the contrary condition",
+        ]
+    );
+}
+
 const FAMILY: &str = r#"
 [people]
 family = ["Anna", "Oma Erna"]
