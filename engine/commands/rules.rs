@@ -1,7 +1,8 @@
 //! `signet rules check` and `signet rules test`.
 //!
 //! `check` reads rule files and tells every mistake with file, line and column. `test` also
-//! runs the cases beside each file. Without files they take those of the home. Mistakes and
+//! runs the cases beside each file. Without files they take those of the home. Where the home
+//! has a consent, `check` knows its providers and products. Mistakes and
 //! failed cases are named on stderr, with the line and a caret; results go to stdout.
 
 use std::fmt::Display;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandError, Context, Outcome, failed, output};
+use crate::access::{Consent, Key};
 use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::files::{self, is_rule_file};
@@ -72,6 +74,30 @@ fn known(context: &Context) -> Result<Known, CommandError> {
     Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
 }
 
+/// The same with the providers of the consent, if somebody was agreed with, and the products that
+/// they offer; those that have an icon are asked for by name before anybody offers them.
+fn known_in_consent(context: &Context) -> Result<Known, CommandError> {
+    let mut known = known(context)?;
+    let home = Home::at(&context.home);
+    let key = home.keys_dir().join("agent.key");
+    // Checking makes no key.
+    if !key.exists() {
+        return Ok(known);
+    }
+    let key = Key::load_or_create(&key).map_err(failed)?;
+    let consent = Consent::load(&home, &key.public()).map_err(failed)?;
+    if consent.providers.is_empty() {
+        return Ok(known);
+    }
+    let offered = consent.providers.values().flat_map(|terms| terms.products.keys());
+    let mut products: Vec<String> = offered.chain(&known.icons).cloned().collect();
+    products.sort();
+    products.dedup();
+    known.products = Some(products);
+    known.providers = Some(consent.providers.into_keys().collect());
+    Ok(known)
+}
+
 /// The paths to work on: those named, else those of the home.
 fn rule_files(named: &[PathBuf], context: &Context) -> Result<Vec<PathBuf>, CommandError> {
     if named.is_empty() {
@@ -104,7 +130,7 @@ fn read(path: &Path) -> Result<RuleFile, CommandError> {
 
 fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
     let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = RuleSet::load(&files, &known(context)?);
+    let loaded = RuleSet::load(&files, &known_in_consent(context)?);
     let files_count = files.len();
     match &loaded {
         Ok(set) => {

@@ -1,6 +1,7 @@
 //! Rule files on the command line: what an operator sees of good, wrong and broken ones.
 
 use crate::common::Home;
+use crate::world::World;
 
 const GOOD: &str = "\
 [[rule]]
@@ -42,6 +43,23 @@ fn rules_of_the_home_are_taken_when_none_is_named() {
     assert_eq!(check[0]["revision"].as_str().map(str::len), Some(12));
     let test = home.run(&["--json", "rules", "test"]).done().json();
     assert_eq!((&test[0]["name"], &test[0]["passed"]), (&"prints".into(), &true.into()));
+}
+
+#[test]
+fn check_knows_who_was_agreed_with_and_what_they_offer() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.toml");
+    let check = |product: &str, provider: &str| {
+        let rule = GOOD.replace("product = 'print-10x15'", &format!("product = '{product}'"));
+        std::fs::write(&path, rule.replace("'lab'", &format!("'{provider}'"))).expect("written");
+        world.owner.run(&["rules", "check", &path.to_string_lossy()])
+    };
+    check("mug", "lab").done();
+    let run = check("mugg", "lap");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("there is no product `mugg`: did you mean `mug`?"), "{run:?}");
+    assert!(run.stderr.contains("there is no provider `lap`: did you mean `lab`?"), "{run:?}");
 }
 
 #[test]
