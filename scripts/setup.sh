@@ -4,7 +4,7 @@
 #   scripts/setup.sh
 #
 # 1. Checks for what is needed: Rust, a C compiler, cmake, nasm (x86-64), Python with pip;
-#    and for what only tests use: exiftool, ledger; and for libheif, with which HEIC and AVIF
+#    and for what only tests use: exiftool, ledger, jsonschema; and for libheif, with which HEIC and AVIF
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
 # 2. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
@@ -71,6 +71,8 @@ look_for_programs() {
         needed_apt="$needed_apt python3-pip" needed_brew="$needed_brew python"
     fi
     have exiftool || { tests_apt="$tests_apt libimage-exiftool-perl"; tests_brew="$tests_brew exiftool"; }
+    python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null \
+        || tests_apt="$tests_apt python3-jsonschema"
     have ledger || { tests_apt="$tests_apt ledger"; tests_brew="$tests_brew ledger"; }
     have_libheif || { heif_apt=' libheif1'; heif_brew=' libheif'; }
 }

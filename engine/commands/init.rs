@@ -8,6 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::config::{Collection, NewConfig, environment, template};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
+use crate::rules::schema;
 
 use super::consent::{Limits, agree, describe};
 use super::{CommandError, Context, Outcome, failed, output};
@@ -138,6 +139,8 @@ fn write_rules(home: &Home) -> Result<(), CommandError> {
             write(&path, text.as_bytes())?;
         }
     }
+    // For editors; nobody writes into it, so it may be of this version.
+    write(&home.rules_dir().join("rules.schema.json"), schema::text().as_bytes())?;
     Ok(())
 }
 

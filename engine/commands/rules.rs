@@ -1,4 +1,4 @@
-//! `signet rules check` and `signet rules test`.
+//! `signet rules check`, `signet rules test` and `signet rules schema`.
 //!
 //! `check` reads rule files and tells every mistake with file, line and column. `test` also
 //! runs the cases beside each file. Without files they take those of the home. Where the home
@@ -16,7 +16,7 @@ use crate::access::{Consent, Key};
 use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::files::{self, is_rule_file};
-use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases};
+use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
 /// What the user typed after `signet rules`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,8 @@ enum Action {
         /// Rule files; those of the home when none is named
         files: Vec<PathBuf>,
     },
+    /// Print the JSON Schema of rule files, for editors
+    Schema,
     /// Run the cases beside rule files (`family.cases.toml` for `family.toml`)
     Test {
         /// Rule files; those of the home when none is named
@@ -64,6 +66,10 @@ struct TestLine<'a> {
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match &args.action {
         Action::Check { files } => check(&rule_files(files, context)?, context),
+        Action::Schema => {
+            output::line(schema::text().trim_end());
+            Ok(Outcome::Done)
+        }
         Action::Test { files } => test(&rule_files(files, context)?, context),
     }
 }

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod files;
 pub mod read;
 pub mod roll;
+pub mod schema;
 pub mod set;
 pub mod source;
 pub mod verdict;

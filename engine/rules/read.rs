@@ -140,20 +140,20 @@ pub(crate) enum Copies {
     Computed(Condition),
 }
 
-const FILE_KEYS: [&str; 5] = ["file", "lists", "people", "define", "rule"];
-const ABOUT_KEYS: [&str; 2] = ["title", "description"];
-const RULE_KEYS: [&str; 15] = [
+pub(super) const FILE_KEYS: [&str; 5] = ["file", "lists", "people", "define", "rule"];
+pub(super) const ABOUT_KEYS: [&str; 2] = ["title", "description"];
+pub(super) const RULE_KEYS: [&str; 15] = [
     "name", "each", "when", "order", "share", "keep", "note", "forbid", "confirm", "ask_when",
     "ask", "reason", "else", "priority", "stop",
 ];
 /// Furthest a priority may be from 0.
 pub const PRIORITY_MAX: i32 = 1_000;
-const ELSE_KEYS: [&str; 6] = ["order", "share", "keep", "note", "forbid", "reason"];
+pub(super) const ELSE_KEYS: [&str; 5] = ["order", "share", "keep", "note", "reason"];
 /// What a rule may want.
-const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
-const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
-const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
-const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
+pub(super) const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
+pub(super) const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
+pub(super) const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
+pub(super) const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
 /// In the texts of a rule with `each`: the icon it is made for.
 const EACH_IN_TEXT: &str = "{each}";
 
@@ -463,6 +463,11 @@ impl Reader<'_> {
     ) -> Option<(Plan, String)> {
         let table = self.table(value, "else = { note = \"…\" }")?;
         self.only(table, &ELSE_KEYS, "`else`");
+        if table.contains_key("forbid") {
+            let message =
+                "`else` cannot forbid; write a rule of its own with the contrary condition";
+            self.mistake(value.span().start, message);
+        }
         let plan = self.plan(table, &value.span(), names)?;
         if matches!(plan, Plan::Forbid) {
             let message =

@@ -1,6 +1,8 @@
 //! Rule files on the command line: what an operator sees of good, wrong and broken ones.
 
-use crate::common::Home;
+use std::process::Command;
+
+use crate::common::{Home, skipped};
 use crate::world::World;
 
 const GOOD: &str = "\
@@ -43,6 +45,65 @@ fn rules_of_the_home_are_taken_when_none_is_named() {
     assert_eq!(check[0]["revision"].as_str().map(str::len), Some(12));
     let test = home.run(&["--json", "rules", "test"]).done().json();
     assert_eq!((&test[0]["name"], &test[0]["passed"]), (&"prints".into(), &true.into()));
+}
+
+/// Says of each file after the first, which is the schema, how many mistakes it has.
+const VALIDATE: &str = "
+import json, sys, tomllib, jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+validator = jsonschema.Draft7Validator(schema)
+for path in sys.argv[2:]:
+    print(len(list(validator.iter_errors(tomllib.load(open(path, 'rb'))))))
+";
+
+#[test]
+fn schema_lets_good_files_pass_in_another_program_and_no_bad_ones() {
+    let can_validate = |python: &&str| {
+        let there = Command::new(python).args(["-c", "import jsonschema, tomllib"]).output();
+        there.is_ok_and(|output| output.status.success())
+    };
+    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(can_validate) else {
+        return skipped("no `jsonschema` for Python here");
+    };
+    let home = Home::new();
+    let schema = home.run(&["rules", "schema"]).done().stdout;
+    let schema = home.write("rules.schema.json", schema);
+    let rule = |more: &str| format!("[[rule]]\nname = 'a'\nwhen = 'true'\n{more}\n");
+    let files = [
+        (shipped(), true),
+        (rule("keep = true\nelse = { note = 'no' }\npriority = -3\nstop = true"), true),
+        (
+            rule("order = { product = 'mug', provider = 'lab', copies = 2, with = ['motion'] }"),
+            true,
+        ),
+        (rule("keep = true\nnote = 'two wishes'"), false),
+        (rule("reason = 'no wish'"), false),
+        (rule("order = { product = 'mug', provider = 'lab', copys = 2 }"), false),
+        (rule("order = { product = 'mug', provider = 'lab', copies = 1000 }"), false),
+        (rule("share = { provider = 'lab', preview_format = 'gif' }"), false),
+        (rule("keep = true\nelse = { forbid = true }"), false),
+    ];
+    let paths = files.iter().enumerate().map(|(number, (file, _))| match number {
+        0 => file.into(),
+        _ => home.write(&format!("{number}.toml"), file.clone()),
+    });
+    let output = Command::new(python)
+        .args(["-c", VALIDATE])
+        .arg(&schema)
+        .args(paths)
+        .output()
+        .expect("python runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let passed: Vec<bool> = told.lines().map(|line| line == "0").collect();
+    let wanted: Vec<bool> = files.iter().map(|(_, passes)| *passes).collect();
+    assert_eq!(passed, wanted, "{told}{}", String::from_utf8_lossy(&output.stderr));
+    // What this program says of them is the same.
+    for (number, (_, passes)) in files.iter().enumerate().skip(1) {
+        let path = home.path().join(format!("{number}.toml"));
+        let code = home.run(&["rules", "check", &path.to_string_lossy()]).code;
+        assert_eq!(code == 0, *passes, "{number}");
+    }
 }
 
 #[test]

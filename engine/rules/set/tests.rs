@@ -480,6 +480,7 @@ else = { note = "never" }
             "a.toml:5:12: `priority` is a whole number from -1000 to 1000",
             "a.toml:6:8: write `stop = true`, or leave it out",
             "a.toml:7:8: `else` cannot forbid; write a rule of its own with the contrary condition",
+            "a.toml:7:10: `else` has no `forbid`; known are `order`, `share`, `keep`, `note`, `reason`",
         ]
     );
 }
