@@ -15,6 +15,7 @@ use super::{CommandError, Context, Outcome, failed, output};
 use crate::access::{Consent, Key};
 use crate::base::home::Home;
 use crate::detection::IconSet;
+use crate::rules::cases::{CasesReport, Uncovered};
 use crate::rules::files::{self, is_rule_file};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
@@ -57,6 +58,15 @@ struct TestLine<'a> {
     file: &'a str,
     #[serde(flatten)]
     case: &'a CaseReport,
+}
+
+/// The last line of `signet rules test --json` for a file: what its cases leave open.
+#[derive(Serialize)]
+struct CoverageLine<'a> {
+    file: &'a str,
+    clauses_count: usize,
+    uncovered: &'a [Uncovered],
+    untested: &'a [String],
 }
 
 /// Runs the command.
@@ -207,10 +217,24 @@ fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
     if !context.json {
         let passed_count = report.cases.iter().filter(|case| case.passed).count();
         let all = counted(report.cases.len(), "case");
-        output::line(format_args!("{}: {passed_count} of {all} passed", path.display()));
+        let (clauses_count, open_count) = (report.clauses_count, report.uncovered.len());
+        let covered = format_args!(
+            "{} of {} seen both true and false",
+            clauses_count - open_count,
+            counted(clauses_count, "clause")
+        )
+        .to_string();
+        output::line(format_args!("{}: {passed_count} of {all} passed; {covered}", path.display()));
+    } else {
+        let CasesReport { clauses_count, ref uncovered, ref untested, .. } = report;
+        output::json(&CoverageLine { file: &file, clauses_count, uncovered, untested });
     }
     for rule in &report.untested {
         complain(format_args!("{file}: no case makes the rule `{rule}` say anything"));
+    }
+    for Uncovered { rule, line, clause, never } in &report.uncovered {
+        let rules = path.display();
+        complain(format_args!("{rules}:{line}: `{rule}`: no case makes `{clause}` {never}"));
     }
     Ok(report.passed())
 }

@@ -21,6 +21,8 @@
 //!
 //! Knows no disk: the command reads the files.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -31,7 +33,7 @@ use super::facts::{
 };
 use super::read::{Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
-use super::set::RuleSet;
+use super::set::{RuleSet, Traced};
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
@@ -62,6 +64,23 @@ pub struct CasesReport {
     pub cases: Vec<CaseReport>,
     /// Rules that gave no verdict in any case.
     pub untested: Vec<String>,
+    /// Clauses of all conditions; a rule that is made for each of a list counts once.
+    pub clauses_count: usize,
+    /// Those that were not true in one case and false in another.
+    pub uncovered: Vec<Uncovered>,
+}
+
+/// A clause of a condition that cases do not show both ways.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Uncovered {
+    /// The rule; the first of those made for each of a list.
+    pub rule: String,
+    /// Line of the rule's name in the rule file, from 1.
+    pub line: usize,
+    /// The clause as it is written, on one line.
+    pub clause: String,
+    /// What it never was: `true`, `false`, or `true or false`.
+    pub never: &'static str,
 }
 
 impl CasesReport {
@@ -84,6 +103,7 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
         return Err(reader.mistakes);
     }
     let mut spoke: Vec<String> = Vec::new();
+    let mut coverage = Coverage::new(set);
     let cases = cases
         .into_iter()
         .map(|Case { name, line, facts, card, mut expected, fails }| {
@@ -91,6 +111,7 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
                 Some(card) => set.judge_under(&facts, card),
                 None => set.judge(&facts),
             };
+            coverage.add(&set.trace(&facts, card.as_ref()));
             spoke.extend(judgement.verdicts.iter().map(|verdict| verdict.rule.clone()));
             let mut given: Vec<String> =
                 judgement.verdicts.iter().map(ToString::to_string).collect();
@@ -112,7 +133,63 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
         .collect();
     let untested =
         set.names().filter(|name| !spoke.iter().any(|rule| rule == name)).map(str::to_owned);
-    Ok(CasesReport { cases, untested: untested.collect() })
+    let (clauses_count, uncovered) = (coverage.clauses.len(), coverage.uncovered());
+    Ok(CasesReport { cases, untested: untested.collect(), clauses_count, uncovered })
+}
+
+/// Which clauses were true and which were false, by file, line and place in the condition.
+struct Coverage {
+    clauses: BTreeMap<(String, usize, usize), Covered>,
+}
+
+struct Covered {
+    rule: String,
+    clause: String,
+    was_true: bool,
+    was_false: bool,
+}
+
+impl Coverage {
+    fn new(set: &RuleSet) -> Self {
+        let mut clauses = BTreeMap::new();
+        for rule in set.rules() {
+            for (at, text) in rule.when.clause_texts().enumerate() {
+                clauses.entry((rule.file.clone(), rule.line, at)).or_insert_with(|| Covered {
+                    rule: rule.name.clone(),
+                    clause: text.to_owned(),
+                    was_true: false,
+                    was_false: false,
+                });
+            }
+        }
+        Self { clauses }
+    }
+
+    fn add(&mut self, traced: &[Traced<'_>]) {
+        for Traced { rule, answers } in traced {
+            for (at, answer) in answers.iter().enumerate() {
+                let key = (rule.file.clone(), rule.line, at);
+                let Some(covered) = self.clauses.get_mut(&key) else { continue };
+                covered.was_true |= *answer == Ok(true);
+                covered.was_false |= *answer == Ok(false);
+            }
+        }
+    }
+
+    fn uncovered(self) -> Vec<Uncovered> {
+        let uncovered = self.clauses.into_iter().filter_map(|((_, line, _), covered)| {
+            let never = match (covered.was_true, covered.was_false) {
+                (true, true) => return None,
+                (true, false) => "false",
+                (false, true) => "true",
+                (false, false) => "true or false",
+            };
+            let Covered { rule, clause, .. } = covered;
+            // What is always true is meant to be.
+            (clause != "true").then_some(Uncovered { rule, line, clause, never })
+        });
+        uncovered.collect()
+    }
 }
 
 /// An icon or a person, as a case describes it.

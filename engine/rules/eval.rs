@@ -13,6 +13,7 @@
 //! Knows no TOML and no verdicts.
 
 mod check;
+mod clauses;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
+pub(crate) use clauses::Clause;
 pub use scope::{PhotoScope, STEPS_MAX};
 
 use check::Checker;
@@ -169,12 +171,14 @@ pub(crate) struct Defined {
     tree: IdedExpr,
     kind: Kind,
     size: check::Size,
+    clauses: Vec<Clause>,
 }
 
 /// A condition that can be answered for any photo, from any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
     tree: IdedExpr,
+    clauses: Vec<Clause>,
 }
 
 /// Whether a definition may have this name: a word of its own that hides no fact or function.
@@ -201,6 +205,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
         }
     };
     let mut tree = program.expression().clone();
+    let ways = clauses::ways(&tree);
     let mut checker = Checker::new(names, program.source_info());
     let kind = checker.walk(&mut tree, 0);
     let Checker { mut mistakes, size, .. } = checker;
@@ -208,7 +213,11 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
         let message = format!("has {} parts, the limit is {NODES_MAX}", size.nodes_count);
         mistakes.push(ExprMistake { chars_before: 0, message });
     }
-    if mistakes.is_empty() { Ok(Defined { tree, kind, size }) } else { Err(mistakes) }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let clauses = clauses::clauses(text, &ways, &tree);
+    Ok(Defined { tree, kind, size, clauses })
 }
 
 /// Compiles a condition that has to give `wanted`.
@@ -217,12 +226,12 @@ pub(crate) fn compile(
     wanted: Kind,
     names: &Names<'_>,
 ) -> Result<Condition, Vec<ExprMistake>> {
-    let Defined { tree, kind, .. } = define(text, names)?;
+    let Defined { tree, kind, clauses, .. } = define(text, names)?;
     if kind != wanted && kind != Kind::Any {
         let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
         return Err(vec![ExprMistake { chars_before: 0, message }]);
     }
-    Ok(Condition { tree })
+    Ok(Condition { tree, clauses })
 }
 
 impl Condition {
@@ -245,6 +254,23 @@ impl Condition {
         self.answer(photo, "text", |value| {
             value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
+    }
+
+    /// Its clauses, and of each whether it is true of the photo or why that cannot be said. All
+    /// are asked, also those that do not matter any more.
+    pub(crate) fn clauses(
+        &self,
+        photo: &PhotoScope<'_>,
+    ) -> impl Iterator<Item = (&Clause, Result<bool, String>)> {
+        self.clauses.iter().map(|clause| {
+            let alone = Self { tree: clause.tree.clone(), clauses: Vec::new() };
+            (clause, alone.truth(photo))
+        })
+    }
+
+    /// The texts of its clauses.
+    pub(crate) fn clause_texts(&self) -> impl Iterator<Item = &str> {
+        self.clauses.iter().map(|clause| clause.text.as_str())
     }
 
     fn answer<T>(

@@ -101,6 +101,11 @@ impl RuleSet {
         self.rules.iter().map(|rule| rule.name.as_str())
     }
 
+    /// The rules themselves, in that order.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// Number of rules.
     pub fn rules_count(&self) -> usize {
         self.rules.len()
@@ -108,46 +113,34 @@ impl RuleSet {
 
     /// Asks every rule about one photo; see the file's header for what wins.
     pub fn judge(&self, facts: &Facts) -> Judgement {
-        let photo = PhotoScope::new(facts);
-        self.ask_all(|_file| (&photo, None))
+        self.ask_all(&Views::new(self, facts, None).scopes())
     }
 
     /// Asks every rule about one photo to which a card applies as well.
     ///
     /// Reasons then name the icons that came from the card.
     pub fn judge_under(&self, facts: &Facts, card: &CardFact) -> Judgement {
-        let mut together: Vec<(&str, Facts, Option<String>)> = Vec::new();
-        for rule in &self.rules {
-            if together.iter().all(|(file, ..)| *file != rule.file) {
-                let lists = self.lists.get(&rule.file).map_or(&[][..], Vec::as_slice);
-                let (icons, inherited) = combined(&facts.icons, &card.icons, lists);
-                let facts = Facts { icons, ..facts.clone() };
-                together.push((&rule.file, facts, card.words(&inherited)));
-            }
-        }
-        let scopes: Vec<_> = together
-            .iter()
-            .map(|(file, facts, words)| (*file, PhotoScope::new(facts), words.as_deref()))
-            .collect();
-        let alone = PhotoScope::new(facts);
-        self.ask_all(|name| {
-            let scope = scopes.iter().find(|(file, ..)| *file == name);
-            scope.map_or((&alone, None), |(_, scope, words)| (scope, *words))
-        })
+        self.ask_all(&Views::new(self, facts, Some(card)).scopes())
     }
 
-    /// - `photo`: what the rules of a file see, and what to add to their reasons
-    fn ask_all<'p, 'f: 'p>(
-        &self,
-        photo: impl Fn(&str) -> (&'p PhotoScope<'f>, Option<&'p str>),
-    ) -> Judgement {
+    /// Takes the condition of every rule apart for one photo.
+    pub(crate) fn trace(&self, facts: &Facts, card: Option<&CardFact>) -> Vec<Traced<'_>> {
+        let views = Views::new(self, facts, card);
+        let scopes = views.scopes();
+        let trace = |rule: &'_ Rule| -> Vec<Result<bool, String>> {
+            rule.when.clauses(scopes.of(&rule.file).0).map(|(_, answer)| answer).collect()
+        };
+        self.rules.iter().map(|rule| Traced { answers: trace(rule), rule }).collect()
+    }
+
+    fn ask_all(&self, scopes: &Scopes<'_>) -> Judgement {
         let mut judgement = Judgement::default();
         let (mut forbids_unknown, mut is_stopped) = (false, false);
         for rule in &self.rules {
             if is_stopped && !matches!(rule.plan, Plan::Forbid) {
                 continue;
             }
-            let (scope, addition) = photo(&rule.file);
+            let (scope, addition) = scopes.of(&rule.file);
             match self.ask_as_first(rule, scope) {
                 Ok(None) => {}
                 Ok(Some((mut verdict, applies))) => {
@@ -250,6 +243,56 @@ impl RuleSet {
             doubts,
         };
         Ok(Some((verdict, applies)))
+    }
+}
+
+/// The condition of a rule, taken apart for one photo.
+pub(crate) struct Traced<'s> {
+    pub(crate) rule: &'s Rule,
+    /// What each clause of it answers, or why it does not.
+    pub(crate) answers: Vec<Result<bool, String>>,
+}
+
+/// What the rules of each file see of a photo: under a card, that depends on the file's lists.
+struct Views<'f> {
+    alone: &'f Facts,
+    /// Name of the file, what its rules see, what to add to their reasons.
+    under_card: Vec<(&'f str, Facts, Option<String>)>,
+}
+
+impl<'f> Views<'f> {
+    fn new(set: &'f RuleSet, facts: &'f Facts, card: Option<&CardFact>) -> Self {
+        let mut views = Self { alone: facts, under_card: Vec::new() };
+        let Some(card) = card else { return views };
+        for rule in &set.rules {
+            if views.under_card.iter().all(|(file, ..)| *file != rule.file) {
+                let lists = set.lists.get(&rule.file).map_or(&[][..], Vec::as_slice);
+                let (icons, inherited) = combined(&facts.icons, &card.icons, lists);
+                let facts = Facts { icons, ..facts.clone() };
+                views.under_card.push((&rule.file, facts, card.words(&inherited)));
+            }
+        }
+        views
+    }
+
+    fn scopes(&self) -> Scopes<'_> {
+        let under_card = self.under_card.iter();
+        let under_card = under_card
+            .map(|(file, facts, words)| (*file, PhotoScope::new(facts), words.as_deref()));
+        Scopes { alone: PhotoScope::new(self.alone), under_card: under_card.collect() }
+    }
+}
+
+/// The same, ready to be asked about.
+struct Scopes<'v> {
+    alone: PhotoScope<'v>,
+    under_card: Vec<(&'v str, PhotoScope<'v>, Option<&'v str>)>,
+}
+
+impl<'v> Scopes<'v> {
+    fn of(&self, name: &str) -> (&PhotoScope<'v>, Option<&'v str>) {
+        let scope = self.under_card.iter().find(|(file, ..)| *file == name);
+        scope.map_or((&self.alone, None), |(_, scope, words)| (scope, *words))
     }
 }
 

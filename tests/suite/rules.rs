@@ -29,7 +29,8 @@ fn shipped_rules_pass_check_and_test() {
     let check = home.run(&["rules", "check", &shipped()]).done();
     assert!(check.stdout.starts_with("1 file, 18 rules, no mistake; revision "), "{check:?}");
     let test = home.run(&["rules", "test", &shipped()]).done();
-    assert!(test.stdout.ends_with(": 50 of 50 cases passed\n"), "{test:?}");
+    let all = ": 50 of 50 cases passed; 12 of 12 clauses seen both true and false\n";
+    assert!(test.stdout.ends_with(all), "{test:?}");
     assert_eq!(test.stderr, "");
 }
 
@@ -45,6 +46,8 @@ fn rules_of_the_home_are_taken_when_none_is_named() {
     assert_eq!(check[0]["revision"].as_str().map(str::len), Some(12));
     let test = home.run(&["--json", "rules", "test"]).done().json();
     assert_eq!((&test[0]["name"], &test[0]["passed"]), (&"prints".into(), &true.into()));
+    assert_eq!(test[1]["clauses_count"], 1);
+    assert_eq!(test[1]["uncovered"][0]["never"], "false");
 }
 
 /// Says of each file after the first, which is the schema, how many mistakes it has.
@@ -148,7 +151,7 @@ fn case_that_goes_otherwise_is_told_and_ends_with_code_1() {
     home.write("a.cases.toml", CASES.replace("order 1", "ask: order 2"));
     let run = home.run(&["rules", "test", &rules.to_string_lossy()]);
     assert_eq!(run.code, 1);
-    assert!(run.stdout.ends_with(": 0 of 1 case passed\n"), "{run:?}");
+    assert!(run.stdout.contains(": 0 of 1 case passed; "), "{run:?}");
     assert!(run.stderr.contains("a.cases.toml:1: `prints` went otherwise"), "{run:?}");
     assert!(run.stderr.contains("expected: ask: order 2 print-10x15 from lab"), "{run:?}");
     assert!(run.stderr.contains("given:    order 1 print-10x15 from lab"), "{run:?}");

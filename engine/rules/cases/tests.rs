@@ -136,3 +136,37 @@ keep = true
     let mistakes = run_text(rules, &case("'Berlin'")).expect_err("no numbers");
     assert!(mistakes[0].ends_with("such as `[52.52, 13.40]`"), "{mistakes:?}");
 }
+
+#[test]
+fn clauses_that_no_case_shows_both_ways_are_named() {
+    let rules = r#"
+[define]
+marked = 'seen("canvas") || seen("share")'
+
+[[rule]]
+name = "a"
+when = '''
+  marked && (width_px > 100 ||
+    path.name.startsWith("IMG && x"))'''
+keep = true
+
+[[rule]]
+name = "b"
+when = 'taken.month == 7'
+keep = true
+"#;
+    let cases = "[[case]]\nname = 'one'\nicons = ['canvas']\nexpect = ['keep']\nfails = ['b']\n\
+                 [[case]]\nname = 'other'\nwidth_px = 10\nexpect = []\nfails = ['b']\n";
+    let report = run_text(rules, cases).expect("cases");
+    assert!(report.passed(), "{report:?}");
+    assert_eq!(report.clauses_count, 4);
+    let open: Vec<_> =
+        report.uncovered.iter().map(|u| (u.line, u.clause.as_str(), u.never)).collect();
+    assert_eq!(
+        open,
+        [
+            (6, "path.name.startsWith(\"IMG && x\")", "true"),
+            (13, "taken.month == 7", "true or false")
+        ]
+    );
+}

@@ -197,7 +197,7 @@ impl<'a> Checker<'a> {
             part.expr = Expr::Ident(name);
             return kind;
         }
-        if let Some(Defined { tree, kind, size }) = self.names.defined.get(&name) {
+        if let Some(Defined { tree, kind, size, .. }) = self.names.defined.get(&name) {
             self.size.nodes_count += size.nodes_count;
             let fits = self.is_shallow(id, depth + size.depth)
                 && self.loops_fit(id, self.locals.len() + size.loops_depth);
