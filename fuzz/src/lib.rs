@@ -21,3 +21,9 @@ pub fn check_extras(bytes: &[u8]) {
     }
     assert!(extras.words.rating.is_none_or(|stars| (-1..=5).contains(&stars)));
 }
+
+/// Lets the engine catch what the crate for conditions breaks off with; what it lets through still
+/// ends the run.
+pub fn keep_quiet() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
