@@ -9,7 +9,7 @@ mod common;
 
 use camera::camera_12mp;
 use common::bench;
-use signet::media::resize::{Filter, Shrinker};
+use signet::media::resize::{Filter, Resampler};
 use signet::media::{
     DecodeSpec, Decoded, Frame, MediaType, Metadata, Orientation, decode, read_original,
 };
@@ -29,19 +29,19 @@ fn main() {
     bench("preview/render/800x600-300x400/jpeg", || renderer.render(&photo, spec, &imprint));
 
     let large = stripes(2016, 1512);
-    let mut shrinker = Shrinker::default();
+    let mut resampler = Resampler::default();
     for filter in [Filter::Lanczos3, Filter::CatmullRom, Filter::Hamming, Filter::Bilinear] {
         for (width_px, height_px) in [(2016, 1512), (1512, 1134)] {
             let source = stripes(width_px, height_px).frame;
             bench(
                 &format!("preview/resize/{width_px}x{height_px}-1024x768/{filter:?}")
                     .to_lowercase(),
-                || shrinker.shrink(Cow::Borrowed(&source), 1024, filter),
+                || resampler.shrink(Cow::Borrowed(&source), 1024, filter),
             );
         }
     }
     let small =
-        shrinker.shrink(Cow::Owned(large.frame), 1024, Filter::CatmullRom).expect("shrinks");
+        resampler.shrink(Cow::Owned(large.frame), 1024, Filter::CatmullRom).expect("shrinks");
     for orientation in [Orientation::Rotate180, Orientation::Rotate90] {
         bench(&format!("preview/orient/1024x768/{orientation:?}").to_lowercase(), || {
             orient::upright_of(Cow::Borrowed(&*small), orientation)

@@ -68,15 +68,16 @@ pub(super) struct Seen {
     pub(super) beside: Beside,
 }
 
-/// Whether a large file lies in a folder in which no photo has a name that fits it. Such films
-/// are not read: there are thousands of them, and nobody asks for them.
-pub(super) fn is_alone(path: &Path) -> bool {
-    let is_large = path.symlink_metadata().is_ok_and(|data| data.len() >= ALONE_BYTES_MIN);
-    let (true, Some(name), Some(folder)) = (is_large, path.file_name(), path.parent()) else {
-        return false;
-    };
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.flatten().all(|entry| tie(&entry.file_name(), name).is_none())
+/// The state of a large file that lies in a folder in which no photo has a name that fits it. Such
+/// films are not read: there are thousands of them, and nobody asks for them.
+pub(super) fn alone(path: &Path) -> Option<FileState> {
+    let state = FileState::of(&path.symlink_metadata().ok()?);
+    let (name, folder) = (path.file_name()?, path.parent()?);
+    if state.bytes_count < ALONE_BYTES_MIN {
+        return None;
+    }
+    let mut entries = folder.read_dir().ok()?.flatten();
+    entries.all(|entry| tie(&entry.file_name(), name).is_none()).then_some(state)
 }
 
 /// Reads a companion.

@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::analyse::{Analysis, Analyst, Eyes};
-use super::beside::{self, Trouble, is_alone, read_companion, read_marks};
+use super::beside::{self, Trouble, alone, read_companion, read_marks};
 use super::group::{candidates, developed_paths, kind_of};
 use super::outlet::{imprint, preview_path, write_preview};
 use crate::base::causes::one_line;
@@ -138,12 +138,13 @@ impl Worker {
             }
             // Read since, so there is nothing left to do.
             _ if job.is_unsaid && self.is_read(job) => return Some(Seen::Gone),
-            // Its state first: a photo that comes meanwhile asks for it by itself.
-            _ if !job.is_unsaid && is_alone(&job.path) => {
-                let data = job.path.symlink_metadata();
-                return Some(data.map_or(Seen::Gone, |data| Seen::Alone(FileState::of(&data))));
-            }
             _ => {
+                // A photo that comes later asks for it.
+                if !job.is_unsaid
+                    && let Some(state) = alone(&job.path)
+                {
+                    return Some(Seen::Alone(state));
+                }
                 let quiet_ms = if job.is_unsaid { self.quiet_ms } else { 0 };
                 read_companion(&job.path, quiet_ms, Timestamp::now())
             }

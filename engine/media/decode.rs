@@ -21,7 +21,7 @@ use super::colour::{self, Colours};
 use super::extras::Extras;
 use super::format::{MediaType, detect};
 use super::metadata::Metadata;
-use super::resize::{Filter, Shrinker};
+use super::resize::{Filter, Resampler};
 use super::{Frame, Retry, gif, heif, jpeg, png, raw, tiff, webp};
 
 /// More pixels than this are refused: 200 megapixels.
@@ -185,7 +185,7 @@ pub fn decode(bytes: &[u8], spec: DecodeSpec) -> Result<Decoded, DecodeError> {
             | MediaType::Orf => raw::decode(bytes, media_type, spec)?,
         };
         let frame = match spec.is_exact {
-            true => Shrinker::default()
+            true => Resampler::default()
                 .shrink(Cow::Owned(stored.frame), spec.cover_px, Filter::CatmullRom)
                 .map_err(DecodeError::damaged)?
                 .into_owned(),

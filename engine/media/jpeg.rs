@@ -413,7 +413,8 @@ mod tests {
             let mut bytes = picture(96, 64, at % 2 == 0);
             let at = at % bytes.len();
             bytes[at] = value;
-            let _either = decode(&bytes, DecodeSpec { cover_px: 48, pixels_max: 1_000_000, ..DecodeSpec::default() });
+            let spec = DecodeSpec { cover_px: 48, pixels_max: 1_000_000, ..DecodeSpec::default() };
+            let _either = decode(&bytes, spec);
         }
     }
 }

@@ -282,7 +282,8 @@ mod tests {
             let mut bytes = rgb(32, 24);
             let at = at % bytes.len();
             bytes[at] = value;
-            let _either = decode(&bytes, DecodeSpec { cover_px: 8, pixels_max: 1_000_000, ..DecodeSpec::default() });
+            let spec = DecodeSpec { cover_px: 8, pixels_max: 1_000_000, ..DecodeSpec::default() };
+            let _either = decode(&bytes, spec);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In:  a frame and the long side wanted.
 //! Out: a frame of the same proportions; never a larger one.
 //!
-//! A [`Shrinker`] keeps its buffers between photos: each worker thread owns one.
+//! A [`Resampler`] keeps its buffers between photos: each worker thread owns one.
 
 use std::borrow::Cow;
 
@@ -58,11 +58,11 @@ pub fn fit(width_px: u32, height_px: u32, long_side_px: u32) -> (u32, u32) {
 
 /// Makes frames smaller and reuses its buffers.
 #[derive(Debug, Default)]
-pub struct Shrinker {
+pub struct Resampler {
     resizer: Resizer,
 }
 
-impl Shrinker {
+impl Resampler {
     /// A frame whose long side is `long_side_px`, or the same one when it is not longer.
     ///
     /// # Errors
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn plain_picture_stays_plain_under_every_filter() {
         let frame = Frame::new(300, 200, [10, 128, 250].repeat(300 * 200)).expect("a frame");
-        let mut shrinker = Shrinker::default();
+        let mut resampler = Resampler::default();
         for filter in [Filter::Lanczos3, Filter::CatmullRom, Filter::Bilinear, Filter::Hamming] {
-            let small = shrinker.shrink(Cow::Borrowed(&frame), 100, filter).expect("shrinks");
+            let small = resampler.shrink(Cow::Borrowed(&frame), 100, filter).expect("shrinks");
             assert_eq!((small.width_px(), small.height_px()), (100, 67));
             assert!(small.rgb().chunks_exact(3).all(|pixel| pixel == [10, 128, 250]), "{filter:?}");
         }
@@ -129,8 +129,9 @@ mod tests {
             .flat_map(|_| (0..128).flat_map(|x| [if x < 64 { 0 } else { 255 }; 3]))
             .collect();
         let frame = Frame::new(128, 64, rgb).expect("a frame");
-        let small =
-            Shrinker::default().shrink(Cow::Owned(frame), 32, Filter::CatmullRom).expect("shrinks");
+        let small = Resampler::default()
+            .shrink(Cow::Owned(frame), 32, Filter::CatmullRom)
+            .expect("shrinks");
         let row: Vec<u8> = small.rgb().chunks_exact(3).take(32).map(|pixel| pixel[0]).collect();
         assert!(
             row[..14].iter().all(|value| *value < 10) && row[18..].iter().all(|value| *value > 245),

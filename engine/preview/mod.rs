@@ -16,7 +16,7 @@ pub mod xmp;
 use std::borrow::Cow;
 
 pub use self::spec::{LONG_SIDE_PX, PreviewFormat, PreviewSpec, PreviewWish};
-use crate::media::resize::{Filter, ResizeError, Shrinker};
+use crate::media::resize::{Filter, Resampler, ResizeError};
 use crate::media::{Decoded, Frame};
 
 /// What a preview says about itself to anyone who holds it.
@@ -61,7 +61,7 @@ pub enum PreviewError {
 /// Makes previews; keeps its buffers from one to the next. Each worker thread owns one.
 #[derive(Debug, Default)]
 pub struct Renderer {
-    shrinker: Shrinker,
+    resampler: Resampler,
 }
 
 impl Renderer {
@@ -71,7 +71,7 @@ impl Renderer {
     /// `Resize`, which a well-formed frame gives no reason for.
     pub fn upright(&mut self, photo: &Decoded, long_side_px: u32) -> Result<Frame, PreviewError> {
         let frame = Cow::Borrowed(&photo.frame);
-        let small = self.shrinker.shrink(frame, long_side_px, Filter::CatmullRom)?;
+        let small = self.resampler.shrink(frame, long_side_px, Filter::CatmullRom)?;
         Ok(orient::upright_of(small, photo.metadata.orientation))
     }
 

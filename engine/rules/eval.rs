@@ -25,10 +25,10 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
-pub(crate) use clauses::Clause;
 pub use scope::{PhotoScope, STEPS_MAX};
 
 use check::Checker;
+use clauses::{Clause, follow};
 
 /// Longest condition, in characters.
 pub const TEXT_CHARS_MAX: usize = 2_000;
@@ -205,7 +205,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
         }
     };
     let mut tree = program.expression().clone();
-    let ways = clauses::ways(&tree);
+    let clauses = clauses::clauses(text, &tree);
     let mut checker = Checker::new(names, program.source_info());
     let kind = checker.walk(&mut tree, 0);
     let Checker { mut mistakes, size, .. } = checker;
@@ -216,7 +216,6 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let clauses = clauses::clauses(text, &ways, &tree);
     Ok(Defined { tree, kind, size, clauses })
 }
 
@@ -237,60 +236,60 @@ pub(crate) fn compile(
 impl Condition {
     /// Whether it is true of the photo, or why that cannot be said.
     pub(crate) fn truth(&self, photo: &PhotoScope<'_>) -> Result<bool, String> {
-        self.answer(photo, "true or false", |value| {
-            value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
-        })
+        truth_of(&self.tree, photo)
     }
 
     /// The whole number it gives for the photo, or why there is none.
     pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
-        self.answer(photo, "a whole number", |value| {
+        answer(&self.tree, photo, "a whole number", |value| {
             value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
         })
     }
 
     /// The text it gives for the photo, or why there is none.
     pub(crate) fn text(&self, photo: &PhotoScope<'_>) -> Result<String, String> {
-        self.answer(photo, "text", |value| {
+        answer(&self.tree, photo, "text", |value| {
             value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
     }
 
-    /// Its clauses, and of each whether it is true of the photo or why that cannot be said. All
-    /// are asked, also those that do not matter any more.
-    pub(crate) fn clauses(
-        &self,
-        photo: &PhotoScope<'_>,
-    ) -> impl Iterator<Item = (&Clause, Result<bool, String>)> {
-        self.clauses.iter().map(|clause| {
-            let alone = Self { tree: clause.tree.clone(), clauses: Vec::new() };
-            (clause, alone.truth(photo))
-        })
+    /// Of each clause whether it is true of the photo, or why that cannot be said. All are asked,
+    /// also those that do not matter any more.
+    pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
+        let trees = self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way));
+        trees.map(|tree| truth_of(tree, photo)).collect()
     }
 
     /// The texts of its clauses.
     pub(crate) fn clause_texts(&self) -> impl Iterator<Item = &str> {
         self.clauses.iter().map(|clause| clause.text.as_str())
     }
+}
 
-    fn answer<T>(
-        &self,
-        photo: &PhotoScope<'_>,
-        wanted: &str,
-        read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
-    ) -> Result<T, String> {
-        photo.restart();
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-            context.set_variable_resolver(photo);
-            match Value::resolve_val(&self.tree, &context) {
-                Ok(value) => read(&*value)
-                    .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
-                Err(error) => Err(failure_words(&error)),
-            }
-        }));
-        answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
-    }
+/// Whether a condition or a clause of it is true of the photo.
+fn truth_of(tree: &IdedExpr, photo: &PhotoScope<'_>) -> Result<bool, String> {
+    answer(tree, photo, "true or false", |value| {
+        value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
+    })
+}
+
+fn answer<T>(
+    tree: &IdedExpr,
+    photo: &PhotoScope<'_>,
+    wanted: &str,
+    read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+) -> Result<T, String> {
+    photo.restart();
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(photo);
+        match Value::resolve_val(tree, &context) {
+            Ok(value) => read(&*value)
+                .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
+            Err(error) => Err(failure_words(&error)),
+        }
+    }));
+    answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
 }
 
 /// Words for the first syntax error; what follows it is mostly its echo.

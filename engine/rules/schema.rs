@@ -46,6 +46,11 @@ fn object(keys: &[&str], required: &[&str]) -> Value {
 /// What may stand behind a key; a key means the same wherever it is allowed.
 fn property(key: &str) -> Value {
     let word = format!("^[a-z0-9-]{{1,{NAME_CHARS_MAX}}}$");
+    // `{each}` stands for an icon in a rule that is made for each of a list.
+    let filled = || {
+        let pattern = format!("^([a-z0-9-]|\\{{each\\}}){{1,{NAME_CHARS_MAX}}}$");
+        json!({ "type": "string", "pattern": pattern })
+    };
     let condition = || json!({ "type": "string" });
     let sentence = || json!({ "type": "string", "maxLength": REASON_CHARS_MAX });
     let yes = || json!({ "const": true });
@@ -63,11 +68,7 @@ fn property(key: &str) -> Value {
             "Names for parts of conditions, each usable below its line.",
         ),
         "rule" => (json!({ "type": "array", "items": rule() }), "The rules."),
-        // `{each}` stands for an icon in a rule that is made for each of a list.
-        "name" => (
-            json!({ "type": "string", "pattern": format!("^([a-z0-9-]|\\{{each\\}}){{1,{NAME_CHARS_MAX}}}$") }),
-            "Unique over all files; orders are kept by it.",
-        ),
+        "name" => (filled(), "Unique over all files; orders are kept by it."),
         "each" => (
             json!({ "type": "string", "pattern": LIST_NAME }),
             "Name of a list: the rule is made once for each of its icons.",
@@ -96,10 +97,7 @@ fn property(key: &str) -> Value {
             "You say yes first where one `when` is true, and are told its `reason`.",
         ),
         "reason" => (sentence(), "Words for you, shown with the order."),
-        "product" => (
-            json!({ "type": "string", "pattern": format!("^([a-z0-9-]|\\{{each\\}}){{1,{NAME_CHARS_MAX}}}$") }),
-            "Such as `print-10x15`.",
-        ),
+        "product" => (filled(), "Such as `print-10x15`."),
         "provider" => {
             (json!({ "type": "string", "pattern": word }), "Name of a provider in your consent.")
         }

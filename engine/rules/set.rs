@@ -128,7 +128,7 @@ impl RuleSet {
         let views = Views::new(self, facts, card);
         let scopes = views.scopes();
         let trace = |rule: &'_ Rule| -> Vec<Result<bool, String>> {
-            rule.when.clauses(scopes.of(&rule.file).0).map(|(_, answer)| answer).collect()
+            rule.when.clauses(scopes.of(&rule.file).0)
         };
         self.rules.iter().map(|rule| Traced { answers: trace(rule), rule }).collect()
     }

@@ -1,7 +1,7 @@
 //! Takes a condition apart into its clauses: what `&&` and `||` join, brackets opened.
 //!
-//! In:  the text of a condition and its tree, as written and as checked. Out: each clause with
-//! its text and what answers it, so that cases can show that each was true once and false once,
+//! In:  the text of a condition and its tree as written. Out: each clause with its text and where
+//! it stands in the tree, so that cases can show that each was true once and false once,
 //! and people can be told which of them decided.
 //!
 //! `!(a && b)` and `a ? b : c` are one clause. The checked tree has the shape of the written one
@@ -11,17 +11,33 @@ use cel::common::ast::{Expr, IdedExpr, operators as op};
 
 /// A part of a condition that is true or false by itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Clause {
+pub(super) struct Clause {
     /// As it was written, on one line.
-    pub(crate) text: String,
-    pub(super) tree: IdedExpr,
+    pub(super) text: String,
+    /// Where it stands in the condition's tree.
+    pub(super) way: Way,
 }
 
 /// Which arguments lead from the root to a clause.
 type Way = Vec<usize>;
 
-/// Ways to the clauses of a tree as it was written, from left to right.
-pub(super) fn ways(tree: &IdedExpr) -> Vec<Way> {
+/// The clauses of a condition. One that is no other than the condition when its text does not come
+/// apart as its tree does.
+///
+/// - `tree`: as it was written, with nothing put in for names
+pub(super) fn clauses(text: &str, tree: &IdedExpr) -> Vec<Clause> {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (mut texts, ways) = (Vec::new(), ways(tree));
+    split(text, &mut texts);
+    if texts.len() != ways.len() {
+        return vec![Clause { text: one_line(text), way: Way::new() }];
+    }
+    let both = texts.into_iter().zip(ways);
+    both.map(|(text, way)| Clause { text: one_line(text), way }).collect()
+}
+
+/// Ways to the clauses of a tree, from left to right.
+fn ways(tree: &IdedExpr) -> Vec<Way> {
     let Some(args) = joined(tree) else {
         return vec![Way::new()];
     };
@@ -34,23 +50,8 @@ pub(super) fn ways(tree: &IdedExpr) -> Vec<Way> {
     deeper.collect()
 }
 
-/// The clauses of a checked tree. One that is no other than the condition when its text does not
-/// come apart as the tree does.
-pub(super) fn clauses(text: &str, ways: &[Way], tree: &IdedExpr) -> Vec<Clause> {
-    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut texts = Vec::new();
-    split(text, &mut texts);
-    let trees: Option<Vec<&IdedExpr>> = ways.iter().map(|way| follow(tree, way)).collect();
-    match trees {
-        Some(trees) if trees.len() == texts.len() => {
-            let both = texts.into_iter().zip(trees);
-            both.map(|(text, tree)| Clause { text: one_line(text), tree: tree.clone() }).collect()
-        }
-        _ => vec![Clause { text: one_line(text), tree: tree.clone() }],
-    }
-}
-
-fn follow<'t>(tree: &'t IdedExpr, way: &[usize]) -> Option<&'t IdedExpr> {
+/// What stands at the end of a way, also in the tree as it was checked.
+pub(super) fn follow<'t>(tree: &'t IdedExpr, way: &[usize]) -> Option<&'t IdedExpr> {
     way.iter().try_fold(tree, |tree, index| joined(tree)?.get(*index))
 }
 
