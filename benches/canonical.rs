@@ -287,7 +287,7 @@ fn rules(eyes: &Eyes) -> RuleSet {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/family.toml");
     let bytes = std::fs::read(path).expect("the shipped rules read");
     let known = Known::of_icons(eyes.icon_names());
-    RuleSet::load(&[RuleFile { name: "family.toml".into(), bytes }], &known)
+    RuleSet::load(&[RuleFile::new("family.toml", bytes)], &known)
         .expect("the shipped rules have no mistake")
 }
 

@@ -16,7 +16,7 @@ fn main() {
     let known = Known::of_icons(IconSet::house().expect("the built-in icons").names());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/family.toml");
     let bytes = std::fs::read(path).expect("the shipped rules read");
-    let family = [RuleFile { name: "family.toml".to_owned(), bytes }];
+    let family = [RuleFile::new("family.toml", bytes)];
     let set = RuleSet::load(&family, &known).expect("the shipped rules have no mistake");
 
     let plain = photo(&[]);
@@ -31,7 +31,7 @@ fn main() {
         rate(&id, rules_count, || set.judge(facts).verdicts.len());
     }
 
-    let many = [RuleFile { name: "many.toml".to_owned(), bytes: many_rules(200).into_bytes() }];
+    let many = [RuleFile::new("many.toml", many_rules(200))];
     let many_set = RuleSet::load(&many, &known).expect("made without a mistake");
     assert_eq!(many_set.rules_count(), 200);
     assert!(many_set.judge(&marked).failures.is_empty());

@@ -27,6 +27,7 @@
 pub mod analyse;
 mod beside;
 pub mod books;
+mod dossier;
 pub mod event;
 mod gather;
 mod group;
@@ -52,7 +53,7 @@ use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
 use crate::rules::Known;
 use crate::store::index::Index;
-use crate::store::{State, StoreError};
+use crate::store::{Decisions, State, StoreError};
 use crate::web;
 use analyse::{AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
@@ -123,6 +124,7 @@ pub struct Agent {
     config: Config,
     _lock: HomeLock,
     state: Arc<State>,
+    decisions: Decisions,
     index: Arc<Mutex<Index>>,
     key: Key,
     consent: Arc<ConsentBook>,
@@ -146,6 +148,8 @@ impl Agent {
         let state = State::open(&home.state_path()).map_err(store_error(home.state_path()))?;
         state.settle_deliveries().map_err(store_error(home.state_path()))?;
         let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
+        let decisions =
+            Decisions::open(&home.decisions_path()).map_err(store_error(home.decisions_path()))?;
         let eyes = Eyes::of(&config, &home)?.with_seal(Seals::load(&home)?.words(&key));
         let known = Known::of_icons(eyes.icon_names());
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
@@ -154,6 +158,7 @@ impl Agent {
             config,
             _lock: lock,
             state: Arc::new(state),
+            decisions,
             index: Arc::new(Mutex::new(index)),
             key,
             consent,
@@ -217,6 +222,7 @@ impl Agent {
             home: self.home,
             config: self.config,
             state: self.state,
+            decisions: self.decisions,
             index: self.index,
             consent: self.consent,
             rules: self.rules,

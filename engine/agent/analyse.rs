@@ -61,6 +61,9 @@ pub struct Analysis {
     /// What its bytes say of what travels with it.
     #[serde(default)]
     pub extras: Extras,
+    /// Which networks looked at it, see [`detector::version`]; empty: an earlier Signet's.
+    #[serde(default)]
+    pub seen_by: String,
 }
 
 /// Why nothing could be said of a photo.
@@ -287,6 +290,7 @@ impl Analyst {
             place: metadata.place,
             card: is_card(&frame, &on_preview),
             extras,
+            seen_by: detector::version().to_owned(),
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))

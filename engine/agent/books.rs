@@ -15,7 +15,7 @@ use crate::base::files::{Readers, write_atomic};
 use crate::base::home::{Home, make_private_dir};
 use crate::orders::Terms;
 use crate::rules::files::{self, FilesError};
-use crate::rules::{Known, Offer, RuleMistake, RuleSet, RulesInForce};
+use crate::rules::{Author, Known, Offer, RuleMistake, RuleSet, RulesInForce};
 
 /// The consent in force.
 #[derive(Debug)]
@@ -202,9 +202,12 @@ fn copy_rules(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + 
     make_private_dir(to)?;
     let files = files::read_folder(from)?;
     for old in files::list(to)? {
-        if !files.iter().any(|file| Some(file.name.as_ref()) == old.file_name()) {
+        if !files.iter().any(|file| file.name == files::name_inside(&old)) {
             std::fs::remove_file(old)?;
         }
+    }
+    if files.iter().any(|file| file.by == Author::Operator) {
+        make_private_dir(&to.join(files::OPERATOR))?;
     }
     for file in files {
         write_atomic(&to.join(&file.name), &file.bytes, Readers::Usual)?;

@@ -18,19 +18,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::analyse::{Analysis, path_fact};
-use super::group::Group;
+use super::dossier::Dossier;
 use super::lock;
 use crate::base::clock::Timestamp;
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
-use crate::collection::group::{Kind, kind_of};
 use crate::orders::Terms;
-use crate::orders::plan::{Missing, Photo, plan};
-use crate::rules::facts::OrderedFact;
+use crate::orders::plan::{Missing, plan};
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
-use crate::rules::{CardFact, Confirm, Facts, Judgement, RuleFailure, RuleSet, Wish};
+use crate::rules::{Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
-use crate::store::{Replanned, State, StoreError};
+use crate::store::{DecisionRow, Decisions, Replanned, State, StoreError};
 
 /// What became of judging a photo.
 #[derive(Debug, Default)]
@@ -140,21 +138,11 @@ fn follow(shot: &mut Shot, before: Option<&Shot>, pause_ms: i64) -> bool {
     changed
 }
 
-/// A companion that lies beside a photo and was not read in time.
-fn unread(path: &Path) -> Option<Missing> {
-    let name = path.file_name()?;
-    match kind_of(name) {
-        Kind::Companion(member) => {
-            Some(Missing { member, name: Some(name.to_string_lossy().into_owned()) })
-        }
-        _ => None,
-    }
-}
-
 /// What judging needs.
 pub(super) struct Judge<'a> {
     pub(super) index: &'a Mutex<Index>,
     pub(super) state: &'a State,
+    pub(super) decisions: &'a Decisions,
     pub(super) rules: &'a RuleSet,
     pub(super) providers: &'a BTreeMap<String, Terms>,
     /// Whether icons have to carry the owner's seal.
@@ -174,51 +162,28 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Result<Judged, StoreError> {
         let mut outcome = Outcome::default();
-        let (row, place, shot) = {
-            let index = lock(self.index);
-            (index.photo(photo)?, index.first_place(photo)?, index.shot(photo)?)
-        };
-        let row = row.filter(|row| row.may_order);
-        let analysis =
-            row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
-        let (Some(analysis), Some((collection, relative))) = (analysis, place) else {
+        let dossier = Dossier::of(&lock(self.index), self.state, photo, self.icons)?;
+        let Some(dossier) = dossier.filter(|dossier| dossier.may_order) else {
             // It was there before the first start; or nobody knows it, and the next scan
             // looks at it again.
             return Ok(Judged::Now(Box::new(outcome)));
         };
-        let mut facts = analysis.facts(path_fact(&collection, &relative), self.icons);
-        let group = Group::of(&lock(self.index), photo, &analysis)?;
-        group.add_to(&mut facts);
-        facts.album = relative
-            .parent()
-            .and_then(Path::file_name)
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        facts.ordered = self.ordered(photo, shot.as_ref())?;
-        (outcome.collection, outcome.relative) = (collection, relative);
-        let mut judgement = match Role::of(&facts.icons, analysis.card) {
-            // Raw data of a picture beside it goes with that picture.
-            _ if group.is_part => Judgement::default(),
-            // A card photo is a word to those behind it, and no photo.
-            Role::Card => self.card_alone(shot.as_ref()),
-            _ => match self.card_of(shot.as_ref())? {
-                Some(card) => self.under(&facts, &card, shot.as_ref())?,
-                None => self.rules.judge(&facts),
-            },
-        };
-        let leaves = judgement.verdicts.iter().any(|verdict| verdict.wish.leaves());
-        let wished =
-            |member| judgement.verdicts.iter().any(|verdict| verdict.wish.with().contains(&member));
-        let names_companions =
-            judgement.verdicts.iter().any(|verdict| !verdict.wish.with().is_empty());
-        if leaves && !ready.is_settled && (shot.is_some() || names_companions) {
+        let judgement = dossier.inputs.judge(self.rules);
+        let wishes = judgement.verdicts.iter().map(|verdict| &verdict.wish);
+        let leaves = wishes.clone().any(Wish::leaves);
+        let names_companions = wishes.clone().any(|wish| !wish.with().is_empty());
+        if leaves && !ready.is_settled && (dossier.is_in_roll || names_companions) {
             return Ok(Judged::Later(Until::Settled));
         }
-        let is_awaited = |missing: &Missing| missing.name.is_some() || wished(missing.member);
-        let is_complete = ready.unread.is_empty() && !group.missing.iter().any(is_awaited);
+        let is_awaited = |missing: &Missing| {
+            missing.name.is_some()
+                || wishes.clone().any(|wish| wish.with().contains(&missing.member))
+        };
+        let is_complete = ready.unread.is_empty() && !dossier.group.missing.iter().any(is_awaited);
         if leaves && !is_complete && !ready.is_grace_over {
             return Ok(Judged::Later(Until::Complete));
         }
-        self.ask_after_raw(&group, &mut judgement)?;
+        self.log(photo, &dossier, &judgement, now)?;
         for verdict in &judgement.verdicts {
             match verdict.wish {
                 Wish::Note => outcome.notes.push(verdict.reason.clone()),
@@ -226,7 +191,6 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        outcome.failures = judgement.failures;
         let mut usages = BTreeMap::new();
         if leaves {
             for provider in self.providers.keys() {
@@ -234,115 +198,38 @@ impl Judge<'_> {
             }
         }
         let usage = |provider: &str| usages.get(provider).copied().unwrap_or_default();
-        let named = Photo {
-            hash: *photo,
-            collection: outcome.collection.clone(),
-            relative: outcome.relative.to_string_lossy().into_owned(),
-            companions: group.members(),
-            missing: group
-                .missing
-                .into_iter()
-                .chain(ready.unread.iter().filter_map(|path| unread(path)))
-                .collect(),
-        };
+        let named = dossier.named(photo, ready.unread);
         let orders = plan(&named, &judgement.verdicts, self.providers, &usage, now);
         outcome.orders = self.state.replan(photo, orders, now)?;
+        outcome.failures = judgement.failures;
+        (outcome.collection, outcome.relative) = (dossier.collection, dossier.relative);
         Ok(Judged::Now(Box::new(outcome)))
     }
 
-    /// What providers were told to make of this photo or of another version of it.
-    fn ordered(
+    /// Keeps what the rules were asked and what they said.
+    fn log(
         &self,
         photo: &ContentHash,
-        shot: Option<&Shot>,
-    ) -> Result<Vec<OrderedFact>, StoreError> {
-        let versions = match shot {
-            Some(shot) => lock(self.index).other_versions(shot)?,
-            None => Vec::new(),
+        dossier: &Dossier,
+        judgement: &Judgement,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let decision = DecisionRow {
+            photo: *photo,
+            at: now,
+            revision: self.rules.revision().to_owned(),
+            seen_by: dossier.seen_by.clone(),
+            inputs_json: json(&dossier.inputs),
+            answer_json: json(judgement),
         };
-        let mut ordered = Vec::new();
-        for version in std::iter::once(*photo).chain(versions) {
-            ordered.extend(self.state.told_orders(&version)?.into_iter().map(|order| {
-                OrderedFact {
-                    rule: order.rule,
-                    provider: order.provider,
-                    product: order.product.unwrap_or_default(),
-                    copies: order.copies,
-                }
-            }));
-        }
-        Ok(ordered)
-    }
-
-    /// A picture whose raw data was ordered before it came may be the same wish: it asks.
-    fn ask_after_raw(&self, group: &Group, judgement: &mut Judgement) -> Result<(), StoreError> {
-        for (name, raw) in group.raws() {
-            if self.state.has_live_orders(&raw)? {
-                judgement.ask(&format!("its raw file `{name}` was ordered"));
-            }
-        }
+        self.decisions.record(&decision, || json(self.rules.archive()))?;
         Ok(())
     }
+}
 
-    /// Judges a photo that a card applies to. A file that was edited where it lies is another
-    /// version of a photo that the card was for already: that may be one wish, so it asks.
-    fn under(
-        &self,
-        facts: &Facts,
-        card: &CardFact,
-        shot: Option<&Shot>,
-    ) -> Result<Judgement, StoreError> {
-        let mut judgement = self.rules.judge_under(facts, card);
-        let Some(shot) = shot else { return Ok(judgement) };
-        let versions = lock(self.index).other_versions(shot)?;
-        for version in versions {
-            if !self.state.has_live_orders(&version)? {
-                continue;
-            }
-            judgement.ask("an earlier version of it was ordered");
-            break;
-        }
-        Ok(judgement)
-    }
-
-    /// What follows from a card photo itself: nothing, but one that is in no roll is told of.
-    fn card_alone(&self, shot: Option<&Shot>) -> Judgement {
-        let mut judgement = Judgement::default();
-        if shot.is_none() {
-            judgement.verdicts.push(crate::rules::Verdict {
-                rule: "card".to_owned(),
-                revision: self.rules.revision().to_owned(),
-                wish: Wish::Note,
-                confirm: Confirm::No,
-                reason: "a card photo that does not say when it was taken applies to no photo"
-                    .to_owned(),
-                doubts: Vec::new(),
-            });
-        }
-        judgement
-    }
-
-    /// The card that applies to a photo, as rules see it.
-    fn card_of(&self, shot: Option<&Shot>) -> Result<Option<CardFact>, StoreError> {
-        let Some((shot, card)) = shot.and_then(|shot| Some((shot, shot.card?))) else {
-            return Ok(None);
-        };
-        let (row, place) = {
-            let index = lock(self.index);
-            (index.photo(&card)?, index.first_place(&card)?)
-        };
-        let analysis =
-            row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
-        let Some(analysis) = analysis else { return Ok(None) };
-        let (collection, relative) = place.unwrap_or_default();
-        let Facts { icons, taken, .. } =
-            analysis.facts(path_fact(&collection, &relative), self.icons);
-        let photographed = taken.map(|taken| taken.text).unwrap_or_default();
-        // `2026-07-01T10:02:00`: the hour and the minute are enough to find it.
-        let photographed = photographed.get(11..16).unwrap_or_default().to_owned();
-        let card = CardFact { icons, photographed };
-        Ok(Some(if shot.is_doubtful { card.doubtful() } else { card }))
-    }
+/// Facts, judgements and rule files hold nothing that JSON cannot: plain fields and texts.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::media::{Decoders, heif};
 use crate::rules::Known;
 use crate::store::index::{Index, PhotoRow};
-use crate::store::{Held, OrderState, State};
+use crate::store::{Decisions, Held, OrderState, State};
 
 /// Jobs handed to workers ahead of time, for each worker.
 const JOBS_AHEAD: usize = 4;
@@ -60,6 +60,7 @@ pub(super) struct PhotoLoop {
     pub(super) home: Home,
     pub(super) config: Config,
     pub(super) state: Arc<State>,
+    pub(super) decisions: Decisions,
     pub(super) index: Arc<Mutex<Index>>,
     pub(super) consent: Arc<ConsentBook>,
     pub(super) rules: RuleBook,
@@ -380,6 +381,7 @@ impl PhotoLoop {
         let judge = Judge {
             index: &self.index,
             state: &self.state,
+            decisions: &self.decisions,
             rules: self.rules.set(),
             providers: &providers,
             icons: self.config.icons,

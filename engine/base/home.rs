@@ -200,6 +200,11 @@ impl Home {
     pub fn index_path(&self) -> PathBuf {
         self.root.join("index.sqlite")
     }
+
+    /// What rules were asked and what they said.
+    pub fn decisions_path(&self) -> PathBuf {
+        self.root.join("decisions.sqlite")
+    }
 }
 
 /// Makes a folder that only its owner can enter, with all folders above it.

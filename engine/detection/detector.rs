@@ -15,6 +15,7 @@
 //! Knows nothing of what the icons mean, but for that one.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::align::Aligner;
 use super::embed::{Embedder, Embedding};
@@ -31,6 +32,7 @@ use super::session::Runtime;
 use super::sighting::{IconSighting, Tier};
 use super::verify::{Evidence, Verifier};
 use super::warp::{Pyramid, bilinear, shrunk};
+use crate::base::ids::ContentHash;
 use crate::media::Frame;
 
 /// The localiser that ships with the program: its ONNX file.
@@ -39,6 +41,17 @@ pub const LOCALISER: &[u8] = include_bytes!("../../models/icons/localiser.onnx")
 pub const ALIGNER: &[u8] = include_bytes!("../../models/icons/aligner.onnx");
 /// The embedder that ships with the program.
 pub const EMBEDDER: &[u8] = include_bytes!("../../models/icons/embedder.onnx");
+
+/// Which networks ship with this program: `icons ` and 12 digits of a SHA-256 over them.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let mut digits = ContentHash::of(&[LOCALISER, ALIGNER, EMBEDDER].concat()).to_string();
+        digits.truncate(12);
+        format!("icons {digits}")
+    });
+    &VERSION
+}
+
 /// The icon that forbids: it is reported on weaker evidence than the others.
 pub const FORBIDDING: &str = "do-not-share";
 /// The size that the localiser was made for.

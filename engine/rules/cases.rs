@@ -107,10 +107,7 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
     let cases = cases
         .into_iter()
         .map(|Case { name, line, facts, card, mut expected, fails }| {
-            let judgement = match &card {
-                Some(card) => set.judge_under(&facts, card),
-                None => set.judge(&facts),
-            };
+            let judgement = set.judge_with(&facts, card.as_ref());
             coverage.add(&set.trace(&facts, card.as_ref()));
             spoke.extend(judgement.verdicts.iter().map(|verdict| verdict.rule.clone()));
             let mut given: Vec<String> =

@@ -1,6 +1,7 @@
 //! Finds and reads rule files: the one place of this folder that touches the disk.
 //!
-//! In:  a folder, or paths. Out: [`RuleFile`]s, sorted by name.
+//! In:  a folder, or paths. Out: [`RuleFile`]s, sorted by name. Those in the folder `operator`
+//! inside it are the operator's and come first.
 //!
 //! What editors leave behind (`.family.toml.swp`, `family.toml~`, `.#family.toml`) is no
 //! rule file, and neither is `family.cases.toml`. A file that cannot be read is an error
@@ -13,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::source::{FILE_BYTES_MAX, RuleFile};
+use super::source::{Author, FILE_BYTES_MAX, RuleFile};
 
 /// Most rule files in one folder.
 pub const FILES_MAX: usize = 200;
@@ -49,11 +50,27 @@ pub fn cases_path(rules: &Path) -> PathBuf {
     rules.with_extension("cases.toml")
 }
 
-/// Paths of the rule files right inside a folder, sorted by name.
+/// Name of the folder inside the folder of rules in which the operator's files lie.
+pub const OPERATOR: &str = "operator";
+
+/// Paths of the rule files of a folder: the operator's, then the owner's, each sorted by name.
 ///
 /// # Errors
 /// The folder is not there or cannot be listed, or holds too many.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let operators = folder.join(OPERATOR);
+    let mut paths = match operators.is_dir() {
+        true => list_one(&operators)?,
+        false => Vec::new(),
+    };
+    paths.extend(list_one(folder)?);
+    if paths.len() > FILES_MAX {
+        return Err(FilesError::TooMany { folder: folder.to_path_buf() });
+    }
+    Ok(paths)
+}
+
+fn list_one(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let unreadable = |source| FilesError::Unreadable { path: folder.to_path_buf(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -61,9 +78,6 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
         if is_rule_file(&entry.file_name()) {
             paths.push(entry.path());
         }
-    }
-    if paths.len() > FILES_MAX {
-        return Err(FilesError::TooMany { folder: folder.to_path_buf() });
     }
     paths.sort();
     Ok(paths)
@@ -79,18 +93,26 @@ pub fn read(path: &Path, name: impl Into<String>) -> Result<RuleFile, FilesError
     File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| FilesError::Unreadable { path: path.to_path_buf(), source })?;
-    Ok(RuleFile { name: name.into(), bytes })
+    let by = if is_operators(path) { Author::Operator } else { Author::Owner };
+    Ok(RuleFile { by, ..RuleFile::new(name, bytes) })
 }
 
-/// Reads the rule files of a folder, named by their file names.
+fn is_operators(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name) == Some(OsStr::new(OPERATOR))
+}
+
+/// What messages call a file of a folder of rules: its name, after `operator/` if it lies there.
+pub fn name_inside(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if is_operators(path) { format!("{OPERATOR}/{name}") } else { name.into_owned() }
+}
+
+/// Reads the rule files of a folder, named as [`name_inside`] says.
 ///
 /// # Errors
 /// As [`list`] and [`read`].
 pub fn read_folder(folder: &Path) -> Result<Vec<RuleFile>, FilesError> {
-    list(folder)?
-        .iter()
-        .map(|path| read(path, path.file_name().unwrap_or_default().to_string_lossy()))
-        .collect()
+    list(folder)?.iter().map(|path| read(path, name_inside(path))).collect()
 }
 
 #[cfg(test)]
@@ -118,6 +140,18 @@ mod tests {
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a.toml", "b.toml"]);
         assert_eq!(files[1].bytes, b"b.toml");
+    }
+
+    #[test]
+    fn operators_files_come_first_and_are_known_as_such() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("operator")).expect("a folder");
+        for name in ["a.toml", "operator/b.toml", "operator/b.toml~"] {
+            fs::write(folder.path().join(name), name).expect("a file");
+        }
+        let files = read_folder(folder.path()).expect("readable");
+        let told: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.by)).collect();
+        assert_eq!(told, [("operator/b.toml", Author::Operator), ("a.toml", Author::Owner)]);
     }
 
     #[test]

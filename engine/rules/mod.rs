@@ -2,10 +2,12 @@
 //!
 //! Knows no pixels, absolute paths or HTTP.
 
+pub mod archive;
 pub mod cases;
 pub mod eval;
 pub mod facts;
 pub mod files;
+pub mod inputs;
 pub mod read;
 pub mod roll;
 pub mod schema;
@@ -13,10 +15,12 @@ pub mod set;
 pub mod source;
 pub mod verdict;
 
+pub use archive::Archive;
 pub use cases::{CaseReport, CasesReport};
 pub use facts::{Facts, IconFact, PathFact, TimeFact};
+pub use inputs::{Inputs, Standing};
 pub use read::Known;
 pub use roll::{CardFact, Role};
 pub use set::{Judgement, Offer, RuleFailure, RuleSet, RulesInForce};
-pub use source::{RuleFile, RuleMistake};
+pub use source::{Author, RuleFile, RuleMistake};
 pub use verdict::{Confirm, Verdict, Wish};

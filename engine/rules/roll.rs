@@ -13,6 +13,8 @@
 //!
 //! Knows no clock, no database and no pixels.
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::IconFact;
 use crate::base::ids::ContentHash;
 use crate::detection::Tier;
@@ -131,7 +133,7 @@ pub fn in_force(
 }
 
 /// A card as rules see it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CardFact {
     /// Its icons.
     pub icons: Vec<IconFact>,

@@ -23,8 +23,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::archive::Archive;
 use super::eval::{Condition, PhotoScope};
 use super::facts::{Facts, OrderedFact};
 use super::read::{self, COPIES_MAX, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
@@ -40,10 +41,11 @@ pub struct RuleSet {
     /// Lists of icons by file name.
     lists: HashMap<String, Vec<Vec<String>>>,
     revision: String,
+    archive: Arc<Archive>,
 }
 
 /// What the rules say of one photo.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Answers of the rules, in the order in which they were asked.
     pub verdicts: Vec<Verdict>,
@@ -62,7 +64,7 @@ impl Judgement {
 }
 
 /// A rule that could not be asked about one photo.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleFailure {
     /// Name of the rule.
     pub rule: String,
@@ -88,7 +90,13 @@ impl RuleSet {
     /// Every mistake of every file, sorted by file, line and column.
     pub fn load(files: &[RuleFile], known: &Known) -> Result<Self, Vec<RuleMistake>> {
         let Contents { rules, lists } = read::read(files, known)?;
-        Ok(Self { rules, lists, revision: revision_of(files) })
+        let archive = Arc::new(Archive::of(files, known));
+        Ok(Self { rules, lists, revision: revision_of(files), archive })
+    }
+
+    /// Its files, to be kept with the decisions that it makes.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// 12 hexadecimal digits of the SHA-256 over the contents of the files, in their order.
@@ -113,14 +121,13 @@ impl RuleSet {
 
     /// Asks every rule about one photo; see the file's header for what wins.
     pub fn judge(&self, facts: &Facts) -> Judgement {
-        self.ask_all(&Views::new(self, facts, None).scopes())
+        self.judge_with(facts, None)
     }
 
-    /// Asks every rule about one photo to which a card applies as well.
-    ///
-    /// Reasons then name the icons that came from the card.
-    pub fn judge_under(&self, facts: &Facts, card: &CardFact) -> Judgement {
-        self.ask_all(&Views::new(self, facts, Some(card)).scopes())
+    /// Asks every rule about one photo to which a card may apply as well. Reasons then name the
+    /// icons that came from the card.
+    pub fn judge_with(&self, facts: &Facts, card: Option<&CardFact>) -> Judgement {
+        self.ask_all(&Views::new(self, facts, card).scopes())
     }
 
     /// Takes the condition of every rule apart for one photo.

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A rule file as it was read: a name for messages and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,26 @@ pub struct RuleFile {
     pub name: String,
     /// The whole content, UTF-8 if all is well.
     pub bytes: Vec<u8>,
+    /// Who wrote it.
+    pub by: Author,
+}
+
+impl RuleFile {
+    /// A file of the owner's.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), bytes: bytes.into(), by: Author::Owner }
+    }
+}
+
+/// Who wrote a rule file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// Who looks after the computers of several owners: what they allow, owners may narrow.
+    Operator,
+    /// Whose photos they are.
+    #[default]
+    Owner,
 }
 
 /// Largest rule or case file taken, in bytes.
@@ -262,7 +282,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_named_by_line_and_column() {
-        let file = RuleFile { name: "x.toml".to_owned(), bytes: b"ok\n\xc3\xbc \xff".to_vec() };
+        let file = RuleFile::new("x.toml", b"ok\n\xc3\xbc \xff");
         let mistake = Source::new(&file).expect_err("not UTF-8");
         assert_eq!((mistake.line, mistake.column), (2, 3));
     }

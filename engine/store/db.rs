@@ -119,6 +119,43 @@ pub fn open(path: &Path, durability: Durability, steps: &[&str]) -> Result<Conne
     Ok(connection)
 }
 
+/// Opens a database file that need not survive. A damaged one is renamed to `….damaged` and
+/// begun anew.
+///
+/// # Errors
+/// See [`StoreError`]; never `Damaged` unless renaming did not help.
+pub fn open_or_begin_anew(path: &Path, steps: &[&str]) -> Result<Connection, StoreError> {
+    match open(path, Durability::Rebuildable, steps) {
+        Err(StoreError::Damaged(error)) => {
+            let name = path.file_name().unwrap_or_default().display();
+            tracing::warn!(%error, "`{name}` is damaged and is begun anew");
+            set_aside(path)?;
+            open(path, Durability::Rebuildable, steps)
+        }
+        other => other,
+    }
+}
+
+/// Renames a damaged database and drops its log, which belongs to nothing else.
+fn set_aside(path: &Path) -> Result<(), StoreError> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let failed = |source| StoreError::Open { path: path.to_path_buf(), source };
+    std::fs::rename(path, beside(".damaged")).map_err(failed)?;
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Opens a database file that is there for reading only. It sees what others commit.
 ///
 /// # Errors

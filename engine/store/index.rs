@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::db::{self, Durability, StoreError};
+use super::db::{self, StoreError};
 use crate::base::clock::Timestamp;
 use crate::base::file_state::FileState;
 use crate::base::ids::ContentHash;
@@ -215,15 +215,7 @@ impl Index {
     /// # Errors
     /// See [`StoreError`]; never `Damaged` unless renaming did not help.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = match db::open(path, Durability::Rebuildable, STEPS) {
-            Err(StoreError::Damaged(error)) => {
-                tracing::warn!(%error, "the photo index is damaged and is built anew");
-                set_aside(path)?;
-                db::open(path, Durability::Rebuildable, STEPS)?
-            }
-            other => other?,
-        };
-        Self::of(connection)
+        Self::of(db::open_or_begin_anew(path, STEPS)?)
     }
 
     /// An index that lives in memory.
@@ -517,26 +509,6 @@ fn photo_of(row: &Row<'_>) -> rusqlite::Result<PhotoRow> {
         first_seen: Timestamp(row.get(2)?),
         may_order: row.get(3)?,
     })
-}
-
-/// Renames a damaged database and drops its log, which belongs to nothing else.
-fn set_aside(path: &Path) -> Result<(), StoreError> {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_os_string();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let failed = |source| StoreError::Open { path: path.to_path_buf(), source };
-    std::fs::rename(path, beside(".damaged")).map_err(failed)?;
-    for suffix in ["-wal", "-shm"] {
-        match std::fs::remove_file(beside(suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

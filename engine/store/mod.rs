@@ -1,11 +1,13 @@
 //! Everything that is kept in SQLite. The only folder that holds SQL.
 //!
 //! `state.sqlite` ([`State`]: orders, grants, accesses, ledger) is never rebuilt;
-//! `index.sqlite` (what was seen in the collections) can be.
+//! `index.sqlite` (what was seen in the collections) can be; `decisions.sqlite` (what rules
+//! said and why) can be done without.
 //!
 //! Knows no photo formats, no rules and no HTTP: other stages hand it plain values.
 
 pub mod db;
+pub mod decisions;
 pub mod grants;
 pub mod index;
 pub mod members;
@@ -13,6 +15,7 @@ pub mod orders;
 pub mod state;
 
 pub use db::{Durability, StoreError};
+pub use decisions::{DecisionRow, Decisions};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
 pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Volume};
 pub use index::{Index, Location, Neighbour, PhotoRow, Shot};

@@ -14,7 +14,7 @@ fuzz_target!(init: signet_fuzz::keep_quiet(), |text: &str| {
         "[lists]\nthings = ['mug', 'canvas']\n[people]\nfamily = ['Anna', 'Ben']\n\
          [[rule]]\nname = 'a'\nkeep = true\nwhen = '''\n{text}'''\n"
     );
-    let file = RuleFile { name: "a.toml".to_owned(), bytes: rule.into_bytes() };
+    let file = RuleFile::new("a.toml", rule);
     let icons = ["mug", "canvas", "copies-2"].map(str::to_owned);
     let Ok(set) = RuleSet::load(&[file], &Known::of_icons(icons.to_vec())) else { return };
     let judgement = set.judge(&facts());

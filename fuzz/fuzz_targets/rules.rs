@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use signet::rules::{Facts, Known, RuleFile, RuleSet};
 
 fuzz_target!(init: signet_fuzz::keep_quiet(), |bytes: &[u8]| {
-    let file = RuleFile { name: "a.toml".to_owned(), bytes: bytes.to_vec() };
+    let file = RuleFile::new("a.toml", bytes);
     let icons = ["mug", "canvas", "copies-2", "share"].map(str::to_owned);
     match RuleSet::load(&[file], &Known::of_icons(icons.to_vec())) {
         Ok(set) => drop(set.judge(&Facts::default())),

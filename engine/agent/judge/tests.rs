@@ -72,6 +72,7 @@ impl Taken {
             icons: self.icons.iter().map(icon).collect(),
             card: self.card,
             extras: crate::media::Extras::default(),
+            seen_by: String::new(),
         }
     }
 }
@@ -79,6 +80,7 @@ impl Taken {
 struct Desk {
     index: Mutex<Index>,
     state: State,
+    decisions: Decisions,
     rules: RuleSet,
     providers: BTreeMap<String, Terms>,
 }
@@ -87,7 +89,7 @@ impl Desk {
     fn new() -> Self {
         let known = Known::of_icons(IconSet::house().expect("the icons").names());
         let text = include_str!("../../../rules/family.toml");
-        let file = RuleFile { name: "family.toml".to_owned(), bytes: text.as_bytes().to_vec() };
+        let file = RuleFile::new("family.toml", text);
         let products = ["print-10x15", "canvas", "mug"];
         let terms = Terms {
             orders_url: "http://127.0.0.1:1/".into(),
@@ -107,6 +109,7 @@ impl Desk {
         Self {
             index: Mutex::new(Index::open_in_memory().expect("an index")),
             state: State::in_memory().expect("a state"),
+            decisions: Decisions::in_memory().expect("a log"),
             rules: RuleSet::load(&[file], &known).expect("the shipped rules"),
             providers: [("lab".to_owned(), terms)].into(),
         }
@@ -127,15 +130,20 @@ impl Desk {
             .expect("in its place");
     }
 
-    fn judge(&self) -> Vec<Outcome> {
-        let photos = lock(&self.index).photos_to_judge().expect("asks");
-        let judge = Judge {
+    fn as_judge(&self) -> Judge<'_> {
+        Judge {
             index: &self.index,
             state: &self.state,
+            decisions: &self.decisions,
             rules: &self.rules,
             providers: &self.providers,
             icons: Icons::default(),
-        };
+        }
+    }
+
+    fn judge(&self) -> Vec<Outcome> {
+        let photos = lock(&self.index).photos_to_judge().expect("asks");
+        let judge = self.as_judge();
         let outcomes = photos.iter().map(|photo| {
             let judged = judge.judge(photo, READY, NOW).expect("judged");
             let Judged::Now(outcome) = judged else { panic!("it is settled") };
@@ -245,13 +253,7 @@ fn photo_waits_only_while_something_of_it_would_leave() {
     let desk = Desk::new();
     desk.arrive(&taken("1", 0, &["mug"]));
     desk.arrive(&taken("2", 1, &["copies-2"]));
-    let judge = Judge {
-        index: &desk.index,
-        state: &desk.state,
-        rules: &desk.rules,
-        providers: &desk.providers,
-        icons: Icons::default(),
-    };
+    let judge = desk.as_judge();
     let judged = |name: &str| {
         judge
             .judge(&ContentHash::of(name.as_bytes()), Readiness { is_settled: false, ..READY }, NOW)
@@ -400,7 +402,7 @@ name = "with"
 when = 'has("mug")'
 order = { product = "mug", provider = "lab", with = ["voice-memo", "motion", "raw"] }
 "#;
-    let file = RuleFile { name: "with.toml".to_owned(), bytes: rule.as_bytes().to_vec() };
+    let file = RuleFile::new("with.toml", rule);
     let known = Known::of_icons(IconSet::house().expect("the icons").names());
     desk.rules = RuleSet::load(&[file], &known).expect("a rule");
     let terms = desk.providers.get_mut("lab").expect("terms");
@@ -461,13 +463,7 @@ fn photo_waits_for_companions_that_are_known_to_exist_and_no_longer_than_allowed
     let desk = desk_with(&[Member::VoiceMemo]);
     let photo = taken("1.jpg", 10, &["mug"]);
     arrive_with_file(&desk, &photo);
-    let judge = Judge {
-        index: &desk.index,
-        state: &desk.state,
-        rules: &desk.rules,
-        providers: &desk.providers,
-        icons: Icons::default(),
-    };
+    let judge = desk.as_judge();
     let unread = [PathBuf::from("1.WAV")];
     let judged = |readiness| judge.judge(&photo.hash(), readiness, NOW).expect("judged");
     let waiting = Readiness { is_grace_over: false, unread: &unread, ..READY };
@@ -489,13 +485,7 @@ fn raw_data_is_ordered_alone_and_never_beside_its_picture() {
     lock(&desk.index).judge_again(&raw.hash()).expect("marked");
     // As the agent does it: the raw data first.
     for photo in [&raw, &picture] {
-        let judge = Judge {
-            index: &desk.index,
-            state: &desk.state,
-            rules: &desk.rules,
-            providers: &desk.providers,
-            icons: Icons::default(),
-        };
+        let judge = desk.as_judge();
         judge.judge(&photo.hash(), READY, NOW).expect("judged");
     }
     let live = desk.live();

@@ -3,7 +3,7 @@
 use super::*;
 
 fn set_of(rules: &str) -> RuleSet {
-    let file = RuleFile { name: "a.toml".to_owned(), bytes: rules.as_bytes().to_vec() };
+    let file = RuleFile::new("a.toml", rules);
     RuleSet::load(&[file], &known()).expect("rules without mistakes")
 }
 
@@ -12,7 +12,7 @@ fn known() -> Known {
 }
 
 fn run_text(rules: &str, cases: &str) -> Result<CasesReport, Vec<String>> {
-    let file = RuleFile { name: "a.cases.toml".to_owned(), bytes: cases.as_bytes().to_vec() };
+    let file = RuleFile::new("a.cases.toml", cases);
     run(&file, &set_of(rules), &known())
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
 }

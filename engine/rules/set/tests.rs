@@ -44,7 +44,7 @@ fn known() -> Known {
 }
 
 fn file(name: &str, text: &str) -> RuleFile {
-    RuleFile { name: name.to_owned(), bytes: text.as_bytes().to_vec() }
+    RuleFile::new(name, text)
 }
 
 fn load(text: &str) -> Result<RuleSet, Vec<RuleMistake>> {
@@ -175,9 +175,9 @@ fn rule_named_twice_over_two_files_is_told_with_the_other_place() {
 
 #[test]
 fn files_too_large_or_not_utf8_are_refused() {
-    let large = RuleFile { name: "a.toml".to_owned(), bytes: vec![b'#'; 1_000_001] };
-    let wide = RuleFile { name: "b.toml".to_owned(), bytes: b"\xff\xfe[\0".to_vec() };
-    let latin = RuleFile { name: "c.toml".to_owned(), bytes: b"# Gr\xfc\xdfe".to_vec() };
+    let large = RuleFile::new("a.toml", vec![b'#'; 1_000_001]);
+    let wide = RuleFile::new("b.toml", b"\xff\xfe[\0");
+    let latin = RuleFile::new("c.toml", b"# Gr\xfc\xdfe");
     let mistakes = RuleSet::load(&[large, wide, latin], &known()).expect_err("refused");
     assert_eq!(
         places(&mistakes),
@@ -187,7 +187,7 @@ fn files_too_large_or_not_utf8_are_refused() {
             "c.toml:1:5: these bytes are not UTF-8; save the file as UTF-8",
         ]
     );
-    let marked = RuleFile { name: "d.toml".to_owned(), bytes: b"\xef\xbb\xbf# fine".to_vec() };
+    let marked = RuleFile::new("d.toml", b"\xef\xbb\xbf# fine");
     assert!(RuleSet::load(&[marked], &known()).is_ok());
 }
 
@@ -552,7 +552,7 @@ fn under_a_card_each_file_goes_by_its_own_lists() {
     let card =
         CardFact { icons: photo(&[("mug", Tier::Order)]).icons, photographed: "10:02".to_owned() };
     let spoke = |own: &[(&str, Tier)]| {
-        let judgement = set.judge_under(&photo(own), &card);
+        let judgement = set.judge_with(&photo(own), Some(&card));
         judgement.verdicts.into_iter().map(|v| (v.rule, v.reason)).collect::<Vec<_>>()
     };
     let card_words = |rule: &str| {
@@ -575,12 +575,11 @@ fn shipped_rules_do_what_their_cases_say() {
             continue;
         };
         files_count += 1;
-        let rules = RuleFile { name: name.clone(), bytes: std::fs::read(&path).expect("rules") };
+        let rules = RuleFile::new(name.clone(), std::fs::read(&path).expect("rules"));
         let cases_name = format!("{stem}.cases.toml");
-        let cases = RuleFile {
-            bytes: std::fs::read(path.with_file_name(&cases_name)).expect("cases beside the rules"),
-            name: cases_name,
-        };
+        let cases =
+            std::fs::read(path.with_file_name(&cases_name)).expect("cases beside the rules");
+        let cases = RuleFile::new(cases_name, cases);
         let set = RuleSet::load(&[rules], &known()).unwrap_or_else(|m| panic!("{:#?}", places(&m)));
         let report = crate::rules::cases::run(&cases, &set, &known())
             .unwrap_or_else(|m| panic!("{:#?}", places(&m)));
@@ -708,7 +707,7 @@ proptest! {
 
     #[test]
     fn random_bytes_as_rule_files_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let file = RuleFile { name: "a.toml".to_owned(), bytes };
+        let file = RuleFile::new("a.toml", bytes);
         let _either = RuleSet::load(&[file], &known());
     }
 

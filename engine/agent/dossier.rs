@@ -1,0 +1,176 @@
+//! All that is known of one photo when rules are asked about it.
+//!
+//! In:  the index, and what was ordered before. Out: a [`Dossier`]: where the photo lies, the
+//! inputs of a decision, what belongs to it. Put together anew each time, and in this one place:
+//! the agent, `rules explain` and `rules backtest` ask about the same facts.
+//!
+//! Knows no rules' contents, no clock and no pixels.
+
+use std::path::{Path, PathBuf};
+
+use super::analyse::{Analysis, path_fact};
+use super::group::Group;
+use crate::base::config::Icons;
+use crate::base::ids::ContentHash;
+use crate::collection::group::{Kind, kind_of};
+use crate::orders::plan::{Missing, Photo};
+use crate::rules::facts::OrderedFact;
+use crate::rules::{CardFact, Facts, Inputs, Role, Standing};
+use crate::store::index::{Index, Shot};
+use crate::store::{State, StoreError};
+
+/// What was ordered before: kept, or worked out by a backtest.
+pub(super) trait Past {
+    /// What providers were told to make of a photo.
+    fn told(&self, photo: &ContentHash) -> Result<Vec<OrderedFact>, StoreError>;
+
+    /// Whether a photo has orders that wait, go or went.
+    fn is_wanted(&self, photo: &ContentHash) -> Result<bool, StoreError>;
+}
+
+impl Past for State {
+    fn told(&self, photo: &ContentHash) -> Result<Vec<OrderedFact>, StoreError> {
+        let fact = |order: crate::store::Order| OrderedFact {
+            rule: order.rule,
+            provider: order.provider,
+            product: order.product.unwrap_or_default(),
+            copies: order.copies,
+        };
+        Ok(self.told_orders(photo)?.into_iter().map(fact).collect())
+    }
+
+    fn is_wanted(&self, photo: &ContentHash) -> Result<bool, StoreError> {
+        self.has_live_orders(photo)
+    }
+}
+
+/// One photo with everything that matters to a decision about it.
+#[derive(Debug)]
+pub(super) struct Dossier {
+    /// Where it was found first: name of the collection …
+    pub(super) collection: String,
+    /// … and path inside it.
+    pub(super) relative: PathBuf,
+    /// What rules are asked about.
+    pub(super) inputs: Inputs,
+    /// What belongs to it.
+    pub(super) group: Group,
+    /// Whether it is in a roll.
+    pub(super) is_in_roll: bool,
+    /// `false` for a photo that was there before the first start: it orders nothing.
+    pub(super) may_order: bool,
+    /// The networks that looked.
+    pub(super) seen_by: String,
+}
+
+impl Dossier {
+    /// Puts it together; nothing for a photo that nobody has looked at.
+    pub(super) fn of(
+        index: &Index,
+        past: &dyn Past,
+        photo: &ContentHash,
+        icons: Icons,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(row) = index.photo(photo)? else { return Ok(None) };
+        let analysis = serde_json::from_str::<Analysis>(&row.analysis_json).ok();
+        let (Some(analysis), Some((collection, relative))) = (analysis, index.first_place(photo)?)
+        else {
+            // Kept by another version of Signet: the next scan looks at it again.
+            return Ok(None);
+        };
+        let shot = index.shot(photo)?;
+        let versions = match &shot {
+            Some(shot) => index.other_versions(shot)?,
+            None => Vec::new(),
+        };
+        let group = Group::of(index, photo, &analysis)?;
+        let mut facts = analysis.facts(path_fact(&collection, &relative), icons);
+        group.add_to(&mut facts);
+        facts.album = name_of(relative.parent());
+        for version in std::iter::once(photo).chain(&versions) {
+            facts.ordered.extend(past.told(version)?);
+        }
+        let card = shot.as_ref().map(|shot| card_of(index, shot, icons)).transpose()?.flatten();
+        let standing = match Role::of(&facts.icons, analysis.card) {
+            _ if group.is_part => Standing::Part,
+            Role::Card if shot.is_none() => Standing::CardWithoutTime,
+            Role::Card => Standing::Card,
+            _ => Standing::Photo,
+        };
+        let mut doubts = Vec::new();
+        // A file that was edited where it lies is another version of a photo that the card
+        // was for already: that may be one wish.
+        if card.is_some() && any_wanted(past, &versions)? {
+            doubts.push("an earlier version of it was ordered".to_owned());
+        }
+        // A picture whose raw data was ordered before it came may be one wish too.
+        for (name, raw) in group.raws() {
+            if past.is_wanted(&raw)? {
+                doubts.push(format!("its raw file `{name}` was ordered"));
+            }
+        }
+        Ok(Some(Self {
+            collection,
+            relative,
+            inputs: Inputs { facts, card, standing, doubts },
+            group,
+            is_in_roll: shot.is_some(),
+            may_order: row.may_order,
+            seen_by: analysis.seen_by,
+        }))
+    }
+
+    /// The photo as the planner wants it.
+    ///
+    /// - `unread`: files that lay beside it and were not read in time
+    pub(super) fn named(&self, photo: &ContentHash, unread: &[PathBuf]) -> Photo {
+        let unread = unread.iter().filter_map(|path| late(path));
+        Photo {
+            hash: *photo,
+            collection: self.collection.clone(),
+            relative: self.relative.to_string_lossy().into_owned(),
+            companions: self.group.members(),
+            missing: self.group.missing.iter().cloned().chain(unread).collect(),
+        }
+    }
+}
+
+/// A companion that lies beside a photo and was not read in time.
+fn late(path: &Path) -> Option<Missing> {
+    let name = path.file_name()?;
+    match kind_of(name) {
+        Kind::Companion(member) => {
+            Some(Missing { member, name: Some(name.to_string_lossy().into_owned()) })
+        }
+        _ => None,
+    }
+}
+
+fn any_wanted(past: &dyn Past, photos: &[ContentHash]) -> Result<bool, StoreError> {
+    for photo in photos {
+        if past.is_wanted(photo)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn name_of(folder: Option<&Path>) -> String {
+    let name = folder.and_then(Path::file_name);
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The card that applies to a shot, as rules see it.
+fn card_of(index: &Index, shot: &Shot, icons: Icons) -> Result<Option<CardFact>, StoreError> {
+    let Some(card) = shot.card else { return Ok(None) };
+    let (row, place) = (index.photo(&card)?, index.first_place(&card)?);
+    let analysis = row.and_then(|row| serde_json::from_str::<Analysis>(&row.analysis_json).ok());
+    let Some(analysis) = analysis else { return Ok(None) };
+    let (collection, relative) = place.unwrap_or_default();
+    let Facts { icons, taken, .. } = analysis.facts(path_fact(&collection, &relative), icons);
+    let photographed = taken.map(|taken| taken.text).unwrap_or_default();
+    // `2026-07-01T10:02:00`: the hour and the minute are enough to find it.
+    let photographed = photographed.get(11..16).unwrap_or_default().to_owned();
+    let card = CardFact { icons, photographed };
+    Ok(Some(if shot.is_doubtful { card.doubtful() } else { card }))
+}
