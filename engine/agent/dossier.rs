@@ -131,6 +131,7 @@ impl Dossier {
             relative: self.relative.to_string_lossy().into_owned(),
             companions: self.group.members(),
             missing: self.group.missing.iter().cloned().chain(unread).collect(),
+            people: self.inputs.facts.sure_people(),
         }
     }
 }

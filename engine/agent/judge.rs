@@ -20,15 +20,15 @@ use std::sync::Mutex;
 use super::analyse::{Analysis, path_fact};
 use super::dossier::Dossier;
 use super::lock;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Moment, Timestamp};
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::orders::Terms;
-use crate::orders::plan::{Missing, plan};
+use crate::orders::plan::{Agreed, Before, Missing, plan};
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
 use crate::rules::{Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
-use crate::store::{DecisionRow, Decisions, Replanned, State, StoreError};
+use crate::store::{DecisionRow, Decisions, Replanned, Spent, State, StoreError};
 
 /// What became of judging a photo.
 #[derive(Debug, Default)]
@@ -191,19 +191,31 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        let mut usages = BTreeMap::new();
-        if leaves {
-            for provider in self.providers.keys() {
-                usages.insert(provider.clone(), self.state.usage(provider, photo, now)?);
-            }
-        }
-        let usage = |provider: &str| usages.get(provider).copied().unwrap_or_default();
+        let before = if leaves { self.before(photo, now)? } else { Before::default() };
         let named = dossier.named(photo, ready.unread);
-        let orders = plan(&named, &judgement.verdicts, self.providers, &usage, now);
+        let agreed = Agreed { consent: self.providers, limits: self.rules.limits() };
+        let orders = plan(&named, &judgement.verdicts, agreed, &before, Moment::local(now));
         outcome.orders = self.state.replan(photo, orders, now)?;
         outcome.failures = judgement.failures;
         (outcome.collection, outcome.relative) = (dossier.collection, dossier.relative);
         Ok(Judged::Now(Box::new(outcome)))
+    }
+
+    /// What counts towards limits when a photo is planned, but for its own orders.
+    fn before(&self, photo: &ContentHash, now: Timestamp) -> Result<Before, StoreError> {
+        let held_since = self.state.held_since(photo)?;
+        let mut before = Before { held_since, ..Before::default() };
+        for provider in self.providers.keys() {
+            let usage = self.state.usage(provider, photo, now)?;
+            before.usage.insert(provider.clone(), usage);
+        }
+        for limit in self.rules.limits() {
+            before.spent.push(match limit.counts() {
+                true => self.state.spent(&limit.of, limit.currency(), photo, now)?,
+                false => Spent::default(),
+            });
+        }
+        Ok(before)
     }
 
     /// Keeps what the rules were asked and what they said.

@@ -31,7 +31,7 @@ use super::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
     PrintFact, PrintKind, TimeFact, WordsFact,
 };
-use super::read::{Known, copies_within, is_name, is_word};
+use super::read::{COPIES_MAX, Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
 use super::set::{RuleSet, Traced};
 use super::source::{RuleFile, RuleMistake, Source, hint};
@@ -601,7 +601,7 @@ impl Reader<'_> {
                     ["to", label] | ["to", label, "express"] => is_word(label),
                     _ => false,
                 };
-                copies.parse().is_ok_and(|number| copies_within(number).is_some())
+                copies.parse().is_ok_and(|number| copies_within(number, COPIES_MAX).is_some())
                     && is_word(product)
                     && is_word(provider)
                     && rest_fine

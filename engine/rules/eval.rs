@@ -15,6 +15,7 @@
 mod check;
 mod clauses;
 mod scope;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -179,6 +180,14 @@ pub(crate) struct Defined {
 pub(crate) struct Condition {
     tree: IdedExpr,
     clauses: Vec<Clause>,
+    looks: Looks,
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Looks {
+    icons: bool,
+    people: bool,
 }
 
 /// Whether a definition may have this name: a word of its own that hides no fact or function.
@@ -230,7 +239,12 @@ pub(crate) fn compile(
         let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
         return Err(vec![ExprMistake { chars_before: 0, message }]);
     }
-    Ok(Condition { tree, clauses })
+    let mut looks = Looks::default();
+    for name in tree::names(&tree) {
+        looks.icons |= name == "icons" || (name.starts_with('@') && !name.starts_with("@near"));
+        looks.people |= ["people", "unknown_faces"].contains(&name) || name.starts_with('^');
+    }
+    Ok(Condition { tree, clauses, looks })
 }
 
 impl Condition {
@@ -258,6 +272,14 @@ impl Condition {
     pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
         let trees = self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way));
         trees.map(|tree| truth_of(tree, photo)).collect()
+    }
+
+    /// Whether it looks at icons, or at people.
+    pub(crate) fn looks_at(&self, of: Of) -> bool {
+        match of {
+            Of::Icons => self.looks.icons,
+            Of::People => self.looks.people,
+        }
     }
 
     /// The texts of its clauses.

@@ -15,6 +15,8 @@
 //! - A rule that fails is skipped and reported; the others go on. When a rule that would
 //!   forbid fails, nobody knows whether it would have: everything else then waits for a
 //!   person ([`Confirm::Ask`]).
+//! - Where a face decided, what would leave is held for a day, unless the rule says otherwise.
+//! - Limits are no rules: they narrow what the planner makes of the verdicts.
 //! - Two rules may want the same; making one order of one wish is the planner's work.
 //!
 //! Knows nothing of orders, consent or money.
@@ -26,13 +28,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
-use super::eval::{Condition, PhotoScope};
+use super::eval::{Condition, Of, PhotoScope};
 use super::facts::{Facts, OrderedFact};
-use super::read::{self, COPIES_MAX, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
+use super::limit::{HOLD_OF_FACES_MS, Limit};
+use super::read::{self, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
 use super::roll::{CardFact, combined};
-use super::source::{RuleFile, RuleMistake};
+use super::source::{Author, RuleFile, RuleMistake};
 use super::verdict::{Confirm, Verdict, Wish};
 use crate::base::ids::ContentHash;
+use crate::detection::Seal;
 
 /// Rules that were read without a mistake.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Lists of icons by file name.
     lists: HashMap<String, Vec<Vec<String>>>,
+    limits: Arc<[Limit]>,
     revision: String,
     archive: Arc<Archive>,
 }
@@ -89,9 +94,14 @@ impl RuleSet {
     /// # Errors
     /// Every mistake of every file, sorted by file, line and column.
     pub fn load(files: &[RuleFile], known: &Known) -> Result<Self, Vec<RuleMistake>> {
-        let Contents { rules, lists } = read::read(files, known)?;
+        let Contents { rules, lists, limits } = read::read(files, known)?;
         let archive = Arc::new(Archive::of(files, known));
-        Ok(Self { rules, lists, revision: revision_of(files), archive })
+        Ok(Self { rules, lists, limits: limits.into(), revision: revision_of(files), archive })
+    }
+
+    /// What narrows the orders that follow from the rules.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
     }
 
     /// Its files, to be kept with the decisions that it makes.
@@ -201,10 +211,10 @@ impl RuleSet {
             Plan::Order { provider, product, copies, to, express, with } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
-                    Copies::Computed(condition) => {
+                    Copies::Computed(condition, most) => {
                         let number = condition.whole(photo)?;
-                        read::copies_within(number).ok_or_else(|| {
-                            format!("its copies come to {number}, allowed are 1 to {COPIES_MAX}")
+                        read::copies_within(number, *most).ok_or_else(|| {
+                            format!("its copies come to {number}, allowed are 1 to {most}")
                         })?
                     }
                 };
@@ -248,8 +258,24 @@ impl RuleSet {
             confirm,
             reason: reason.clone(),
             doubts,
+            hold_ms: hold_of(rule, plan, photo.facts()),
         };
         Ok(Some((verdict, applies)))
+    }
+}
+
+/// How long what a rule wants is held: as it says; else a day where a face decided and no icon of
+/// the owner's own seal did as well.
+fn hold_of(rule: &Rule, plan: &Plan, facts: &Facts) -> i64 {
+    if matches!(plan, Plan::Keep | Plan::Note | Plan::Forbid) {
+        return 0;
+    }
+    let is_sealed = || facts.icons.iter().any(|icon| icon.seal == Seal::Mine);
+    match rule.hold_ms {
+        Some(hold_ms) => hold_ms,
+        None if !rule.when.looks_at(Of::People) => 0,
+        None if rule.when.looks_at(Of::Icons) && is_sealed() => 0,
+        None => HOLD_OF_FACES_MS,
     }
 }
 
@@ -321,7 +347,10 @@ fn addressee(to: Option<&Condition>, photo: &PhotoScope<'_>) -> Result<Option<St
 /// The revision that these files would have, whether they are good or not.
 pub fn revision_of(files: &[RuleFile]) -> String {
     let mut bytes = Vec::new();
-    for RuleFile { bytes: content, .. } in files {
+    for RuleFile { bytes: content, by, .. } in files {
+        if *by == Author::Operator {
+            bytes.extend_from_slice(b"operator");
+        }
         // The length goes first, so that no two lists of files look alike.
         bytes.extend_from_slice(&(content.len() as u64).to_be_bytes());
         bytes.extend_from_slice(content);
