@@ -162,12 +162,13 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Result<Judged, StoreError> {
         let mut outcome = Outcome::default();
-        let dossier = Dossier::of(&lock(self.index), self.state, photo, self.icons)?;
+        let dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
         let Some(dossier) = dossier.filter(|dossier| dossier.may_order) else {
             // It was there before the first start; or nobody knows it, and the next scan
             // looks at it again.
             return Ok(Judged::Now(Box::new(outcome)));
         };
+        let dossier = dossier.with_past(photo, self.state)?;
         let judgement = dossier.inputs.judge(self.rules);
         let wishes = judgement.verdicts.iter().map(|verdict| &verdict.wish);
         let leaves = wishes.clone().any(Wish::leaves);
@@ -191,31 +192,17 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        let before = if leaves { self.before(photo, now)? } else { Before::default() };
-        let named = dossier.named(photo, ready.unread);
         let agreed = Agreed { consent: self.providers, limits: self.rules.limits() };
+        let before = match leaves {
+            true => before(self.state, agreed, photo, now)?,
+            false => Before::default(),
+        };
+        let named = dossier.named(photo, ready.unread);
         let orders = plan(&named, &judgement.verdicts, agreed, &before, Moment::local(now));
         outcome.orders = self.state.replan(photo, orders, now)?;
         outcome.failures = judgement.failures;
         (outcome.collection, outcome.relative) = (dossier.collection, dossier.relative);
         Ok(Judged::Now(Box::new(outcome)))
-    }
-
-    /// What counts towards limits when a photo is planned, but for its own orders.
-    fn before(&self, photo: &ContentHash, now: Timestamp) -> Result<Before, StoreError> {
-        let held_since = self.state.held_since(photo)?;
-        let mut before = Before { held_since, ..Before::default() };
-        for provider in self.providers.keys() {
-            let usage = self.state.usage(provider, photo, now)?;
-            before.usage.insert(provider.clone(), usage);
-        }
-        for limit in self.rules.limits() {
-            before.spent.push(match limit.counts() {
-                true => self.state.spent(&limit.of, limit.currency(), photo, now)?,
-                false => Spent::default(),
-            });
-        }
-        Ok(before)
     }
 
     /// Keeps what the rules were asked and what they said.
@@ -237,6 +224,26 @@ impl Judge<'_> {
         self.decisions.record(&decision, || json(self.rules.archive()))?;
         Ok(())
     }
+}
+
+/// What counts towards limits when a photo is planned, but for its own orders.
+pub(super) fn before(
+    state: &State,
+    agreed: Agreed<'_>,
+    photo: &ContentHash,
+    now: Timestamp,
+) -> Result<Before, StoreError> {
+    let mut before = Before { held_since: state.held_since(photo)?, ..Before::default() };
+    for provider in agreed.consent.keys() {
+        before.usage.insert(provider.clone(), state.usage(provider, photo, now)?);
+    }
+    for limit in agreed.limits {
+        before.spent.push(match limit.counts() {
+            true => state.spent(&limit.of, limit.currency(), photo, now)?,
+            false => Spent::default(),
+        });
+    }
+    Ok(before)
 }
 
 /// Facts, judgements and rule files hold nothing that JSON cannot: plain fields and texts.

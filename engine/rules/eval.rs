@@ -14,7 +14,9 @@
 
 mod check;
 mod clauses;
+mod explain;
 mod scope;
+mod thresholds;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
 pub use scope::{PhotoScope, STEPS_MAX};
+
+pub(crate) use thresholds::Threshold;
 
 use check::Checker;
 use clauses::{Clause, follow};
@@ -270,8 +274,31 @@ impl Condition {
     /// Of each clause whether it is true of the photo, or why that cannot be said. All are asked,
     /// also those that do not matter any more.
     pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
-        let trees = self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way));
-        trees.map(|tree| truth_of(tree, photo)).collect()
+        self.clause_trees().map(|tree| truth_of(tree, photo)).collect()
+    }
+
+    /// Of each clause what its parts stand for: their text and their value.
+    pub(crate) fn values(&self, photo: &PhotoScope<'_>) -> Vec<Vec<(String, String)>> {
+        self.clause_trees().map(|tree| explain::values(tree, photo)).collect()
+    }
+
+    fn clause_trees(&self) -> impl Iterator<Item = &IdedExpr> {
+        self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way))
+    }
+
+    /// The numbers that it compares with, each with the text of its clause.
+    pub(crate) fn thresholds(&self) -> Vec<(&str, Threshold)> {
+        let both = self.clauses.iter().zip(self.clause_trees());
+        let found = both.flat_map(|(clause, tree)| {
+            let found = thresholds::thresholds(tree).into_iter();
+            found.map(|threshold| (clause.text.as_str(), threshold))
+        });
+        found.collect()
+    }
+
+    /// The same condition with another number in the place of one of its thresholds.
+    pub(crate) fn with_threshold(&self, index: usize, value: f64) -> Self {
+        Self { tree: thresholds::moved(&self.tree, index, value), ..self.clone() }
     }
 
     /// Whether it looks at icons, or at people.
@@ -286,6 +313,15 @@ impl Condition {
     pub(crate) fn clause_texts(&self) -> impl Iterator<Item = &str> {
         self.clauses.iter().map(|clause| clause.text.as_str())
     }
+}
+
+/// What a part of a condition stands for, read by `read`; nothing where it has no value.
+fn value_of<T>(
+    tree: &IdedExpr,
+    photo: &PhotoScope<'_>,
+    read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+) -> Option<T> {
+    answer(tree, photo, "something else", read).ok()
 }
 
 /// Whether a condition or a clause of it is true of the photo.

@@ -18,7 +18,7 @@ pub use db::{Durability, StoreError};
 pub use decisions::{DecisionRow, Decisions};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
 pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Volume};
-pub use index::{Index, Location, Neighbour, PhotoRow, Shot};
+pub use index::{Arrival, Index, Location, Neighbour, PhotoRow, Shot};
 pub use members::{CompanionRow, Held, MarkRow};
 pub use orders::{Due, Hold, Order, OrderFilter, OrderState, Purpose, Replanned, Spent, Usage};
 pub use state::State;

@@ -1,6 +1,6 @@
 //! Orders and the outbox: operations of [`State`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -600,6 +600,34 @@ impl State {
                 "SELECT * FROM orders WHERE ?1 IS NULL OR state = ?1 ORDER BY created_ms, order_key",
             )?
             .query_map([state], order_of)?
+            .collect()
+        })
+    }
+
+    /// All orders of a photo, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn orders_of(&self, photo: &ContentHash) -> Result<Vec<Order>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT * FROM orders WHERE photo = ?1 ORDER BY created_ms, order_key",
+            )?
+            .query_map([photo.as_bytes()], order_of)?
+            .collect()
+        })
+    }
+
+    /// Keys of orders that the owner took back: they stay so, whatever rules say.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn orders_taken_back(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT order_key FROM orders WHERE state = 'cancelled' AND is_decided = 1",
+            )?
+            .query_map([], |row| row.get(0))?
             .collect()
         })
     }
