@@ -189,12 +189,14 @@ impl Study {
         let part_len = batch.len().div_ceil(indices.len()).max(1);
         // A connection serves one thread at a time: each thread borrows its own alone.
         let read = |index: &mut Index, part: &[Arrival]| {
-            let mut read = Vec::with_capacity(part.len());
-            for arrival in part {
-                let dossier = Dossier::of(index, &arrival.photo, icons)?;
-                read.extend(dossier.map(|dossier| (*arrival, dossier)));
-            }
-            Ok(read)
+            index.at_one_moment(|index| {
+                let mut read = Vec::with_capacity(part.len());
+                for arrival in part {
+                    let dossier = Dossier::of(index, &arrival.photo, icons)?;
+                    read.extend(dossier.map(|dossier| (*arrival, dossier)));
+                }
+                Ok(read)
+            })
         };
         let parts: Vec<Result<Vec<_>, StoreError>> = std::thread::scope(|scope| {
             let threads: Vec<_> = indices

@@ -253,6 +253,21 @@ impl Index {
         Ok(())
     }
 
+    /// Reads what was there at one moment, whatever others write meanwhile. Many reads cost less
+    /// this way: what they wait for is asked for once.
+    ///
+    /// # Errors
+    /// See [`StoreError`], and those of the work.
+    pub fn at_one_moment<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection.execute_batch("BEGIN")?;
+        let read = work(self);
+        self.connection.execute_batch("COMMIT")?;
+        read
+    }
+
     /// Writes an open batch; does nothing without one.
     ///
     /// # Errors
