@@ -31,6 +31,7 @@ use super::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
     PrintFact, PrintKind, TimeFact, WordsFact,
 };
+use super::limit::{parse_span, span_words};
 use super::read::{COPIES_MAX, Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
 use super::set::RuleSet;
@@ -591,7 +592,12 @@ impl Reader<'_> {
     /// One line of `expect`, in the words that a verdict prints.
     fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
         let text = self.text(value, "expect")?;
-        let wish = text.strip_prefix("ask: ").unwrap_or(text);
+        let (wish, span) = match text.rsplit_once(" after ") {
+            Some((wish, span)) => (wish, Some(span)),
+            None => (text.strip_prefix("ask: ").unwrap_or(text), None),
+        };
+        // As a verdict prints it, else no case could ever pass.
+        let is_span = |span: &str| parse_span(span).is_some_and(|ms| span_words(ms) == span);
         let mut parts = wish.split(" and ");
         let words: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
         let companions: Vec<&str> = parts.collect();
@@ -623,10 +629,12 @@ impl Reader<'_> {
             ["forbid" | "keep" | "note"] => wish == text && companions.is_empty(),
             _ => false,
         };
+        let fine = fine && span.is_none_or(is_span);
         if !fine || !companions.iter().all(is_companion) {
             let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
                            lab to a as 2048 webp` (both also without what follows the provider), \
-                           `keep`, `note` or `forbid`; `ask: ` goes before the first two";
+                           `keep`, `note` or `forbid`; `ask: ` goes before the first two, or \
+                           ` after 24h` behind them";
             self.mistake(value.span().start, message);
             return None;
         }

@@ -170,3 +170,28 @@ keep = true
         ]
     );
 }
+
+#[test]
+fn order_that_is_held_is_expected_with_its_time() {
+    let rules = RULES.replace("copies = 2 }", "copies = 2 }\nhold = '36h'");
+    let cases =
+        |text: &str| format!("[[case]]\nname = 'held'\nicons = ['canvas']\nexpect = ['{text}']\n");
+    let report = run_text(&rules, &cases("order 2 canvas from lab after 36h")).expect("read");
+    assert!(report.cases[0].passed, "{:?}", report.cases[0]);
+    let report = run_text(&rules, &cases("order 2 canvas from lab")).expect("read");
+    assert!(!report.cases[0].passed);
+    // Who is asked is not held.
+    let faint = cases("ask: order 2 canvas from lab").replace("['canvas']", "['canvas?']");
+    let report = run_text(&rules, &faint).expect("read");
+    assert!(report.cases[0].passed, "{:?}", report.cases[0]);
+    for text in [
+        "order 2 canvas from lab after",
+        "ask: order 2 canvas from lab after 1h",
+        "keep after 1h",
+        "order 2 canvas from lab after 60m",
+        "order 2 canvas from lab after 0",
+    ] {
+        let mistakes = run_text(&rules, &cases(text)).expect_err(text);
+        assert!(mistakes[0].contains("write `order 2 mug"), "{mistakes:?}");
+    }
+}
