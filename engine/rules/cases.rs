@@ -336,7 +336,11 @@ impl Reader<'_> {
             unknown_faces: self.number(table, "unknown_faces", 0)?,
             place,
             camera: self.camera(table)?,
-            album: self.word(table, "album")?,
+            album: match table.get("album") {
+                Some(album) => self.text(album, "album")?.to_owned(),
+                // As the agent takes it.
+                None => folder.rsplit('/').next().unwrap_or_default().to_owned(),
+            },
             ordered: self.ordered(table),
             path: PathFact {
                 collection: collection.to_owned(),

@@ -50,6 +50,12 @@ fn rules_of_the_home_are_taken_when_none_is_named() {
     assert_eq!(test[1]["uncovered"][0]["never"], "false");
 }
 
+const LIMIT: &str = "\
+[[limit]]
+name = 'a'
+persons = ['Anna']
+";
+
 /// Says of each file after the first, which is the schema, how many mistakes it has.
 const VALIDATE: &str = "
 import json, sys, tomllib, jsonschema
@@ -80,6 +86,15 @@ fn schema_lets_good_files_pass_in_another_program_and_no_bad_ones() {
             rule("order = { product = 'mug', provider = 'lab', copies = 2, with = ['motion'] }"),
             true,
         ),
+        (
+            rule("share = { provider = 'lab' }\nhold = '24h'\nbudget = { orders_per_month = 3 }"),
+            true,
+        ),
+        (format!("{LIMIT}cost_per_month = '20.00 EUR'\n"), true),
+        (format!("{LIMIT}quiet = {{ from = '22:00', until = '07:00', then = 'wait' }}\n"), true),
+        (format!("{LIMIT}cost_per_month = '20 euros'\n"), false),
+        (format!("{LIMIT}quiet = {{ from = '22:00', until = '7:00' }}\n"), false),
+        (rule("share = { provider = 'lab' }\nhold = 'a day'"), false),
         (rule("keep = true\nnote = 'two wishes'"), false),
         (rule("reason = 'no wish'"), false),
         (rule("order = { product = 'mug', provider = 'lab', copys = 2 }"), false),
