@@ -104,6 +104,16 @@ pub(super) fn known(context: &Context) -> Result<Known, CommandError> {
     Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
 }
 
+/// The same beside the rules of the home, which a limit in a file by itself may name.
+fn known_beside(context: &Context, mut known: Known) -> Known {
+    let home = Home::at(&context.home);
+    let set = files::read_folder(&home.rules_dir()).ok();
+    let set =
+        set.and_then(|files| RuleSet::load(&files, &Known::of_icons(known.icons.clone())).ok());
+    known.rules = set.iter().flat_map(RuleSet::names).map(str::to_owned).collect();
+    known
+}
+
 /// The same with the providers of the consent, if somebody was agreed with, and the products that
 /// they offer; those that have an icon are asked for by name before anybody offers them.
 fn known_in_consent(context: &Context) -> Result<Known, CommandError> {
@@ -160,7 +170,7 @@ pub(super) fn read(path: &Path) -> Result<RuleFile, CommandError> {
 
 fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
     let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = RuleSet::load(&files, &known_in_consent(context)?);
+    let loaded = RuleSet::load(&files, &known_beside(context, known_in_consent(context)?));
     let files_count = files.len();
     match &loaded {
         Ok(set) => {
@@ -198,7 +208,7 @@ fn test(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
 
 /// Whether all cases of one rule file passed; there have to be some.
 fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
-    let known = known(context)?;
+    let known = known_beside(context, known(context)?);
     let set = match RuleSet::load(&[read(path)?], &known) {
         Ok(set) => set,
         Err(mistakes) => {

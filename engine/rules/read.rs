@@ -72,12 +72,14 @@ pub struct Known {
     pub providers: Option<Vec<String>>,
     /// People who are enrolled; `None` takes any.
     pub people: Option<Vec<String>>,
+    /// Rules of files that are not read now and that a limit may name.
+    pub rules: Vec<String>,
 }
 
 impl Known {
     /// These icons, any product, any provider.
     pub const fn of_icons(icons: Vec<String>) -> Self {
-        Self { icons, products: None, providers: None, people: None }
+        Self { icons, products: None, providers: None, people: None, rules: Vec::new() }
     }
 }
 
@@ -203,8 +205,8 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
         }
     }
     for (rule, mut mistake) in mentions {
-        if !places.contains_key(&rule) {
-            let names = places.keys().filter(|name| !name.contains(' '));
+        if !places.contains_key(&rule) && !known.rules.contains(&rule) {
+            let names = places.keys().chain(&known.rules).filter(|name| !name.contains(' '));
             mistake.message += &hint(&rule, names.map(String::as_str));
             mistakes.push(mistake);
         }

@@ -192,3 +192,18 @@ fn wrong_use_ends_with_code_2_and_absent_files_with_code_1() {
     assert!(absent.stderr.contains("`absent.toml` cannot be read"), "{absent:?}");
     assert_eq!(home.run(&["rules", "check"]).code, 1, "a home without rules");
 }
+
+#[test]
+fn limit_may_name_a_rule_of_another_file_of_the_home_and_no_other() {
+    let home = Home::new();
+    home.write("rules/a.toml", GOOD);
+    let limit = |rule: &str| format!("{LIMIT}rules = ['{rule}']\nconfirm = 'ask'\n");
+    let path = home.write("rules/b.toml", limit("print"));
+    home.write("rules/b.cases.toml", "[[case]]\nname = 'nothing'\nexpect = []\n");
+    home.run(&["rules", "check", &path.to_string_lossy()]).done();
+    home.run(&["rules", "test", &path.to_string_lossy()]).done();
+    home.run(&["rules", "check"]).done();
+    let draft = home.write("draft.toml", limit("pirnt"));
+    let run = home.run(&["rules", "check", &draft.to_string_lossy()]);
+    assert!(run.stderr.contains("there is no rule `pirnt`: did you mean `print`?"), "{run:?}");
+}
