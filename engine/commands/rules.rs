@@ -1,7 +1,8 @@
 //! `signet rules check`, `signet rules test` and `signet rules schema`; what asks about photos
 //! that were seen is in `rules_study.rs`.
 //!
-//! `check` reads rule files and tells every mistake with file, line and column. `test` also
+//! `check` reads rule files and tells every mistake with file, line and column, and where there is
+//! none, which rules cannot do what they seem to. `test` also
 //! runs the cases beside each file. Without files they take those of the home. Where the home
 //! has a consent, `check` knows its providers and products. Mistakes and
 //! failed cases are named on stderr, with the line and a caret; results go to stdout.
@@ -19,6 +20,7 @@ use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::cases::{CasesReport, Uncovered};
 use crate::rules::files::{self, is_rule_file};
+use crate::rules::lint::{RuleWarning, lint};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
 /// What the user typed after `signet rules`.
@@ -60,6 +62,8 @@ struct CheckLine<'a> {
     /// Absent when there are mistakes.
     revision: Option<&'a str>,
     mistakes: &'a [RuleMistake],
+    /// Absent when there are mistakes.
+    warnings: Option<&'a [RuleWarning]>,
 }
 
 /// One line of `signet rules test --json`: a case.
@@ -175,20 +179,31 @@ fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> 
     match &loaded {
         Ok(set) => {
             let (revision, rules_count) = (set.revision(), set.rules_count());
+            let warnings = lint(set);
+            warnings.iter().for_each(complain);
             if context.json {
-                let revision = Some(revision);
-                output::json(&CheckLine { files_count, rules_count, revision, mistakes: &[] });
+                let (revision, warnings) = (Some(revision), Some(warnings.as_slice()));
+                let mistakes = &[];
+                let line = CheckLine { files_count, rules_count, revision, mistakes, warnings };
+                output::json(&line);
             } else {
                 let files = counted(files_count, "file");
                 let rules = counted(rules_count, "rule");
-                output::line(format_args!("{files}, {rules}, no mistake; revision {revision}"));
+                let warned = match warnings.len() {
+                    0 => String::new(),
+                    count => format!(", {}", counted(count, "warning")),
+                };
+                output::line(format_args!(
+                    "{files}, {rules}, no mistake{warned}; revision {revision}"
+                ));
             }
             Ok(Outcome::Done)
         }
         Err(mistakes) => {
             if context.json {
-                let (revision, rules_count) = (None, 0);
-                output::json(&CheckLine { files_count, rules_count, revision, mistakes });
+                let (revision, rules_count, warnings) = (None, 0, None);
+                let line = CheckLine { files_count, rules_count, revision, mistakes, warnings };
+                output::json(&line);
             }
             tell_mistakes(mistakes);
             Ok(Outcome::SomeFailed)

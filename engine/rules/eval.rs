@@ -10,14 +10,18 @@
 //! has panics of its own in rare corners, so parsing and answering run behind a catch.
 //!
 //! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for.
+//! `logic.rs` and `worlds.rs` compare conditions with each other, without a photo.
 //! Knows no TOML and no verdicts.
 
 mod check;
 mod clauses;
 mod explain;
+mod formula;
+mod logic;
 mod scope;
 mod thresholds;
 mod tree;
+mod worlds;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,9 +32,11 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
+pub(crate) use formula::{Answers, Formula};
+pub(crate) use logic::{Fixed, Identity, Logic};
 pub use scope::{PhotoScope, STEPS_MAX};
-
 pub(crate) use thresholds::Threshold;
+pub(crate) use worlds::{Sides, Wanted};
 
 use check::Checker;
 use clauses::{Clause, follow};
@@ -164,7 +170,7 @@ pub(crate) struct List {
 }
 
 /// What a question is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Of {
     Icons,
     People,

@@ -87,6 +87,8 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// The same as it stands in the file: `{each}` where the rule is made for each icon of a list.
+    pub(crate) written: String,
     pub(crate) file: String,
     /// Line of its `name`, from 1.
     pub(crate) line: usize,
@@ -480,10 +482,12 @@ impl Reader<'_> {
         let stops = table.get("stop").is_some_and(|value| self.is_true(value, "stop"));
         let hold_ms = self.hold(table)?;
         let (name, when, plan) = (name?, when?, plan?);
-        let (line, _) = self.source.place(table.get("name")?.span().start);
+        let written = table.get("name")?;
+        let (line, _) = self.source.place(written.span().start);
         let file = self.source.file.to_owned();
         Some(Rule {
             name,
+            written: written.get_ref().as_str()?.to_owned(),
             file,
             line,
             when,

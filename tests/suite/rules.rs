@@ -28,6 +28,7 @@ fn shipped_rules_pass_check_and_test() {
     let home = Home::new();
     let check = home.run(&["rules", "check", &shipped()]).done();
     assert!(check.stdout.starts_with("1 file, 18 rules, no mistake; revision "), "{check:?}");
+    assert_eq!(check.stderr, "");
     let test = home.run(&["rules", "test", &shipped()]).done();
     let all = ": 50 of 50 cases passed; 12 of 12 clauses seen both true and false\n";
     assert!(test.stdout.ends_with(all), "{test:?}");
@@ -157,6 +158,38 @@ fn mistakes_are_named_with_their_line_and_a_caret_and_end_with_code_1() {
     let run = home.run(&["--json", "rules", "check", &bad.to_string_lossy()]);
     let mistake = &run.json()[0]["mistakes"][0];
     assert_eq!((run.code, &mistake["line"], &mistake["column"]), (1, &3.into(), &14.into()));
+}
+
+#[test]
+fn rules_that_cannot_do_what_they_seem_to_are_warned_of_and_taken() {
+    let home = Home::new();
+    let july =
+        "\n[[rule]]\nname = 'july'\nwhen = 'taken.month == 7 && taken.month == 8'\nkeep = true\n";
+    let again = GOOD.replace("'print'", "'again'").replace("seen(", "has(");
+    let path = home.write("a.toml", format!("{GOOD}{july}{again}"));
+    let run = home.run(&["rules", "check", &path.to_string_lossy()]).done();
+    let expected = format!(
+        "{0}:7: `july` is unreachable: no photo makes its `when` true; mend it or take the rule out\n\
+         {0}:11: `again` is shadowed: wherever it applies, `print` ({0}:2) orders `print-10x15` from \
+         `lab` too, and rules do not add up: these are two; narrow one of them, or let the one asked \
+         first `stop`\n",
+        path.display()
+    );
+    assert_eq!(run.stderr, expected);
+    assert!(
+        run.stdout.starts_with("1 file, 3 rules, no mistake, 2 warnings; revision "),
+        "{run:?}"
+    );
+    let json = home.run(&["--json", "rules", "check", &path.to_string_lossy()]).done().json();
+    let warnings = &json[0]["warnings"];
+    assert_eq!(
+        (&warnings[0]["kind"], &warnings[0]["rule"]),
+        (&"unreachable".into(), &"july".into())
+    );
+    assert_eq!((&warnings[1]["kind"], &warnings[1]["line"]), (&"shadowed".into(), &11.into()));
+    // Without a warning there is an empty list.
+    let json = home.run(&["--json", "rules", "check", &shipped()]).done().json();
+    assert_eq!(json[0]["warnings"], serde_json::json!([]));
 }
 
 #[test]

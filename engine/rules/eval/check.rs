@@ -207,9 +207,9 @@ impl<'a> Checker<'a> {
             }
             return *kind;
         }
-        if let Some((_, kind)) = FACTS.iter().find(|(fact, _)| *fact == name) {
+        if let Some(kind) = kind_of_fact(&name) {
             part.expr = Expr::Ident(name);
-            return *kind;
+            return kind;
         }
         if let Some(List { names, .. }) = self.names.lists.get(&name) {
             self.size.nodes_count += names.len();
@@ -357,10 +357,7 @@ impl<'a> Checker<'a> {
     /// `has("canvas")` becomes a name that the photo's scope answers, `has(products)` one with
     /// all of them; of people the same.
     fn question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
-        let kind = match question {
-            "count" | "different" => Kind::Whole,
-            _ => Kind::Truth,
-        };
+        let kind = scope::kind_of(question);
         let Expr::Call(call) = &part.expr else {
             return kind;
         };
@@ -703,6 +700,11 @@ fn list(elements: Vec<IdedExpr>) -> IdedExpr {
 
 fn text(value: &str) -> IdedExpr {
     bare(Expr::Literal(LiteralValue::String(value.to_owned().into())))
+}
+
+/// What a fact is; `None` of every other name.
+pub(super) fn kind_of_fact(name: &str) -> Option<Kind> {
+    FACTS.iter().find(|(fact, _)| *fact == name).map(|(_, kind)| *kind)
 }
 
 const EACH_ALONE: &str = "`each` is known only in a rule that says `each = \"…\"`";

@@ -18,7 +18,7 @@ use cel::common::types::{self, CelBool, CelDouble, CelInt, CelList, CelNull, Cel
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
-use super::Of;
+use super::{Kind, Of};
 use crate::detection::Tier;
 use crate::rules::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
@@ -83,8 +83,8 @@ impl<'f> PhotoScope<'f> {
         icons.chain(people).map(|(name, tier)| (name, tier == Tier::Order))
     }
 
-    fn answer<'b, 'v>(&self, question: &str, of: Of, names: &str) -> Option<CowVal<'b, 'v>> {
-        let names = || names.split(NAMES_APART);
+    fn answer<'b, 'v>(&self, asked: &Asked<'_>) -> Option<CowVal<'b, 'v>> {
+        let (of, names) = (asked.of, || asked.names());
         let has = |name: &str| self.sightings(of).any(|(seen, sure)| sure && seen == name);
         let seen = |name: &str| self.sightings(of).any(|(seen, _)| seen == name);
         let is_one = |name: &str| names().any(|one| one == name);
@@ -92,7 +92,7 @@ impl<'f> PhotoScope<'f> {
             self.sightings(of).all(|(name, _)| is_one(name))
                 && (of == Of::Icons || self.facts.unknown_faces == 0)
         };
-        Some(match question {
+        Some(match asked.question {
             "has" | "any" => truth(names().any(has)),
             "all" => truth(names().all(has)),
             "only" => truth(names().any(has) && nobody_else()),
@@ -130,24 +130,52 @@ pub(super) fn question<'n>(
     format!("{of}{question}:{}", names.join(&NAMES_APART.to_string()))
 }
 
-/// The hidden name that a question about a place is compiled into.
-pub(super) fn nearness([latitude, longitude, within_km]: [f64; 3]) -> String {
-    format!("@near:{latitude}{NAMES_APART}{longitude}{NAMES_APART}{within_km}")
+/// A question about icons or people, as it stands in a hidden name.
+pub(super) struct Asked<'n> {
+    pub(super) question: &'n str,
+    pub(super) of: Of,
+    names: &'n str,
 }
 
-/// What a hidden name asks: about whom, how, and for which names.
-pub(super) fn asked(name: &str) -> Option<(Of, &str, Vec<&str>)> {
-    let (of, hidden) = match name.strip_prefix('@') {
-        Some(hidden) => (Of::Icons, hidden),
-        None => (Of::People, name.strip_prefix('^')?),
+impl<'n> Asked<'n> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'n str> + use<'n> {
+        self.names.split(NAMES_APART)
+    }
+}
+
+/// The question that was compiled into a name; `None` of every other name.
+pub(super) fn asked(hidden: &str) -> Option<Asked<'_>> {
+    let (of, rest) = match hidden.strip_prefix('@') {
+        Some(rest) => (Of::Icons, rest),
+        None => (Of::People, hidden.strip_prefix('^')?),
     };
-    let (question, names) = hidden.split_once(':')?;
-    (question != "near").then(|| (of, question, names.split(NAMES_APART).collect()))
+    let (question, names) = rest.split_once(':').filter(|(question, _)| *question != NEAR)?;
+    Some(Asked { question, of, names })
+}
+
+/// What a question gives.
+pub(super) fn kind_of(question: &str) -> Kind {
+    match question {
+        "count" | "different" => Kind::Whole,
+        _ => Kind::Truth,
+    }
+}
+
+const NEAR: &str = "near";
+
+/// The hidden name that a question about a place is compiled into.
+pub(super) fn nearness([latitude, longitude, within_km]: [f64; 3]) -> String {
+    format!("@{NEAR}:{latitude}{NAMES_APART}{longitude}{NAMES_APART}{within_km}")
 }
 
 /// What a hidden name of [`nearness`] was made of.
 pub(super) fn nearness_of(name: &str) -> Option<[f64; 3]> {
-    let mut numbers = name.strip_prefix("@near:")?.split(NAMES_APART).map(str::parse::<f64>);
+    let mut numbers = name
+        .strip_prefix('@')?
+        .strip_prefix(NEAR)?
+        .strip_prefix(':')?
+        .split(NAMES_APART)
+        .map(str::parse::<f64>);
     let mut next = || numbers.next()?.ok();
     Some([next()?, next()?, next()?])
 }
@@ -189,20 +217,16 @@ fn whole<'b, 'v>(value: impl TryInto<i64>) -> CowVal<'b, 'v> {
 impl VariableResolver for PhotoScope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         static NULL: CelNull = CelNull;
-        if let Some(hidden) = variable.strip_prefix('@') {
-            if hidden == "tick" {
-                // No value ends the evaluation with an error that `eval` knows.
-                let steps_count = self.steps_count.fetch_add(1, Ordering::Relaxed);
-                return (steps_count < STEPS_MAX).then(|| truth(true));
-            }
-            return match hidden.split_once(':')? {
-                ("near", _) => self.is_near(variable).map(truth),
-                (question, names) => self.answer(question, Of::Icons, names),
-            };
+        if variable == "@tick" {
+            // No value ends the evaluation with an error that `eval` knows.
+            let steps_count = self.steps_count.fetch_add(1, Ordering::Relaxed);
+            return (steps_count < STEPS_MAX).then(|| truth(true));
         }
-        if let Some(hidden) = variable.strip_prefix('^') {
-            let (question, names) = hidden.split_once(':')?;
-            return self.answer(question, Of::People, names);
+        if let Some(asked) = asked(variable) {
+            return self.answer(&asked);
+        }
+        if variable.starts_with('@') {
+            return self.is_near(variable).map(truth);
         }
         Some(match variable {
             "icons" => list(&self.icons, &self.facts.icons, |icon| Box::new(FactValue::Icon(icon))),
