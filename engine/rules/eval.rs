@@ -6,14 +6,17 @@
 //!
 //! The standard environment is built once per process (34 µs each time otherwise). A
 //! condition is bounded before it runs: [`TEXT_CHARS_MAX`], [`NODES_MAX`], [`DEPTH_MAX`],
-//! [`LOOPS_DEPTH_MAX`]; and while it runs: [`STEPS_MAX`] turns of all its loops. The crate
-//! has panics of its own in rare corners, so parsing and answering run behind a catch.
+//! [`LOOPS_DEPTH_MAX`]; and while it runs: [`STEPS_MAX`] steps, of time and memory alike. The
+//! crate has panics of its own in rare corners, so parsing and answering run behind a catch.
 //!
-//! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for.
+//! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for,
+//! `meter.rs` what a step is, `pattern.rs` what regular expressions are.
 //! Knows no TOML and no verdicts.
 
 mod check;
 mod clauses;
+mod meter;
+mod pattern;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -25,17 +28,25 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
-pub use scope::{PhotoScope, STEPS_MAX};
+pub use meter::STEPS_MAX;
+pub use scope::PhotoScope;
 
 use check::Checker;
 use clauses::{Clause, follow};
+use pattern::Patterns;
+use scope::Asked;
 
 /// Longest condition, in characters.
 pub const TEXT_CHARS_MAX: usize = 2_000;
 
 /// The standard functions and operators; macros are expanded by `check.rs`.
-static ENVIRONMENT: LazyLock<Arc<Env>> =
-    LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::default().with_optional_support(false).with_stdlib();
+    let added = meter::add_to(&mut environment).and_then(|()| pattern::add_to(&mut environment));
+    // Without them a condition that needs them fails, and says so.
+    debug_assert!(added.is_ok(), "{added:?}");
+    Arc::new(environment)
+});
 
 /// Something wrong inside a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,13 +183,17 @@ pub(crate) struct Defined {
     kind: Kind,
     size: check::Size,
     clauses: Vec<Clause>,
+    patterns: Patterns,
 }
 
 /// A condition that can be answered for any photo, from any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
-    tree: IdedExpr,
+    /// In a box, because rules hold several conditions.
+    tree: Box<IdedExpr>,
     clauses: Vec<Clause>,
+    patterns: Patterns,
+    nodes_count: usize,
 }
 
 /// Whether a definition may have this name: a word of its own that hides no fact or function.
@@ -208,7 +223,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
     let clauses = clauses::clauses(text, &tree);
     let mut checker = Checker::new(names, program.source_info());
     let kind = checker.walk(&mut tree, 0);
-    let Checker { mut mistakes, size, .. } = checker;
+    let Checker { mut mistakes, size, patterns, .. } = checker;
     if size.nodes_count > NODES_MAX {
         let message = format!("has {} parts, the limit is {NODES_MAX}", size.nodes_count);
         mistakes.push(ExprMistake { chars_before: 0, message });
@@ -216,7 +231,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    Ok(Defined { tree, kind, size, clauses })
+    Ok(Defined { tree, kind, size, clauses, patterns })
 }
 
 /// Compiles a condition that has to give `wanted`.
@@ -225,30 +240,43 @@ pub(crate) fn compile(
     wanted: Kind,
     names: &Names<'_>,
 ) -> Result<Condition, Vec<ExprMistake>> {
-    let Defined { tree, kind, clauses, .. } = define(text, names)?;
+    let Defined { tree, kind, clauses, patterns, size } = define(text, names)?;
     if kind != wanted && kind != Kind::Any {
         let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
         return Err(vec![ExprMistake { chars_before: 0, message }]);
     }
-    Ok(Condition { tree, clauses })
+    let tree = Box::new(tree);
+    Ok(Condition { tree, clauses, patterns, nodes_count: size.nodes_count })
+}
+
+impl Defined {
+    /// How much memory and time it takes, in parts: an expression counts four for each KiB.
+    pub(crate) fn parts_count(&self) -> usize {
+        self.size.nodes_count + pattern::parts_count(&self.patterns)
+    }
 }
 
 impl Condition {
+    /// The same of a condition.
+    pub(crate) fn parts_count(&self) -> usize {
+        self.nodes_count + pattern::parts_count(&self.patterns)
+    }
+
     /// Whether it is true of the photo, or why that cannot be said.
     pub(crate) fn truth(&self, photo: &PhotoScope<'_>) -> Result<bool, String> {
-        truth_of(&self.tree, photo)
+        self.truth_of(&self.tree, photo)
     }
 
     /// The whole number it gives for the photo, or why there is none.
     pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
-        answer(&self.tree, photo, "a whole number", |value| {
+        self.answer(&self.tree, photo, "a whole number", |value| {
             value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
         })
     }
 
     /// The text it gives for the photo, or why there is none.
     pub(crate) fn text(&self, photo: &PhotoScope<'_>) -> Result<String, String> {
-        answer(&self.tree, photo, "text", |value| {
+        self.answer(&self.tree, photo, "text", |value| {
             value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
     }
@@ -257,39 +285,40 @@ impl Condition {
     /// also those that do not matter any more.
     pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
         let trees = self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way));
-        trees.map(|tree| truth_of(tree, photo)).collect()
+        trees.map(|tree| self.truth_of(tree, photo)).collect()
     }
 
     /// The texts of its clauses.
     pub(crate) fn clause_texts(&self) -> impl Iterator<Item = &str> {
         self.clauses.iter().map(|clause| clause.text.as_str())
     }
-}
 
-/// Whether a condition or a clause of it is true of the photo.
-fn truth_of(tree: &IdedExpr, photo: &PhotoScope<'_>) -> Result<bool, String> {
-    answer(tree, photo, "true or false", |value| {
-        value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
-    })
-}
+    /// Whether it or a clause of it is true of the photo.
+    fn truth_of(&self, tree: &IdedExpr, photo: &PhotoScope<'_>) -> Result<bool, String> {
+        self.answer(tree, photo, "true or false", |value| {
+            value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
+        })
+    }
 
-fn answer<T>(
-    tree: &IdedExpr,
-    photo: &PhotoScope<'_>,
-    wanted: &str,
-    read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
-) -> Result<T, String> {
-    photo.restart();
-    let answered = catch_unwind(AssertUnwindSafe(|| {
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.set_variable_resolver(photo);
-        match Value::resolve_val(tree, &context) {
-            Ok(value) => read(&*value)
-                .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
-            Err(error) => Err(failure_words(&error)),
-        }
-    }));
-    answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
+    fn answer<T>(
+        &self,
+        tree: &IdedExpr,
+        photo: &PhotoScope<'_>,
+        wanted: &str,
+        read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+    ) -> Result<T, String> {
+        let asked = Asked::new(photo, &self.patterns);
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+            context.set_variable_resolver(&asked);
+            match Value::resolve_val(tree, &context) {
+                Ok(value) => read(&*value)
+                    .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
+                Err(error) => Err(failure_words(&error)),
+            }
+        }));
+        answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
+    }
 }
 
 /// Words for the first syntax error; what follows it is mostly its echo.
@@ -324,8 +353,9 @@ fn syntax_mistake(text: &str, errors: &ParseErrors) -> ExprMistake {
 /// Words for what went wrong while a condition was answered.
 fn failure_words(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::UndeclaredReference(name) if name.as_str() == "@tick" => {
-            format!("its loops take more than {STEPS_MAX} turns")
+        // Every other name was known when the condition was checked.
+        ExecutionError::UndeclaredReference(_) => {
+            format!("it takes more than {STEPS_MAX} steps; ask less of each, or of fewer")
         }
         ExecutionError::NoSuchOverload(call) => {
             let types: Vec<&str> = call.argument_types().iter().map(String::as_str).collect();
