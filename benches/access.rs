@@ -53,6 +53,8 @@ fn main() {
         preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
+        people: Vec::new(),
+        hold: None,
         state: OrderState::Ready,
         reason: String::new(),
         origin: String::new(),

@@ -34,6 +34,8 @@ fn order(number: usize) -> Order {
         preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
+        people: Vec::new(),
+        hold: None,
         state: OrderState::Accepted,
         reason: String::new(),
         origin: String::new(),

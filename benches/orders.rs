@@ -5,14 +5,14 @@
 mod common;
 
 use common::bench;
-use signet::base::clock::Timestamp;
+use signet::base::clock::{Moment, Timestamp};
 use signet::base::ids::ContentHash;
 use signet::base::money::Currency;
-use signet::orders::plan::{Photo, plan};
+use signet::orders::plan::{Agreed, Before, Photo, plan};
 use signet::orders::terms::{Fees, Limits, Terms};
 use signet::orders::webhook::{OrderMessage, event, sign};
 use signet::rules::{Confirm, Verdict, Wish};
-use signet::store::{OrderState, Purpose, State, Usage};
+use signet::store::{OrderState, Purpose, State};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const BATCH: u32 = 1000;
@@ -43,6 +43,7 @@ fn photo(number: u32) -> Photo {
         relative: format!("IMG_{number}.jpg"),
         companions: [].into(),
         missing: Vec::new(),
+        people: Vec::new(),
     }
 }
 
@@ -62,9 +63,12 @@ fn main() {
         confirm: Confirm::No,
         reason: "the print icon is on the photo".to_owned(),
         doubts: Vec::new(),
+        hold_ms: 0,
     };
     let verdicts = [verdict];
-    let orders = |photo: &Photo| plan(photo, &verdicts, &consent, &|_| Usage::default(), NOW);
+    let agreed = Agreed { consent: &consent, limits: &[] };
+    let before = Before::default();
+    let orders = |photo: &Photo| plan(photo, &verdicts, agreed, &before, Moment::utc(NOW));
     assert_eq!(orders(&photo(0))[0].state, OrderState::Ready);
     let photos: Vec<Photo> = (0..BATCH).map(photo).collect();
     bench("orders/plan/1000-photos/one-wish", || {

@@ -36,6 +36,7 @@ mod judge;
 mod keep;
 pub mod outlet;
 mod photos;
+pub mod study;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -114,7 +114,7 @@ pub(crate) fn zen_table(rules: &[Ask]) -> Value {
             "outputs": [{ "id": "out", "name": "rule", "field": "rule" }],
         },
     });
-    zen_graph(node)
+    zen_graph(&node)
 }
 
 /// An expression node of zen-engine with one truth for each rule.
@@ -127,7 +127,7 @@ pub(crate) fn zen_expressions(rules: &[Ask]) -> Value {
         json!({ "id": index.to_string(), "key": format!("rule-{index}"), "value": value })
     };
     let expressions: Vec<Value> = rules.iter().enumerate().map(expression).collect();
-    zen_graph(json!({
+    zen_graph(&json!({
         "id": "rules", "name": "rules", "type": "expressionNode",
         "content": { "expressions": expressions },
     }))
@@ -143,7 +143,7 @@ fn zen_test(rule: &Ask) -> String {
     }
 }
 
-fn zen_graph(node: Value) -> Value {
+fn zen_graph(node: &Value) -> Value {
     json!({
         "nodes": [
             { "id": "in", "name": "in", "type": "inputNode", "content": {} },

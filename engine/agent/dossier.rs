@@ -1,6 +1,6 @@
 //! All that is known of one photo when rules are asked about it.
 //!
-//! In:  the index, and what was ordered before. Out: a [`Dossier`]: where the photo lies, the
+//! In:  the index; then what was ordered before. Out: a [`Dossier`]: where the photo lies, the
 //! inputs of a decision, what belongs to it. Put together anew each time, and in this one place:
 //! the agent, `rules explain` and `rules backtest` ask about the same facts.
 //!
@@ -55,6 +55,8 @@ pub(super) struct Dossier {
     pub(super) inputs: Inputs,
     /// What belongs to it.
     pub(super) group: Group,
+    /// Other versions of it: what lay there before its file was edited, or after.
+    versions: Vec<ContentHash>,
     /// Whether it is in a roll.
     pub(super) is_in_roll: bool,
     /// `false` for a photo that was there before the first start: it orders nothing.
@@ -64,10 +66,11 @@ pub(super) struct Dossier {
 }
 
 impl Dossier {
-    /// Puts it together; nothing for a photo that nobody has looked at.
+    /// Puts it together from what was seen; nothing for a photo that nobody has looked at.
+    ///
+    /// What was ordered before is missing, see [`Self::with_past`].
     pub(super) fn of(
         index: &Index,
-        past: &dyn Past,
         photo: &ContentHash,
         icons: Icons,
     ) -> Result<Option<Self>, StoreError> {
@@ -87,9 +90,6 @@ impl Dossier {
         let mut facts = analysis.facts(path_fact(&collection, &relative), icons);
         group.add_to(&mut facts);
         facts.album = name_of(relative.parent());
-        for version in std::iter::once(photo).chain(&versions) {
-            facts.ordered.extend(past.told(version)?);
-        }
         let card = shot.as_ref().map(|shot| card_of(index, shot, icons)).transpose()?.flatten();
         let standing = match Role::of(&facts.icons, analysis.card) {
             _ if group.is_part => Standing::Part,
@@ -97,27 +97,40 @@ impl Dossier {
             Role::Card => Standing::Card,
             _ => Standing::Photo,
         };
-        let mut doubts = Vec::new();
-        // A file that was edited where it lies is another version of a photo that the card
-        // was for already: that may be one wish.
-        if card.is_some() && any_wanted(past, &versions)? {
-            doubts.push("an earlier version of it was ordered".to_owned());
-        }
-        // A picture whose raw data was ordered before it came may be one wish too.
-        for (name, raw) in group.raws() {
-            if past.is_wanted(&raw)? {
-                doubts.push(format!("its raw file `{name}` was ordered"));
-            }
-        }
         Ok(Some(Self {
             collection,
             relative,
-            inputs: Inputs { facts, card, standing, doubts },
+            inputs: Inputs { facts, card, standing, doubts: Vec::new() },
             group,
+            versions,
             is_in_roll: shot.is_some(),
             may_order: row.may_order,
             seen_by: analysis.seen_by,
         }))
+    }
+
+    /// Adds what was ordered before.
+    pub(super) fn with_past(
+        mut self,
+        photo: &ContentHash,
+        past: &dyn Past,
+    ) -> Result<Self, StoreError> {
+        for version in std::iter::once(photo).chain(&self.versions) {
+            self.inputs.facts.ordered.extend(past.told(version)?);
+        }
+        let doubts = &mut self.inputs.doubts;
+        // A file that was edited where it lies is another version of a photo that the card
+        // was for already: that may be one wish.
+        if self.inputs.card.is_some() && any_wanted(past, &self.versions)? {
+            doubts.push("an earlier version of it was ordered".to_owned());
+        }
+        // A picture whose raw data was ordered before it came may be one wish too.
+        for (name, raw) in self.group.raws() {
+            if past.is_wanted(&raw)? {
+                doubts.push(format!("its raw file `{name}` was ordered"));
+            }
+        }
+        Ok(self)
     }
 
     /// The photo as the planner wants it.
@@ -131,6 +144,7 @@ impl Dossier {
             relative: self.relative.to_string_lossy().into_owned(),
             companions: self.group.members(),
             missing: self.group.missing.iter().cloned().chain(unread).collect(),
+            people: self.inputs.facts.sure_people(),
         }
     }
 }

@@ -20,15 +20,15 @@ use std::sync::Mutex;
 use super::analyse::{Analysis, path_fact};
 use super::dossier::Dossier;
 use super::lock;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Moment, Timestamp};
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::orders::Terms;
-use crate::orders::plan::{Missing, plan};
+use crate::orders::plan::{Agreed, Before, Missing, plan};
 use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
 use crate::rules::{Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
-use crate::store::{DecisionRow, Decisions, Replanned, State, StoreError};
+use crate::store::{DecisionRow, Decisions, Replanned, Spent, State, StoreError};
 
 /// What became of judging a photo.
 #[derive(Debug, Default)]
@@ -162,12 +162,13 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Result<Judged, StoreError> {
         let mut outcome = Outcome::default();
-        let dossier = Dossier::of(&lock(self.index), self.state, photo, self.icons)?;
+        let dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
         let Some(dossier) = dossier.filter(|dossier| dossier.may_order) else {
             // It was there before the first start; or nobody knows it, and the next scan
             // looks at it again.
             return Ok(Judged::Now(Box::new(outcome)));
         };
+        let dossier = dossier.with_past(photo, self.state)?;
         let judgement = dossier.inputs.judge(self.rules);
         let wishes = judgement.verdicts.iter().map(|verdict| &verdict.wish);
         let leaves = wishes.clone().any(Wish::leaves);
@@ -191,15 +192,13 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        let mut usages = BTreeMap::new();
-        if leaves {
-            for provider in self.providers.keys() {
-                usages.insert(provider.clone(), self.state.usage(provider, photo, now)?);
-            }
-        }
-        let usage = |provider: &str| usages.get(provider).copied().unwrap_or_default();
+        let agreed = Agreed { consent: self.providers, limits: self.rules.limits() };
+        let before = match leaves {
+            true => before(self.state, agreed, photo, now)?,
+            false => Before::default(),
+        };
         let named = dossier.named(photo, ready.unread);
-        let orders = plan(&named, &judgement.verdicts, self.providers, &usage, now);
+        let orders = plan(&named, &judgement.verdicts, agreed, &before, Moment::local(now));
         outcome.orders = self.state.replan(photo, orders, now)?;
         outcome.failures = judgement.failures;
         (outcome.collection, outcome.relative) = (dossier.collection, dossier.relative);
@@ -225,6 +224,26 @@ impl Judge<'_> {
         self.decisions.record(&decision, || json(self.rules.archive()))?;
         Ok(())
     }
+}
+
+/// What counts towards limits when a photo is planned, but for its own orders.
+pub(super) fn before(
+    state: &State,
+    agreed: Agreed<'_>,
+    photo: &ContentHash,
+    now: Timestamp,
+) -> Result<Before, StoreError> {
+    let mut before = Before { held_since: state.held_since(photo)?, ..Before::default() };
+    for provider in agreed.consent.keys() {
+        before.usage.insert(provider.clone(), state.usage(provider, photo, now)?);
+    }
+    for limit in agreed.limits {
+        before.spent.push(match limit.counts() {
+            true => state.spent(&limit.of, limit.currency(), photo, now)?,
+            false => Spent::default(),
+        });
+    }
+    Ok(before)
 }
 
 /// Facts, judgements and rule files hold nothing that JSON cannot: plain fields and texts.

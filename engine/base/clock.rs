@@ -45,6 +45,34 @@ impl Timestamp {
     }
 }
 
+/// A moment, and how far local clocks are ahead of UTC then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// In UTC.
+    pub at: Timestamp,
+    /// What local clocks show more than UTC.
+    pub offset_minutes: i64,
+}
+
+impl Moment {
+    /// In UTC itself.
+    pub const fn utc(at: Timestamp) -> Self {
+        Self { at, offset_minutes: 0 }
+    }
+
+    /// By the time zone of this computer.
+    pub fn local(at: Timestamp) -> Self {
+        let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+        let offset = jiff::tz::TimeZone::system().to_offset(moment);
+        Self { at, offset_minutes: i64::from(offset.seconds()).div_euclid(60) }
+    }
+
+    /// Minutes since local midnight, `0..1440`, at a moment near this one.
+    pub const fn minute_of_day(self, at: Timestamp) -> i64 {
+        (at.0.div_euclid(60_000) + self.offset_minutes).rem_euclid(24 * 60)
+    }
+}
+
 /// RFC 3339 in UTC, to the millisecond.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

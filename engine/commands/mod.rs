@@ -23,10 +23,13 @@ pub mod orders;
 pub mod output;
 pub mod report;
 pub mod rules;
+mod rules_study;
 pub mod run;
 mod serving;
 
 use std::path::PathBuf;
+
+use crate::base::clock::Timestamp;
 
 /// What every command is told.
 #[derive(Debug, Clone)]
@@ -69,4 +72,13 @@ impl CommandError {
 /// Wraps any error of the engine for the `?` of a command.
 pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CommandError {
     CommandError::Failed(Box::new(error))
+}
+
+/// Midnight UTC of a day such as `2026-11-20`.
+fn day(text: &str) -> Result<Timestamp, CommandError> {
+    let date: jiff::civil::Date = text.parse().map_err(|_not_a_date| {
+        CommandError::Usage(format!("`{text}` is no day such as 2026-11-20"))
+    })?;
+    let start = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(failed)?;
+    Ok(Timestamp(start.timestamp().as_millisecond()))
 }

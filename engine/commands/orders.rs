@@ -20,7 +20,7 @@ pub struct Args {
 enum Command {
     /// Print orders, oldest first
     List {
-        /// Only those in one state: ask, ready, accepted, done, refused, failed, cancelled
+        /// Only those in one state: ask, held, ready, accepted, done, refused, failed, cancelled
         #[arg(long)]
         state: Option<String>,
     },
@@ -133,7 +133,13 @@ fn cancel(state: &State, order: &Order) -> Result<String, CommandError> {
     let now = Timestamp::now();
     let revoked_count =
         state.revoke(Some(&order.order_key), "the order was cancelled", now).map_err(failed)?;
-    let before = [OrderState::Ask, OrderState::Ready, OrderState::Refused, OrderState::Failed];
+    let before = [
+        OrderState::Ask,
+        OrderState::Held,
+        OrderState::Ready,
+        OrderState::Refused,
+        OrderState::Failed,
+    ];
     let after = [OrderState::Accepted];
     let note = "cancelled by the owner";
     let cancelled = OrderState::Cancelled;
@@ -168,6 +174,12 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
     output::line(format_args!("  because   {}", order.origin));
     if order.reason != order.origin {
         output::line(format_args!("  {:<9} {}", order.state, order.reason));
+    }
+    if let (OrderState::Held, Some(hold)) = (order.state, order.hold) {
+        let until = hold.until;
+        output::line(format_args!(
+            "  goes out  {until}, unless you say `signet orders cancel`; `approve` sends it now"
+        ));
     }
     output::line(format_args!("  planned   {}", order.created_at));
     output::line(format_args!("  changed   {}", order.updated_at));

@@ -1,9 +1,43 @@
-//! What commands print on stdout. A closed pipe ends the program quietly, as `head` expects.
+//! What commands print on stdout, and their progress on stderr. A closed pipe ends the program quietly, as `head` expects.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+/// A bar on stderr for work on many photos; on a terminal, and when it takes a while.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Shows nothing yet.
+    pub fn of_photos() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::new(0);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let template = "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// So many of so many are done.
+    pub fn show(&self, done_count: usize, all_count: usize) {
+        self.bar.set_length(all_count as u64);
+        self.bar.set_position(done_count as u64);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
 
 /// Prints one line on stdout.
 pub fn line(text: impl Display) {

@@ -8,7 +8,7 @@ use crate::base::money::decimal;
 use crate::ledger::statement::{balances, journal};
 use crate::store::{AccessRow, State};
 
-use super::{CommandError, Context, Outcome, failed, output};
+use super::{CommandError, Context, Outcome, day, failed, output};
 
 /// What the user typed.
 #[derive(Debug, clap::Args)]
@@ -114,12 +114,4 @@ fn tagged(kind: &str, value: &impl serde::Serialize) -> Result<serde_json::Value
         fields.insert("kind".into(), kind.into());
     }
     Ok(value)
-}
-
-fn day(text: &str) -> Result<Timestamp, CommandError> {
-    let date: jiff::civil::Date = text.parse().map_err(|_not_a_date| {
-        CommandError::Usage(format!("`{text}` is no day such as 2026-11-20"))
-    })?;
-    let start = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(failed)?;
-    Ok(Timestamp(start.timestamp().as_millisecond()))
 }

@@ -1,4 +1,5 @@
-//! `signet rules check`, `signet rules test` and `signet rules schema`.
+//! `signet rules check`, `signet rules test` and `signet rules schema`; what asks about photos
+//! that were seen is in `rules_study.rs`.
 //!
 //! `check` reads rule files and tells every mistake with file, line and column. `test` also
 //! runs the cases beside each file. Without files they take those of the home. Where the home
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::rules_study::{self, BacktestArgs, ExplainArgs, ReplayArgs, TuneArgs};
 use super::{CommandError, Context, Outcome, failed, output};
 use crate::access::{Consent, Key};
 use crate::base::home::Home;
@@ -33,6 +35,14 @@ enum Action {
         /// Rule files; those of the home when none is named
         files: Vec<PathBuf>,
     },
+    /// Say of one photo which rule spoke, which did not, and by which values
+    Explain(ExplainArgs),
+    /// Say what rule files would have ordered of all photos that were seen, against what was
+    Backtest(BacktestArgs),
+    /// Plot how much a rule would order with its numbers moved
+    Tune(TuneArgs),
+    /// Make the kept decisions again and say which come out otherwise
+    Replay(ReplayArgs),
     /// Print the JSON Schema of rule files, for editors
     Schema,
     /// Run the cases beside rule files (`family.cases.toml` for `family.toml`)
@@ -76,6 +86,10 @@ struct CoverageLine<'a> {
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match &args.action {
         Action::Check { files } => check(&rule_files(files, context)?, context),
+        Action::Explain(args) => rules_study::explain(args, context),
+        Action::Backtest(args) => rules_study::backtest(args, context),
+        Action::Tune(args) => rules_study::tune(args, context),
+        Action::Replay(args) => rules_study::replay(args, context),
         Action::Schema => {
             output::line(schema::text().trim_end());
             Ok(Outcome::Done)
@@ -85,7 +99,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
 }
 
 /// What rules may name: the icons of the set, and whatever products and providers they like.
-fn known(context: &Context) -> Result<Known, CommandError> {
+pub(super) fn known(context: &Context) -> Result<Known, CommandError> {
     let home = Home::at(&context.home);
     Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
 }
@@ -140,7 +154,7 @@ fn rule_files(named: &[PathBuf], context: &Context) -> Result<Vec<PathBuf>, Comm
     Ok(rules.into_iter().cloned().collect())
 }
 
-fn read(path: &Path) -> Result<RuleFile, CommandError> {
+pub(super) fn read(path: &Path) -> Result<RuleFile, CommandError> {
     files::read(path, path.display().to_string()).map_err(failed)
 }
 
@@ -239,7 +253,7 @@ fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
     Ok(report.passed())
 }
 
-fn tell_mistakes(mistakes: &[RuleMistake]) {
+pub(super) fn tell_mistakes(mistakes: &[RuleMistake]) {
     for mistake in mistakes {
         complain(mistake);
         let caret = mistake.caret();
@@ -266,7 +280,7 @@ fn listed(verdicts: &[String]) -> String {
     if verdicts.is_empty() { "nothing".to_owned() } else { verdicts.join("; ") }
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

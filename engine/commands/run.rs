@@ -10,7 +10,7 @@ use crate::agent::{Agent, AgentEvent, Wishes};
 use crate::base::home::Home;
 use crate::base::money::decimal;
 use crate::store::orders::words as order_words;
-use crate::store::{Order, OrderState};
+use crate::store::{Hold, Order, OrderState};
 
 use super::{CommandError, Context, Outcome, failed, output, serving};
 
@@ -99,9 +99,16 @@ fn planned(order: &Order) -> String {
             order.reason
         ),
         OrderState::Refused => format!("  not ordered: {what} from {provider}: {}", order.reason),
-        _ => {
+        state => {
             let price = format!("{} {}", decimal(order.price_minor), order.currency);
-            format!("  order {key}: {what} from {provider}, {price}: {}", order.origin)
+            let order_words =
+                format!("order {key}: {what} from {provider}, {price}: {}", order.origin);
+            match order.hold.filter(|_| state == OrderState::Held) {
+                Some(Hold { until, .. }) => {
+                    format!("  held until {until}: {order_words}; signet orders cancel {key}")
+                }
+                None => format!("  {order_words}"),
+            }
         }
     }
 }

@@ -5,7 +5,8 @@
 //! address any more) and 422 (cannot be fulfilled) end it; everything else is tried again,
 //! each time later, until [`PATIENCE_MS`] is over.
 //!
-//! Nothing is sent while the kill switch is thrown.
+//! Nothing is sent while the kill switch is thrown. An order that is held becomes ready when its
+//! time is over, here and nowhere else.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -144,8 +145,16 @@ fn attempt(
     client: &ureq::Agent,
     due: Due,
 ) -> Result<Option<Sent>, StoreError> {
-    let Due { order, attempts_count } = due;
+    let Due { mut order, attempts_count } = due;
     let ready = [OrderState::Ready];
+    if order.state == OrderState::Held {
+        let note = "the time to take it back is over";
+        let (held, now) = ([OrderState::Held], Timestamp::now());
+        if !state.move_order(&order.order_key, &held, OrderState::Ready, note, now)? {
+            return Ok(None);
+        }
+        (order.state, order.updated_at) = (OrderState::Ready, now);
+    }
     let end = |to: OrderState, why: String| -> Result<Option<Sent>, StoreError> {
         let moved = state.move_order(&order.order_key, &ready, to, &why, Timestamp::now())?;
         Ok(moved.then(|| Sent::Ended(order.clone(), to, why)))

@@ -1,26 +1,31 @@
 //! Plans orders from verdicts, consent and what was ordered before. A pure function.
 //!
-//! In:  one photo, the verdicts of the rules, the terms of each provider, usage so far.
-//! Out: orders that are `ready`, wait (`ask`) or are not covered (`refused`), with the reason
-//! in words. Nothing is dropped in silence: a companion that a rule names and that the consent
+//! In:  one photo, the verdicts of the rules, the terms of each provider, the limits of the rule
+//! files, what was ordered before.
+//! Out: orders that are `ready`, wait for their time (`held`) or for a yes (`ask`), or are not
+//! covered (`refused`), with the reason in words. Nothing is dropped in silence: a companion that a rule names and that the consent
 //! does not cover stays at home, and so does one that never came; the reason says so and the
 //! photo goes without it.
 //!
 //! The key of an order is derived from rule, photo version, provider and product, so that
 //! planning again gives the same keys and the store keeps the first.
 //!
+//! A limit only takes away: an order that exceeds one asks, whatever its rule says, and it is held
+//! for the longest time that its rule or a limit wants, and out of quiet hours.
+//!
 //! Knows no database, clock or network.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::terms::Terms;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Moment, Timestamp};
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::base::money::decimal;
 use crate::preview::{PreviewSpec, PreviewWish};
+use crate::rules::limit::{Limit, out_of_quiet};
 use crate::rules::{Confirm, Verdict, Wish};
-use crate::store::{Order, OrderState, Purpose, Usage};
+use crate::store::{Hold, Order, OrderState, Purpose, Spent, Usage};
 
 /// The photo that was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,28 @@ pub struct Photo {
     pub companions: BTreeSet<Member>,
     /// Companions that it says exist and that did not come in time.
     pub missing: Vec<Missing>,
+    /// Enrolled people who are in it for sure.
+    pub people: Vec<String>,
+}
+
+/// What the owner agreed to.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed<'a> {
+    /// Terms by name of the provider; who is absent gets nothing.
+    pub consent: &'a BTreeMap<String, Terms>,
+    /// What narrows orders.
+    pub limits: &'a [Limit],
+}
+
+/// What was ordered before, but for what is planned anew now.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// What counts towards the limits of each provider; who is absent has nothing.
+    pub usage: BTreeMap<String, Usage>,
+    /// What counts towards each limit, in their order.
+    pub spent: Vec<Spent>,
+    /// Since when orders are held that are planned anew, by their keys.
+    pub held_since: BTreeMap<String, Timestamp>,
 }
 
 /// A companion that a photo says exists and that is not there.
@@ -66,23 +93,22 @@ pub fn order_key(rule: &str, photo: ContentHash, provider: &str, product: Option
 
 /// Plans the orders that follow from the verdicts on one photo.
 ///
-/// - `consent`: terms by provider name; providers that are absent get nothing
-/// - `usage`: what already counts towards each provider's limits; orders planned here as
-///   `ready` count for those after them
+/// - `before`: orders planned here that go out without a yes count for those after them
 ///
 /// One [`Wish::Forbid`] among the verdicts and nothing is planned. Wishes that stay on the
 /// computer are no orders.
 pub fn plan(
     photo: &Photo,
     verdicts: &[Verdict],
-    consent: &BTreeMap<String, Terms>,
-    usage: &dyn Fn(&str) -> Usage,
-    now: Timestamp,
+    agreed: Agreed<'_>,
+    before: &Before,
+    now: Moment,
 ) -> Vec<Order> {
     if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
         return Vec::new();
     }
-    let mut used: BTreeMap<&str, Usage> = BTreeMap::new();
+    let mut before = before.clone();
+    before.spent.resize(agreed.limits.len(), Spent::default());
     let mut orders: Vec<Order> = Vec::new();
     for verdict in verdicts {
         let wished = match &verdict.wish {
@@ -110,48 +136,52 @@ pub fn plan(
                 with,
             },
         };
-        let usage = used.entry(wished.provider).or_insert_with(|| usage(wished.provider));
-        let order = decide(photo, &wished, consent.get(wished.provider), *usage, now);
+        let order = decide(photo, &wished, agreed, &before, now);
         if orders.iter().any(|other| other.order_key == order.order_key) {
             continue;
         }
-        if order.state == OrderState::Ready {
-            usage.orders_count_day = usage.orders_count_day.saturating_add(1);
-            usage.spent_minor_month = usage.spent_minor_month.saturating_add(order.price_minor);
+        if matches!(order.state, OrderState::Ready | OrderState::Held) {
+            before.count(&order, agreed.limits);
         }
         orders.push(order);
     }
     orders
 }
 
+impl Before {
+    /// Counts an order that goes out.
+    pub fn count(&mut self, order: &Order, limits: &[Limit]) {
+        let usage = self.usage.entry(order.provider.clone()).or_default();
+        usage.orders_count_day = usage.orders_count_day.saturating_add(1);
+        usage.spent_minor_month = usage.spent_minor_month.saturating_add(order.price_minor);
+        for (limit, spent) in limits.iter().zip(&mut self.spent) {
+            if !limit.of.takes(order) {
+                continue;
+            }
+            spent.orders_count = spent.orders_count.saturating_add(1);
+            spent.copies_count = spent.copies_count.saturating_add(order.copies);
+            if limit.currency() == order.currency {
+                spent.minor = spent.minor.saturating_add(order.price_minor);
+            }
+        }
+    }
+}
+
 fn decide(
     photo: &Photo,
     wished: &Wished<'_>,
-    terms: Option<&Terms>,
-    usage: Usage,
-    now: Timestamp,
+    agreed: Agreed<'_>,
+    before: &Before,
+    now: Moment,
 ) -> Order {
+    let terms = agreed.consent.get(wished.provider);
     let verdict = wished.verdict;
     let price_minor = terms
         .zip(wished.product)
         .and_then(|(terms, product)| terms.products.get(product))
         .and_then(|price| price.checked_mul(i64::from(wished.copies)))
         .unwrap_or(0);
-    let (state, reason) = match covered(wished, terms, price_minor, usage, now) {
-        Err(reason) => (OrderState::Refused, reason),
-        Ok(Some(limit)) => (OrderState::Ask, limit),
-        Ok(None) if verdict.confirm == Confirm::Ask => {
-            let reason = match verdict.doubts.as_slice() {
-                [] => verdict.reason.clone(),
-                doubts => format!("{}; but {}", verdict.reason, doubts.join(", and ")),
-            };
-            (OrderState::Ask, reason)
-        }
-        Ok(None) => (OrderState::Ready, verdict.reason.clone()),
-    };
-    let reason = std::iter::once(reason).chain(left_out(photo, wished, terms));
-    let reason = reason.collect::<Vec<_>>().join("; ");
-    Order {
+    let mut order = Order {
         order_key: order_key(&verdict.rule, photo.hash, wished.provider, wished.product),
         rule: verdict.rule.clone(),
         revision: verdict.revision.clone(),
@@ -168,12 +198,48 @@ fn decide(
         preview: preview_of(wished, terms),
         price_minor,
         currency: terms.map_or("XXX", |terms| terms.currency.as_str()).to_owned(),
-        state,
-        reason,
+        people: photo.people.clone(),
+        hold: None,
+        state: OrderState::Ready,
+        reason: verdict.reason.clone(),
         origin: verdict.reason.clone(),
-        created_at: now,
-        updated_at: now,
+        created_at: now.at,
+        updated_at: now.at,
+    };
+    let usage = before.usage.get(wished.provider).copied().unwrap_or_default();
+    let limits =
+        agreed.limits.iter().zip(&before.spent).filter(|(limit, _)| limit.of.takes(&order));
+    match covered(wished, terms, price_minor, usage, now.at) {
+        Err(reason) => (order.state, order.reason) = (OrderState::Refused, reason),
+        Ok(exceeded) => {
+            let held = limits.clone().map(|(limit, _)| limit.hold_ms);
+            let hold_ms = held.fold(verdict.hold_ms, i64::max);
+            let since = before.held_since.get(&order.order_key).copied().unwrap_or(now.at);
+            let goes_at = since.plus_millis(hold_ms).max(now.at);
+            let goes_now = goes_at == now.at;
+            let asks = limits
+                .clone()
+                .filter_map(|(limit, spent)| limit.asks_for(&order, *spent, goes_now, now));
+            let asks: Vec<String> =
+                verdict.doubts.iter().cloned().chain(exceeded).chain(asks).collect();
+            let until = out_of_quiet(&limits.map(|(limit, _)| limit), goes_at, now);
+            if verdict.confirm == Confirm::Ask || !asks.is_empty() {
+                order.state = OrderState::Ask;
+                if !asks.is_empty() {
+                    order.reason = format!("{}; but {}", order.reason, asks.join(", and "));
+                }
+            } else if hold_ms > 0 || until > now.at {
+                order.hold = Some(Hold { from: since, until });
+                if until > now.at {
+                    order.state = OrderState::Held;
+                }
+            }
+        }
     }
+    for words in left_out(photo, wished, terms) {
+        order.reason = format!("{}; {words}", order.reason);
+    }
+    order
 }
 
 /// Which companions that are wished stay at home, and why.
@@ -250,8 +316,10 @@ fn covered(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::money::Currency;
+    use crate::base::money::{Currency, Money};
     use crate::orders::terms::{Fees, Limits};
+    use crate::rules::limit::Quiet;
+    use crate::store::OrderFilter;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -285,6 +353,7 @@ mod tests {
             relative: "p.jpg".into(),
             companions: [Member::VoiceMemo, Member::Motion].into(),
             missing: Vec::new(),
+            people: vec!["Anna".into()],
         }
     }
 
@@ -303,16 +372,29 @@ mod tests {
             confirm: Confirm::No,
             reason: "an icon".into(),
             doubts: Vec::new(),
+            hold_ms: 0,
         }
     }
 
     fn states(verdicts: &[Verdict], change: impl Fn(&mut Terms)) -> Vec<OrderState> {
         let mut terms = terms();
         change(&mut terms);
-        plan(&photo(), verdicts, &[("lab".to_owned(), terms)].into(), &|_| Usage::default(), NOW)
+        planned(&photo(), verdicts, terms, &[], &Before::default())
             .into_iter()
             .map(|order| order.state)
             .collect()
+    }
+
+    fn planned(
+        photo: &Photo,
+        verdicts: &[Verdict],
+        terms: Terms,
+        limits: &[Limit],
+        before: &Before,
+    ) -> Vec<Order> {
+        let consent = [("lab".to_owned(), terms)].into();
+        let agreed = Agreed { consent: &consent, limits };
+        plan(photo, verdicts, agreed, before, Moment::utc(NOW))
     }
 
     #[test]
@@ -324,8 +406,7 @@ mod tests {
     fn doubts_are_the_reason_of_an_order_that_waits() {
         let doubts = vec!["the icon is faint".to_owned(), "there are two addressees".to_owned()];
         let verdict = Verdict { confirm: Confirm::Ask, doubts, ..wish("a", "print-10x15", 1) };
-        let consent = [("lab".to_owned(), terms())].into();
-        let orders = plan(&photo(), &[verdict], &consent, &|_| Usage::default(), NOW);
+        let orders = planned(&photo(), &[verdict], terms(), &[], &Before::default());
         assert_eq!(
             orders[0].reason,
             "an icon; but the icon is faint, and there are two addressees"
@@ -387,8 +468,7 @@ mod tests {
     /// State and reason of the order for companions that a rule names.
     #[track_caller]
     fn check_with(photo: &Photo, companions: &[Member], state: OrderState, reason: &str) {
-        let consent = [("lab".to_owned(), terms())].into();
-        let orders = plan(photo, &[with(companions)], &consent, &|_| Usage::default(), NOW);
+        let orders = planned(photo, &[with(companions)], terms(), &[], &Before::default());
         assert_eq!((orders[0].state, orders[0].reason.as_str()), (state, reason));
         assert_eq!(
             (orders[0].companions.as_slice(), orders[0].origin.as_str()),
@@ -427,6 +507,144 @@ mod tests {
     fn forbidden_photo_leaves_nothing_not_even_its_companions() {
         let forbid = Verdict { wish: Wish::Forbid, ..wish("no", "", 1) };
         assert_eq!(states(&[with(&[Member::VoiceMemo]), forbid], |_| ()), []);
+    }
+
+    fn limit(name: &str) -> Limit {
+        Limit {
+            name: name.into(),
+            of: OrderFilter::default(),
+            month: None,
+            orders: None,
+            copies: None,
+            hold_ms: 0,
+            quiet: None,
+            asks: false,
+        }
+    }
+
+    fn euros(minor: i64) -> Option<Money> {
+        Some(Money { minor, currency: Currency::try_from("EUR".to_owned()).expect("one") })
+    }
+
+    /// State and reason of one order of two prints, 58 cents, under a limit.
+    #[track_caller]
+    fn check_limit(limit: Limit, spent: Spent, state: OrderState, reason: &str) {
+        let before = Before { spent: vec![spent], ..Before::default() };
+        let verdict = wish("a", "print-10x15", 2);
+        let orders = planned(&photo(), &[verdict], terms(), &[limit], &before);
+        assert_eq!((orders[0].state, orders[0].reason.as_str()), (state, reason));
+    }
+
+    #[test]
+    fn order_beyond_a_limit_of_the_month_asks_and_says_how_far() {
+        let spent = Spent { orders_count: 3, copies_count: 5, minor: 42 };
+        let (ready, ask) = (OrderState::Ready, OrderState::Ask);
+        let month = |minor| Limit { month: euros(minor), ..limit("m") };
+        check_limit(month(100), spent, ready, "an icon");
+        let reason = "an icon; but with it this month's orders would cost 1.00 EUR, the limit `m` \
+                      is 0.99";
+        check_limit(month(99), spent, ask, reason);
+        check_limit(Limit { orders: Some(4), ..limit("m") }, spent, ready, "an icon");
+        let reason = "an icon; but the limit `m` of 3 orders a month is reached";
+        check_limit(Limit { orders: Some(3), ..limit("m") }, spent, ask, reason);
+        let reason =
+            "an icon; but with it this month's orders would be 7 copies, the limit `m` is 6";
+        check_limit(Limit { copies: Some(7), ..limit("m") }, spent, ready, "an icon");
+        check_limit(Limit { copies: Some(6), ..limit("m") }, spent, ask, reason);
+        let asks = Limit { asks: true, ..limit("m") };
+        check_limit(asks, spent, ask, "an icon; but the limit `m` asks first");
+        let dollars =
+            Money { minor: 999, currency: Currency::try_from("USD".to_owned()).expect("one") };
+        let reason = "an icon; but it costs EUR, and the limit `m` is in USD";
+        check_limit(Limit { month: Some(dollars), ..limit("m") }, spent, ask, reason);
+    }
+
+    #[test]
+    fn limit_holds_for_the_orders_that_it_names_and_for_no_others() {
+        let names = |change: &dyn Fn(&mut OrderFilter)| {
+            let mut limit = Limit { asks: true, ..limit("m") };
+            change(&mut limit.of);
+            let orders = [wish("a", "print-10x15", 1)];
+            planned(&photo(), &orders, terms(), &[limit], &Before::default())[0].state
+        };
+        let (ready, ask) = (OrderState::Ready, OrderState::Ask);
+        assert_eq!(names(&|of| of.rules = vec!["a".into(), "b".into()]), ask);
+        assert_eq!(names(&|of| of.rules = vec!["b".into()]), ready);
+        assert_eq!(names(&|of| of.providers = vec!["lab".into()]), ask);
+        assert_eq!(names(&|of| of.providers = vec!["x".into()]), ready);
+        assert_eq!(names(&|of| of.products = vec!["print-10x15".into()]), ask);
+        assert_eq!(names(&|of| of.products = vec!["mug".into()]), ready);
+        assert_eq!(names(&|of| of.people = vec!["Ben".into(), "Anna".into()]), ask);
+        assert_eq!(names(&|of| of.people = vec!["Ben".into()]), ready);
+        assert_eq!(names(&|of| of.addressees = vec![String::new()]), ask);
+        assert_eq!(names(&|of| of.addressees = vec!["a".into()]), ready);
+        assert_eq!(
+            names(&|of| {
+                of.rules = vec!["a".into()];
+                of.people = vec!["Ben".into()];
+            }),
+            ready,
+            "every list has to hold"
+        );
+    }
+
+    #[test]
+    fn orders_of_one_photo_count_towards_a_limit_one_after_the_other() {
+        let month = Limit { month: euros(60), ..limit("m") };
+        let wishes =
+            [wish("a", "print-10x15", 1), wish("b", "print-10x15", 2), wish("c", "print-10x15", 1)];
+        let before = Before::default();
+        let orders = planned(
+            &photo(),
+            &wishes,
+            Terms { limits: Limits::default(), ..terms() },
+            &[month],
+            &before,
+        );
+        let states: Vec<_> = orders.iter().map(|order| order.state).collect();
+        assert_eq!(states, [OrderState::Ready, OrderState::Ask, OrderState::Ready]);
+    }
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    /// How one order is held, in hours from now.
+    fn held(
+        hold_h: i64,
+        limits: &[Limit],
+        since_h: Option<i64>,
+    ) -> (OrderState, Option<(i64, i64)>) {
+        let mut before = Before::default();
+        let verdict = Verdict { hold_ms: hold_h * HOUR_MS, ..wish("a", "print-10x15", 1) };
+        if let Some(since_h) = since_h {
+            let key = order_key("a", photo().hash, "lab", Some("print-10x15"));
+            before.held_since.insert(key, NOW.plus_millis(since_h * HOUR_MS));
+        }
+        let orders = planned(&photo(), &[verdict], terms(), limits, &before);
+        let hours = |at: Timestamp| (at.0 - NOW.0).div_euclid(HOUR_MS);
+        (orders[0].state, orders[0].hold.map(|hold| (hours(hold.from), hours(hold.until))))
+    }
+
+    #[test]
+    fn order_is_held_for_the_longest_time_that_anybody_wants_and_not_anew_each_time() {
+        let longer = Limit { hold_ms: 48 * HOUR_MS, ..limit("m") };
+        assert_eq!(held(0, &[], None), (OrderState::Ready, None));
+        assert_eq!(held(24, &[], None), (OrderState::Held, Some((0, 24))));
+        assert_eq!(held(24, &[longer], None), (OrderState::Held, Some((0, 48))));
+        assert_eq!(held(24, &[], Some(-20)), (OrderState::Held, Some((-20, 4))));
+        assert_eq!(held(24, &[], Some(-24)), (OrderState::Ready, Some((-24, 0))));
+    }
+
+    #[test]
+    fn quiet_hours_ask_or_wait_and_what_is_held_goes_out_behind_them() {
+        // It is 14:13 UTC.
+        let quiet = |from: u16, to: u16, waits| {
+            [Limit { quiet: Some(Quiet { from: from * 60, to: to * 60, waits }), ..limit("m") }]
+        };
+        assert_eq!(held(0, &quiet(13, 16, false), None), (OrderState::Ask, None));
+        assert_eq!(held(0, &quiet(13, 16, true), None), (OrderState::Held, Some((0, 1))));
+        assert_eq!(held(0, &quiet(15, 16, false), None), (OrderState::Ready, None));
+        assert_eq!(held(1, &quiet(15, 18, false), None), (OrderState::Held, Some((0, 3))));
+        assert_eq!(held(0, &quiet(22, 15, false), None), (OrderState::Ask, None), "over midnight");
     }
 
     #[test]

@@ -31,10 +31,11 @@ use super::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
     PrintFact, PrintKind, TimeFact, WordsFact,
 };
-use super::read::{Known, copies_within, is_name, is_word};
+use super::read::{COPIES_MAX, Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
-use super::set::{RuleSet, Traced};
+use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
+use super::story::{ClauseStory, RuleStory, stories};
 use crate::base::member::Member;
 use crate::detection::{Seal, Tier};
 use crate::preview::{LONG_SIDE_PX, PreviewFormat};
@@ -108,7 +109,7 @@ pub fn run(file: &RuleFile, set: &RuleSet, known: &Known) -> Result<CasesReport,
         .into_iter()
         .map(|Case { name, line, facts, card, mut expected, fails }| {
             let judgement = set.judge_with(&facts, card.as_ref());
-            coverage.add(&set.trace(&facts, card.as_ref()));
+            coverage.add(&stories(set, &facts, card.as_ref()));
             spoke.extend(judgement.verdicts.iter().map(|verdict| verdict.rule.clone()));
             let mut given: Vec<String> =
                 judgement.verdicts.iter().map(ToString::to_string).collect();
@@ -162,13 +163,14 @@ impl Coverage {
         Self { clauses }
     }
 
-    fn add(&mut self, traced: &[Traced<'_>]) {
-        for Traced { rule, answers } in traced {
-            for (at, answer) in answers.iter().enumerate() {
-                let key = (rule.file.clone(), rule.line, at);
-                let Some(covered) = self.clauses.get_mut(&key) else { continue };
-                covered.was_true |= *answer == Ok(true);
-                covered.was_false |= *answer == Ok(false);
+    fn add(&mut self, stories: &[RuleStory]) {
+        for RuleStory { file, line, clauses, .. } in stories {
+            for (at, ClauseStory { holds, .. }) in clauses.iter().enumerate() {
+                let Some(covered) = self.clauses.get_mut(&(file.clone(), *line, at)) else {
+                    continue;
+                };
+                covered.was_true |= *holds == Some(true);
+                covered.was_false |= *holds == Some(false);
             }
         }
     }
@@ -601,7 +603,7 @@ impl Reader<'_> {
                     ["to", label] | ["to", label, "express"] => is_word(label),
                     _ => false,
                 };
-                copies.parse().is_ok_and(|number| copies_within(number).is_some())
+                copies.parse().is_ok_and(|number| copies_within(number, COPIES_MAX).is_some())
                     && is_word(product)
                     && is_word(provider)
                     && rest_fine

@@ -15,9 +15,12 @@
 
 mod check;
 mod clauses;
+mod explain;
 mod meter;
 mod pattern;
 mod scope;
+mod thresholds;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +33,8 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
 pub use meter::STEPS_MAX;
 pub use scope::PhotoScope;
+
+pub(crate) use thresholds::Threshold;
 
 use check::Checker;
 use clauses::{Clause, follow};
@@ -194,6 +199,14 @@ pub(crate) struct Condition {
     clauses: Vec<Clause>,
     patterns: Patterns,
     nodes_count: usize,
+    looks: Looks,
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Looks {
+    icons: bool,
+    people: bool,
 }
 
 /// Whether a definition may have this name: a word of its own that hides no fact or function.
@@ -245,8 +258,14 @@ pub(crate) fn compile(
         let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
         return Err(vec![ExprMistake { chars_before: 0, message }]);
     }
-    let tree = Box::new(tree);
-    Ok(Condition { tree, clauses, patterns, nodes_count: size.nodes_count })
+    let mut looks = Looks::default();
+    for name in tree::names(&tree) {
+        let of = scope::asked(name).map(|(of, ..)| of);
+        looks.icons |= name == "icons" || of == Some(Of::Icons);
+        looks.people |= ["people", "unknown_faces"].contains(&name) || of == Some(Of::People);
+    }
+    let (tree, nodes_count) = (Box::new(tree), size.nodes_count);
+    Ok(Condition { tree, clauses, patterns, nodes_count, looks })
 }
 
 impl Defined {
@@ -264,19 +283,19 @@ impl Condition {
 
     /// Whether it is true of the photo, or why that cannot be said.
     pub(crate) fn truth(&self, photo: &PhotoScope<'_>) -> Result<bool, String> {
-        self.truth_of(&self.tree, photo)
+        truth_of(&self.tree, &self.patterns, photo)
     }
 
     /// The whole number it gives for the photo, or why there is none.
     pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
-        self.answer(&self.tree, photo, "a whole number", |value| {
+        answer(&self.tree, &self.patterns, photo, "a whole number", |value| {
             value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
         })
     }
 
     /// The text it gives for the photo, or why there is none.
     pub(crate) fn text(&self, photo: &PhotoScope<'_>) -> Result<String, String> {
-        self.answer(&self.tree, photo, "text", |value| {
+        answer(&self.tree, &self.patterns, photo, "text", |value| {
             value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
     }
@@ -284,41 +303,83 @@ impl Condition {
     /// Of each clause whether it is true of the photo, or why that cannot be said. All are asked,
     /// also those that do not matter any more.
     pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
-        let trees = self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way));
-        trees.map(|tree| self.truth_of(tree, photo)).collect()
+        self.clause_trees().map(|tree| truth_of(tree, &self.patterns, photo)).collect()
+    }
+
+    /// Of each clause what its parts stand for: their text and their value.
+    pub(crate) fn values(&self, photo: &PhotoScope<'_>) -> Vec<Vec<(String, String)>> {
+        self.clause_trees().map(|tree| explain::values(tree, photo)).collect()
+    }
+
+    fn clause_trees(&self) -> impl Iterator<Item = &IdedExpr> {
+        self.clauses.iter().filter_map(|clause| follow(&self.tree, &clause.way))
+    }
+
+    /// The numbers that it compares with, each with the text of its clause.
+    pub(crate) fn thresholds(&self) -> Vec<(&str, Threshold)> {
+        let both = self.clauses.iter().zip(self.clause_trees());
+        let found = both.flat_map(|(clause, tree)| {
+            let found = thresholds::thresholds(tree).into_iter();
+            found.map(|threshold| (clause.text.as_str(), threshold))
+        });
+        found.collect()
+    }
+
+    /// The same condition with another number in the place of one of its thresholds.
+    pub(crate) fn with_threshold(&self, index: usize, value: f64) -> Self {
+        let tree = Box::new(thresholds::moved(&self.tree, index, value));
+        Self { tree, ..self.clone() }
+    }
+
+    /// Whether it looks at icons, or at people.
+    pub(crate) fn looks_at(&self, of: Of) -> bool {
+        match of {
+            Of::Icons => self.looks.icons,
+            Of::People => self.looks.people,
+        }
     }
 
     /// The texts of its clauses.
     pub(crate) fn clause_texts(&self) -> impl Iterator<Item = &str> {
         self.clauses.iter().map(|clause| clause.text.as_str())
     }
+}
 
-    /// Whether it or a clause of it is true of the photo.
-    fn truth_of(&self, tree: &IdedExpr, photo: &PhotoScope<'_>) -> Result<bool, String> {
-        self.answer(tree, photo, "true or false", |value| {
-            value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
-        })
-    }
+/// What a part of a condition stands for, read by `read`; nothing where it has no value.
+fn value_of<T>(
+    tree: &IdedExpr,
+    photo: &PhotoScope<'_>,
+    read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+) -> Option<T> {
+    // What has a name of its own holds no regular expression.
+    answer(tree, &Patterns::new(), photo, "something else", read).ok()
+}
 
-    fn answer<T>(
-        &self,
-        tree: &IdedExpr,
-        photo: &PhotoScope<'_>,
-        wanted: &str,
-        read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
-    ) -> Result<T, String> {
-        let asked = Asked::new(photo, &self.patterns);
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-            context.set_variable_resolver(&asked);
-            match Value::resolve_val(tree, &context) {
-                Ok(value) => read(&*value)
-                    .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
-                Err(error) => Err(failure_words(&error)),
-            }
-        }));
-        answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
-    }
+/// Whether a condition or a clause of it is true of the photo.
+fn truth_of(tree: &IdedExpr, patterns: &Patterns, photo: &PhotoScope<'_>) -> Result<bool, String> {
+    answer(tree, patterns, photo, "true or false", |value| {
+        value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
+    })
+}
+
+fn answer<T>(
+    tree: &IdedExpr,
+    patterns: &Patterns,
+    photo: &PhotoScope<'_>,
+    wanted: &str,
+    read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
+) -> Result<T, String> {
+    let asked = Asked::new(photo, patterns);
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(&asked);
+        match Value::resolve_val(tree, &context) {
+            Ok(value) => read(&*value)
+                .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
+            Err(error) => Err(failure_words(&error)),
+        }
+    }));
+    answered.unwrap_or_else(|_panic| Err("the evaluation broke off".to_owned()))
 }
 
 /// Words for the first syntax error; what follows it is mostly its echo.

@@ -1,5 +1,7 @@
 //! Everything a rule may look at for one photo. No pixels, no absolute paths, no HTTP.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::member::Member;
@@ -44,6 +46,15 @@ pub struct Facts {
     /// What providers were told to make of this photo, or of another version of it.
     #[serde(default)]
     pub ordered: Vec<OrderedFact>,
+}
+
+impl Facts {
+    /// Names of the people who are there for sure, each once.
+    pub fn sure_people(&self) -> Vec<String> {
+        let sure = self.people.iter().filter(|person| person.tier == Tier::Order);
+        let names: BTreeSet<&str> = sure.map(|person| person.name.as_str()).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
 }
 
 /// One person in the photo, as rules see it.

@@ -76,6 +76,7 @@ fn nobodys_card(rules: &RuleSet) -> Judgement {
         confirm: Confirm::No,
         reason,
         doubts: Vec::new(),
+        hold_ms: 0,
     };
     Judgement { verdicts: vec![verdict], failures: Vec::new() }
 }

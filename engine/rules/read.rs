@@ -1,8 +1,8 @@
 //! Reads rule files: TOML in, rules or every mistake at once out.
 //!
 //! A file has `[file]` (title, description), `[lists]` (icons that belong together),
-//! `[people]` (people who do), `[define]` (names for parts of conditions) and any number of
-//! `[[rule]]`. The keys of a rule:
+//! `[people]` (people who do), `[define]` (names for parts of conditions), any number of
+//! `[[limit]]`, in a file of the operator's of `[[allow]]`, and of `[[rule]]`. The keys of a rule:
 //!
 //! | key | is |
 //! |---|---|
@@ -21,6 +21,8 @@
 //! | `else` | `{ order \| share \| keep \| note, reason }`: what is wanted where `when` is false |
 //! | `priority` | a whole number, 0 if left out: rules with a higher one are asked first |
 //! | `stop` | `true`: where `when` is true, rules behind it are not asked, but for those that forbid |
+//! | `hold` | how long what it wants waits for somebody to stop it: `"24h"` |
+//! | `budget` | `{ cost_per_month, orders_per_month, copies_per_month }`; see `read/limits.rs` |
 //!
 //! `copies` is a number or a condition giving one, else 1; `to` a condition giving the label
 //! of an addressee, `""` is nobody in particular; `express` a condition; `with` a list of
@@ -36,6 +38,8 @@
 //!
 //! Knows no photos and no disk.
 
+mod limits;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -43,10 +47,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::eval::{self, Condition, ExprMistake, Kind, List, Names, Of};
-use super::source::{RuleFile, RuleMistake, Source, hint};
+use super::limit::Limit;
+use super::source::{Author, RuleFile, RuleMistake, Source, hint};
 use super::verdict::Confirm;
 use crate::base::member::Member;
 use crate::preview::{LONG_SIDE_PX, PreviewFormat, PreviewWish};
+use limits::Allowed;
+pub(super) use limits::{ALLOW_KEYS, BUDGET_KEYS, LIMIT_KEYS, QUIET_KEYS};
 
 /// Most copies one order may ask for.
 pub const COPIES_MAX: u32 = 999;
@@ -102,6 +109,8 @@ pub(crate) struct Rule {
     pub(crate) priority: i32,
     /// Where its condition holds, rules behind it are not asked.
     pub(crate) stops: bool,
+    /// How long what it wants is held; `None`: as long as its evidence asks for.
+    pub(crate) hold_ms: Option<i64>,
 }
 
 /// Something that makes a rule ask, and what it says then.
@@ -118,6 +127,8 @@ pub(crate) struct Contents {
     pub(crate) rules: Vec<Rule>,
     /// The lists of icons of each file that has some, by its name.
     pub(crate) lists: HashMap<String, Vec<Vec<String>>>,
+    /// What narrows the orders of all files.
+    pub(crate) limits: Vec<Limit>,
 }
 
 /// What a rule wants where its condition holds.
@@ -146,14 +157,16 @@ pub(crate) enum Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum Copies {
     Fixed(u32),
-    Computed(Condition),
+    /// What a condition gives, and the most that it may.
+    Computed(Box<Condition>, u32),
 }
 
-pub(super) const FILE_KEYS: [&str; 5] = ["file", "lists", "people", "define", "rule"];
+pub(super) const FILE_KEYS: [&str; 7] =
+    ["file", "lists", "people", "define", "limit", "allow", "rule"];
 pub(super) const ABOUT_KEYS: [&str; 2] = ["title", "description"];
-pub(super) const RULE_KEYS: [&str; 15] = [
+pub(super) const RULE_KEYS: [&str; 17] = [
     "name", "each", "when", "order", "share", "keep", "note", "forbid", "confirm", "ask_when",
-    "ask", "reason", "else", "priority", "stop",
+    "ask", "reason", "else", "priority", "stop", "hold", "budget",
 ];
 /// Furthest a priority may be from 0.
 pub const PRIORITY_MAX: i32 = 1_000;
@@ -170,9 +183,14 @@ const EACH_IN_TEXT: &str = "{each}";
 
 /// Reads all files; rules of one priority stay in the order of the files and of the lines.
 pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<RuleMistake>> {
-    let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+    let (mut rules, mut mistakes, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     let mut lists = HashMap::new();
-    let mut places = HashMap::new();
+    let (mut places, mut mentions) = (HashMap::new(), Vec::new());
+    let mut allowed = Allowed::default();
+    // What the operator allows has to be known before the owner's rules are read.
+    let mut files: Vec<&RuleFile> = files.iter().collect();
+    files.sort_by_key(|file| file.by != Author::Operator);
+    let is_bound = files.first().is_some_and(|file| file.by == Author::Operator);
     let mut parts_left = PARTS_MAX;
     for file in files {
         if rules.len() > RULES_MAX {
@@ -183,17 +201,29 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
                 let mut reader = Reader {
                     source,
                     known,
+                    by: file.by,
+                    is_bound: is_bound && file.by == Author::Owner,
                     mistakes: Vec::new(),
                     has_more: false,
                     places: &mut places,
+                    mentions: &mut mentions,
+                    allowed: &mut allowed,
                     parts_left: &mut parts_left,
                 };
                 let contents = reader.file();
                 rules.extend(contents.rules);
                 lists.extend(contents.lists);
+                limits.extend(contents.limits);
                 mistakes.append(&mut reader.mistakes);
             }
             Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    for (rule, mut mistake) in mentions {
+        if !places.contains_key(&rule) {
+            let names = places.keys().filter(|name| !name.contains(' '));
+            mistake.message += &hint(&rule, names.map(String::as_str));
+            mistakes.push(mistake);
         }
     }
     if let (true, Some(rule)) = (rules.len() > RULES_MAX, rules.get(RULES_MAX)) {
@@ -208,17 +238,23 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
     mistakes.sort();
     mistakes.dedup();
-    if mistakes.is_empty() { Ok(Contents { rules, lists }) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Contents { rules, lists, limits }) } else { Err(mistakes) }
 }
 
 struct Reader<'a> {
     source: Source<'a>,
     known: &'a Known,
+    by: Author,
+    /// Whether it may only order what the operator's files allow.
+    is_bound: bool,
     mistakes: Vec<RuleMistake>,
     /// Whether reading stopped, so that there may be more than are told.
     has_more: bool,
-    /// Where each rule name was first used, over all files.
+    /// Where each name of a rule, or `limit ` and that of a limit, was first used, over all files.
     places: &'a mut HashMap<String, String>,
+    /// Rules that a limit names, and what is wrong if there is none of that name.
+    mentions: &'a mut Vec<(String, RuleMistake)>,
+    allowed: &'a mut Allowed,
     /// Parts that conditions may still have, over all files.
     parts_left: &'a mut usize,
 }
@@ -307,6 +343,12 @@ impl Reader<'_> {
         {
             self.define(define, &mut names);
         }
+        if let Some(value) = table.get("allow") {
+            self.allow(value);
+        }
+        if let Some(value) = table.get("limit") {
+            contents.limits = self.limits(value);
+        }
         let Some(value) = table.get("rule") else {
             return;
         };
@@ -318,6 +360,7 @@ impl Reader<'_> {
             let Some(table) = self.table(value, "[[rule]]") else {
                 continue;
             };
+            let made_from = contents.rules.len();
             for each in self.each(table, &names) {
                 if self.has_more || contents.rules.len() > RULES_MAX {
                     return;
@@ -330,6 +373,8 @@ impl Reader<'_> {
                 }
             }
             names.each = None;
+            let made = contents.rules.get(made_from..).unwrap_or_default();
+            contents.limits.extend(self.budget(table, made));
         }
     }
 
@@ -453,17 +498,9 @@ impl Reader<'_> {
         let plan = self.plan(table, &span, names);
         let mut confirm = Confirm::No;
         if let Some(value) = table.get("confirm")
-            && let Some(word) = self.text(value, "confirm")
+            && self.choice(value, "confirm", ["no", "ask"]) == Some("ask")
         {
-            match word {
-                "no" => {}
-                "ask" => confirm = Confirm::Ask,
-                other => {
-                    let message =
-                        format!("`confirm` cannot be `{other}`{}", hint(other, ["no", "ask"]));
-                    self.mistake(value.span().start, message);
-                }
-            }
+            confirm = Confirm::Ask;
         }
         let ask_when = table
             .get("ask_when")
@@ -476,7 +513,7 @@ impl Reader<'_> {
             _ => None,
         };
         if let Some(plan) = idle {
-            for key in ["confirm", "ask_when", "ask"] {
+            for key in ["confirm", "ask_when", "ask", "hold", "budget"] {
                 if let Some(value) = table.get(key) {
                     self.mistake(value.span().start, format!("`{plan}` needs no `{key}`"));
                 }
@@ -495,6 +532,7 @@ impl Reader<'_> {
         };
         let priority = self.priority(table);
         let stops = table.get("stop").is_some_and(|value| self.is_true(value, "stop"));
+        let hold_ms = self.hold(table)?;
         let (name, when, plan) = (name?, when?, plan?);
         let (line, _) = self.source.place(table.get("name")?.span().start);
         let file = self.source.file.to_owned();
@@ -511,6 +549,7 @@ impl Reader<'_> {
             otherwise,
             priority,
             stops,
+            hold_ms,
         })
     }
 
@@ -684,13 +723,33 @@ impl Reader<'_> {
         let to = self.optional(table, "to", Kind::Text, names);
         let express = self.optional(table, "express", Kind::Truth, names);
         let with = self.with(table);
+        let (provider, product) = (provider?, product?);
+        let copies_max = match self.is_bound {
+            false => COPIES_MAX,
+            true => match self.allowed.copies_max(&provider, &product) {
+                Some(copies_max) => copies_max,
+                None => {
+                    let message =
+                        format!("the operator's files allow no `{product}` from `{provider}`");
+                    self.mistake(value.span().start, message);
+                    return None;
+                }
+            },
+        };
         let copies = match table.get("copies") {
-            Some(copies) => self.copies(copies, names),
+            Some(copies) => self.copies(copies, copies_max, names),
             None => Some(Copies::Fixed(1)),
         };
+        if self.by == Author::Operator {
+            let most = match &copies {
+                Some(Copies::Fixed(copies)) => *copies,
+                _ => COPIES_MAX,
+            };
+            self.allowed.order(&provider, Some(&product), most);
+        }
         Some(Plan::Order {
-            provider: provider?,
-            product: product?,
+            provider,
+            product,
             copies: copies?,
             to: to?,
             express: express?,
@@ -737,12 +796,14 @@ impl Reader<'_> {
         }
     }
 
-    fn copies(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Copies> {
+    fn copies(&mut self, value: &Value<'_>, most: u32, names: &Names<'_>) -> Option<Copies> {
         if let Some(number) = value.get_ref().as_integer() {
             let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
-            let copies = number.and_then(copies_within);
+            let copies = number.and_then(|number| copies_within(number, most));
             if copies.is_none() {
-                let message = format!("`copies` is from 1 to {COPIES_MAX}");
+                let why =
+                    if most < COPIES_MAX { "; the operator's files allow no more" } else { "" };
+                let message = format!("`copies` is from 1 to {most}{why}");
                 self.mistake(value.span().start, message);
             }
             return copies.map(Copies::Fixed);
@@ -756,7 +817,8 @@ impl Reader<'_> {
             self.mistake(value.span().start, message);
             return None;
         }
-        self.condition(value, "copies", Kind::Whole, names).map(Copies::Computed)
+        let condition = self.condition(value, "copies", Kind::Whole, names)?;
+        Some(Copies::Computed(Box::new(condition), most))
     }
 
     fn share(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
@@ -769,7 +831,16 @@ impl Reader<'_> {
         let to = self.optional(table, "to", Kind::Text, names);
         let preview = self.preview(table);
         let with = self.with(table);
-        Some(Plan::Share { provider: provider?, to: to?, preview: preview?, with: with? })
+        let provider = provider?;
+        if self.by == Author::Operator {
+            self.allowed.share(&provider);
+        }
+        if self.is_bound && !self.allowed.may_share(&provider) {
+            let message = format!("the operator's files allow no previews for `{provider}`");
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        Some(Plan::Share { provider, to: to?, preview: preview?, with: with? })
     }
 
     /// Size and format of the preview; what is left out is the provider's to say.
@@ -959,6 +1030,6 @@ pub(crate) fn is_word(text: &str) -> bool {
 }
 
 /// The number of copies, if it is one that may be ordered.
-pub(crate) fn copies_within(number: i64) -> Option<u32> {
-    u32::try_from(number).ok().filter(|copies| (1..=COPIES_MAX).contains(copies))
+pub(crate) fn copies_within(number: i64, most: u32) -> Option<u32> {
+    u32::try_from(number).ok().filter(|copies| (1..=most).contains(copies))
 }

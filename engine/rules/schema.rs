@@ -9,8 +9,9 @@
 use serde_json::{Map, Value, json};
 
 use super::read::{
-    ABOUT_KEYS, COPIES_MAX, DOUBT_KEYS, ELSE_KEYS, FILE_KEYS, NAME_CHARS_MAX, ORDER_KEYS,
-    PLAN_KEYS, PRIORITY_MAX, REASON_CHARS_MAX, RULE_KEYS, SHARE_KEYS,
+    ABOUT_KEYS, ALLOW_KEYS, BUDGET_KEYS, COPIES_MAX, DOUBT_KEYS, ELSE_KEYS, FILE_KEYS, LIMIT_KEYS,
+    NAME_CHARS_MAX, ORDER_KEYS, PLAN_KEYS, PRIORITY_MAX, QUIET_KEYS, REASON_CHARS_MAX, RULE_KEYS,
+    SHARE_KEYS,
 };
 use crate::base::member::Member;
 use crate::preview::LONG_SIDE_PX;
@@ -54,6 +55,8 @@ fn property(key: &str) -> Value {
     let condition = || json!({ "type": "string" });
     let sentence = || json!({ "type": "string", "maxLength": REASON_CHARS_MAX });
     let yes = || json!({ "const": true });
+    let count = || json!({ "type": "integer", "minimum": 1 });
+    let names = || json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
     let (mut value, words) = match key {
         "file" => (object(&ABOUT_KEYS, &[]), "What the file is, for people."),
         "title" | "description" => (json!({ "type": "string" }), "For people."),
@@ -66,6 +69,47 @@ fn property(key: &str) -> Value {
                 "additionalProperties": { "type": "string" },
             }),
             "Names for parts of conditions, each usable below its line.",
+        ),
+        "limit" => (
+            json!({ "type": "array", "items": object(&LIMIT_KEYS, &["name"]) }),
+            "What narrows orders, whoever's rule they come from; what exceeds it asks.",
+        ),
+        "allow" => (
+            json!({ "type": "array", "items": object(&ALLOW_KEYS, &["provider"]) }),
+            "What rules of the owner may order; only in files of the operator's.",
+        ),
+        "rules" => (names(), "The orders of these rules."),
+        "providers" => (names(), "The orders from these providers."),
+        "products" => (names(), "These products."),
+        "persons" => (names(), "The orders of photos with one of these people for sure."),
+        "addressees" => (names(), "The orders for these; \"\" is you."),
+        "cost_per_month" => (
+            json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]{0,2})? [A-Z]{3}$" }),
+            "What the orders of a month may cost, such as \"20.00 EUR\".",
+        ),
+        "orders_per_month" => (count(), "How many orders there may be in a month."),
+        "copies_per_month" => (count(), "How many copies they may be together."),
+        "copies_per_order" => (count(), "How many copies one order may be."),
+        "previews" => (yes(), "Previews may be shared with the provider."),
+        "hold" => (
+            json!({ "type": "string", "pattern": "^(0|[0-9]{1,5}[mhd])$" }),
+            "How long orders wait for you to stop them, such as \"24h\"; \"0\" is not at all.",
+        ),
+        "quiet" => (
+            object(&QUIET_KEYS, &["from", "until"]),
+            "Hours of the day in which nothing goes out by itself.",
+        ),
+        "from" | "until" => (
+            json!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" }),
+            "A time of the day on local clocks, such as \"22:00\".",
+        ),
+        "then" => (
+            json!({ "enum": ["ask", "wait"] }),
+            "What becomes of orders in quiet hours: they ask, or wait for their end.",
+        ),
+        "budget" => (
+            object(&BUDGET_KEYS, &[]),
+            "What the orders of this rule may come to in a month; what exceeds it asks.",
         ),
         "rule" => (json!({ "type": "array", "items": rule() }), "The rules."),
         "name" => (filled(), "Unique over all files; orders are kept by it."),
@@ -181,6 +225,10 @@ mod tests {
             &ORDER_KEYS,
             &SHARE_KEYS,
             &DOUBT_KEYS,
+            &LIMIT_KEYS,
+            &ALLOW_KEYS,
+            &BUDGET_KEYS,
+            &QUIET_KEYS,
         ];
         for key in all.concat() {
             let words = property(key)["description"].as_str().map(str::len);

@@ -15,6 +15,8 @@
 //! - A rule that fails is skipped and reported; the others go on. When a rule that would
 //!   forbid fails, nobody knows whether it would have: everything else then waits for a
 //!   person ([`Confirm::Ask`]).
+//! - Where a face decided, what would leave is held for a day, unless the rule says otherwise.
+//! - Limits are no rules: they narrow what the planner makes of the verdicts.
 //! - Two rules may want the same; making one order of one wish is the planner's work.
 //!
 //! Knows nothing of orders, consent or money.
@@ -26,13 +28,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
-use super::eval::{Condition, PhotoScope};
+use super::eval::{Condition, Of, PhotoScope};
 use super::facts::{Facts, OrderedFact};
-use super::read::{self, COPIES_MAX, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
-use super::roll::{CardFact, combined};
-use super::source::{RuleFile, RuleMistake};
+use super::limit::{HOLD_OF_FACES_MS, Limit};
+use super::read::{self, Contents, Copies, Known, NAME_CHARS_MAX, Plan, Rule};
+use super::roll::CardFact;
+use super::source::{Author, RuleFile, RuleMistake};
 use super::verdict::{Confirm, Verdict, Wish};
+use super::views::{Scopes, Views};
 use crate::base::ids::ContentHash;
+use crate::detection::Seal;
 
 /// Rules that were read without a mistake.
 #[derive(Debug, Clone)]
@@ -40,6 +45,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Lists of icons by file name.
     lists: HashMap<String, Vec<Vec<String>>>,
+    limits: Arc<[Limit]>,
     revision: String,
     archive: Arc<Archive>,
 }
@@ -54,6 +60,16 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Whether another one says the same, whatever revision of the rules said it.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let of_no_revision = |judgement: &Self| {
+            let mut judgement = judgement.clone();
+            judgement.verdicts.iter_mut().for_each(|verdict| verdict.revision.clear());
+            judgement
+        };
+        of_no_revision(self) == of_no_revision(other)
+    }
+
     /// Lets everything that would leave wait for a person, for one more reason.
     pub fn ask(&mut self, doubt: &str) {
         for verdict in self.verdicts.iter_mut().filter(|verdict| verdict.wish.leaves()) {
@@ -89,9 +105,14 @@ impl RuleSet {
     /// # Errors
     /// Every mistake of every file, sorted by file, line and column.
     pub fn load(files: &[RuleFile], known: &Known) -> Result<Self, Vec<RuleMistake>> {
-        let Contents { rules, lists } = read::read(files, known)?;
+        let Contents { rules, lists, limits } = read::read(files, known)?;
         let archive = Arc::new(Archive::of(files, known));
-        Ok(Self { rules, lists, revision: revision_of(files), archive })
+        Ok(Self { rules, lists, limits: limits.into(), revision: revision_of(files), archive })
+    }
+
+    /// What narrows the orders that follow from the rules.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
     }
 
     /// Its files, to be kept with the decisions that it makes.
@@ -130,41 +151,24 @@ impl RuleSet {
         self.ask_all(&Views::new(self, facts, card).scopes())
     }
 
-    /// Takes the condition of every rule apart for one photo.
-    pub(crate) fn trace(&self, facts: &Facts, card: Option<&CardFact>) -> Vec<Traced<'_>> {
-        let views = Views::new(self, facts, card);
-        let scopes = views.scopes();
-        let trace = |rule: &'_ Rule| -> Vec<Result<bool, String>> {
-            rule.when.clauses(scopes.of(&rule.file).0)
-        };
-        self.rules.iter().map(|rule| Traced { answers: trace(rule), rule }).collect()
+    /// Lists of icons of a file.
+    pub(super) fn lists_of(&self, file: &str) -> &[Vec<String>] {
+        self.lists.get(file).map_or(&[], Vec::as_slice)
     }
 
     fn ask_all(&self, scopes: &Scopes<'_>) -> Judgement {
         let mut judgement = Judgement::default();
-        let (mut forbids_unknown, mut is_stopped) = (false, false);
-        for rule in &self.rules {
-            if is_stopped && !matches!(rule.plan, Plan::Forbid) {
-                continue;
+        let mut forbids_unknown = false;
+        self.ask_each(scopes, |rule, asked| match asked {
+            Asked::Silent | Asked::Stopped { .. } => {}
+            Asked::Says { verdict, .. } => judgement.verdicts.push(*verdict),
+            Asked::Failed(why) => {
+                forbids_unknown |= matches!(rule.plan, Plan::Forbid);
+                let Rule { name, file, line, .. } = rule;
+                let (rule, file, line) = (name.clone(), file.clone(), *line);
+                judgement.failures.push(RuleFailure { rule, file, line, why });
             }
-            let (scope, addition) = scopes.of(&rule.file);
-            match self.ask_as_first(rule, scope) {
-                Ok(None) => {}
-                Ok(Some((mut verdict, applies))) => {
-                    is_stopped |= applies && rule.stops;
-                    if let Some(addition) = addition {
-                        verdict.reason = format!("{}; {addition}", verdict.reason);
-                    }
-                    judgement.verdicts.push(verdict);
-                }
-                Err(why) => {
-                    forbids_unknown |= matches!(rule.plan, Plan::Forbid);
-                    let Rule { name, file, line, .. } = rule;
-                    let (rule, file, line) = (name.clone(), file.clone(), *line);
-                    judgement.failures.push(RuleFailure { rule, file, line, why });
-                }
-            }
-        }
+        });
         let verdicts = &mut judgement.verdicts;
         if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
             verdicts.retain(|verdict| matches!(verdict.wish, Wish::Forbid | Wish::Keep));
@@ -174,8 +178,36 @@ impl RuleSet {
         judgement
     }
 
+    /// Asks the rules one after the other, before it is known what wins.
+    pub(super) fn ask_each(&self, scopes: &Scopes<'_>, mut hear: impl FnMut(&Rule, Asked)) {
+        let mut stopped_by = None;
+        for (index, rule) in self.rules.iter().enumerate() {
+            if let Some(behind) = stopped_by
+                && !matches!(rule.plan, Plan::Forbid)
+            {
+                hear(rule, Asked::Stopped { behind });
+                continue;
+            }
+            let (scope, addition) = scopes.of(&rule.file);
+            let asked = match self.ask_as_first(rule, scope) {
+                Ok(None) => Asked::Silent,
+                Ok(Some((mut verdict, applies))) => {
+                    if applies && rule.stops {
+                        stopped_by.get_or_insert(index);
+                    }
+                    if let Some(addition) = addition {
+                        verdict.reason = format!("{}; {addition}", verdict.reason);
+                    }
+                    Asked::Says { verdict: Box::new(verdict), applies }
+                }
+                Err(why) => Asked::Failed(why),
+            };
+            hear(rule, asked);
+        }
+    }
+
     /// Asks a rule that does not see what it ordered itself: else it would take that back.
-    fn ask_as_first(
+    pub(super) fn ask_as_first(
         &self,
         rule: &Rule,
         photo: &PhotoScope<'_>,
@@ -201,10 +233,10 @@ impl RuleSet {
             Plan::Order { provider, product, copies, to, express, with } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
-                    Copies::Computed(condition) => {
+                    Copies::Computed(condition, most) => {
                         let number = condition.whole(photo)?;
-                        read::copies_within(number).ok_or_else(|| {
-                            format!("its copies come to {number}, allowed are 1 to {COPIES_MAX}")
+                        read::copies_within(number, *most).ok_or_else(|| {
+                            format!("its copies come to {number}, allowed are 1 to {most}")
                         })?
                     }
                 };
@@ -248,58 +280,37 @@ impl RuleSet {
             confirm,
             reason: reason.clone(),
             doubts,
+            hold_ms: hold_of(rule, plan, photo.facts()),
         };
         Ok(Some((verdict, applies)))
     }
 }
 
-/// The condition of a rule, taken apart for one photo.
-pub(crate) struct Traced<'s> {
-    pub(crate) rule: &'s Rule,
-    /// What each clause of it answers, or why it does not.
-    pub(crate) answers: Vec<Result<bool, String>>,
+/// What became of asking one rule about one photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It says this; where its condition does not hold (`applies` is false) by its `else`.
+    Says { verdict: Box<Verdict>, applies: bool },
+    /// Its condition does not hold.
+    Silent,
+    /// Why it gave no answer.
+    Failed(String),
+    /// The rule with this number stopped before it.
+    Stopped { behind: usize },
 }
 
-/// What the rules of each file see of a photo: under a card, that depends on the file's lists.
-struct Views<'f> {
-    alone: &'f Facts,
-    /// Name of the file, what its rules see, what to add to their reasons.
-    under_card: Vec<(&'f str, Facts, Option<String>)>,
-}
-
-impl<'f> Views<'f> {
-    fn new(set: &'f RuleSet, facts: &'f Facts, card: Option<&CardFact>) -> Self {
-        let mut views = Self { alone: facts, under_card: Vec::new() };
-        let Some(card) = card else { return views };
-        for rule in &set.rules {
-            if views.under_card.iter().all(|(file, ..)| *file != rule.file) {
-                let lists = set.lists.get(&rule.file).map_or(&[][..], Vec::as_slice);
-                let (icons, inherited) = combined(&facts.icons, &card.icons, lists);
-                let facts = Facts { icons, ..facts.clone() };
-                views.under_card.push((&rule.file, facts, card.words(&inherited)));
-            }
-        }
-        views
+/// How long what a rule wants is held: as it says; else a day where a face decided and no icon of
+/// the owner's own seal did as well.
+fn hold_of(rule: &Rule, plan: &Plan, facts: &Facts) -> i64 {
+    if matches!(plan, Plan::Keep | Plan::Note | Plan::Forbid) {
+        return 0;
     }
-
-    fn scopes(&self) -> Scopes<'_> {
-        let under_card = self.under_card.iter();
-        let under_card = under_card
-            .map(|(file, facts, words)| (*file, PhotoScope::new(facts), words.as_deref()));
-        Scopes { alone: PhotoScope::new(self.alone), under_card: under_card.collect() }
-    }
-}
-
-/// The same, ready to be asked about.
-struct Scopes<'v> {
-    alone: PhotoScope<'v>,
-    under_card: Vec<(&'v str, PhotoScope<'v>, Option<&'v str>)>,
-}
-
-impl<'v> Scopes<'v> {
-    fn of(&self, name: &str) -> (&PhotoScope<'v>, Option<&'v str>) {
-        let scope = self.under_card.iter().find(|(file, ..)| *file == name);
-        scope.map_or((&self.alone, None), |(_, scope, words)| (scope, *words))
+    let is_sealed = || facts.icons.iter().any(|icon| icon.seal == Seal::Mine);
+    match rule.hold_ms {
+        Some(hold_ms) => hold_ms,
+        None if !rule.when.looks_at(Of::People) => 0,
+        None if rule.when.looks_at(Of::Icons) && is_sealed() => 0,
+        None => HOLD_OF_FACES_MS,
     }
 }
 
@@ -321,7 +332,10 @@ fn addressee(to: Option<&Condition>, photo: &PhotoScope<'_>) -> Result<Option<St
 /// The revision that these files would have, whether they are good or not.
 pub fn revision_of(files: &[RuleFile]) -> String {
     let mut bytes = Vec::new();
-    for RuleFile { bytes: content, .. } in files {
+    for RuleFile { bytes: content, by, .. } in files {
+        if *by == Author::Operator {
+            bytes.extend_from_slice(b"operator");
+        }
         // The length goes first, so that no two lists of files look alike.
         bytes.extend_from_slice(&(content.len() as u64).to_be_bytes());
         bytes.extend_from_slice(content);

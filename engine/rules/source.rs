@@ -33,7 +33,7 @@ impl RuleFile {
 }
 
 /// Who wrote a rule file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Author {
     /// Who looks after the computers of several owners: what they allow, owners may narrow.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::span_words;
 use crate::base::member::Member;
 use crate::preview::PreviewWish;
 
@@ -22,6 +23,14 @@ pub struct Verdict {
     pub reason: String,
     /// Why a person has to confirm, in words; may be empty where a rule always asks.
     pub doubts: Vec<String>,
+    /// How long what would leave waits for a person to stop it; 0 not at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hold_ms: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// What a rule wants done with the photo.
@@ -121,10 +130,15 @@ impl fmt::Display for Wish {
     }
 }
 
-/// The wish in words, after `ask: ` where a person confirms first.
+/// The wish in words, after `ask: ` where a person confirms first, before ` after 24h` where it
+/// is held.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ask = if self.confirm == Confirm::Ask { "ask: " } else { "" };
-        write!(f, "{ask}{}", self.wish)
+        write!(f, "{ask}{}", self.wish)?;
+        match self.hold_ms {
+            0 => Ok(()),
+            span_ms => write!(f, " after {}", span_words(span_ms)),
+        }
     }
 }

@@ -134,6 +134,17 @@ pub struct PhotoRow {
     pub may_order: bool,
 }
 
+/// When a photo came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The photo.
+    pub photo: ContentHash,
+    /// `false` for photos that were there before the first start.
+    pub may_order: bool,
+    /// When it came.
+    pub at: Timestamp,
+}
+
 /// The place of a photo in its roll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shot {
@@ -242,6 +253,21 @@ impl Index {
         Ok(())
     }
 
+    /// Reads what was there at one moment, whatever others write meanwhile. Many reads cost less
+    /// this way: what they wait for is asked for once.
+    ///
+    /// # Errors
+    /// See [`StoreError`], and those of the work.
+    pub fn at_one_moment<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection.execute_batch("BEGIN")?;
+        let read = work(self);
+        self.connection.execute_batch("COMMIT")?;
+        read
+    }
+
     /// Writes an open batch; does nothing without one.
     ///
     /// # Errors
@@ -269,6 +295,25 @@ impl Index {
             .prepare_cached(sql)?
             .query_row([hash.as_bytes()], photo_of)
             .optional()?)
+    }
+
+    /// All photos that were looked at, in the order in which they came: one that was there before
+    /// the first start as if it had come when it was taken, where it says so.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn arrivals(&self) -> Result<Vec<Arrival>, StoreError> {
+        let sql = "SELECT hash, may_order, CASE WHEN may_order THEN first_seen
+                       ELSE min(first_seen, coalesce(taken_ms, first_seen)) END AS came
+                   FROM photos ORDER BY came, coalesce(taken_ms, came), name_key, hash";
+        let arrival = |row: &Row<'_>| {
+            Ok(Arrival {
+                photo: ContentHash::from_bytes(row.get(0)?),
+                may_order: row.get(1)?,
+                at: Timestamp(row.get(2)?),
+            })
+        };
+        Ok(self.connection.prepare(sql)?.query_map([], arrival)?.collect::<Result<_, _>>()?)
     }
 
     /// Photos that order nothing because they were there before the first start.

@@ -1,5 +1,6 @@
 //! Orders and the outbox: operations of [`State`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +50,11 @@ pub struct Order {
     pub price_minor: i64,
     /// Currency of the price.
     pub currency: String,
+    /// Enrolled people who are in the photo for sure. Never leaves the computer.
+    #[serde(skip)]
+    pub people: Vec<String>,
+    /// Time for the owner to think it over.
+    pub hold: Option<Hold>,
     /// Where in its life it is.
     pub state: OrderState,
     /// Why it is in this state, in words.
@@ -59,6 +65,15 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When its state last changed.
     pub updated_at: Timestamp,
+}
+
+/// A time in which an order waits by itself, for its owner to take it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// When it began.
+    pub from: Timestamp,
+    /// When the order goes out.
+    pub until: Timestamp,
 }
 
 /// What a provider may get a photo for.
@@ -77,6 +92,8 @@ pub enum Purpose {
 pub enum OrderState {
     /// Waits for `signet orders approve`.
     Ask,
+    /// Goes out when its time is over, unless the owner takes it back.
+    Held,
     /// Agreed; in the outbox.
     Ready,
     /// The provider has confirmed that it has it.
@@ -111,6 +128,47 @@ pub struct Replanned {
     pub withdrawn: Vec<Order>,
     /// On their way or beyond, so they stay as they were, although another wish holds now.
     pub kept: Vec<Order>,
+}
+
+/// Which orders fall under a limit: every list that is not empty has to hold one's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Names of rules.
+    pub rules: Vec<String>,
+    /// Names of providers.
+    pub providers: Vec<String>,
+    /// Products; a share has none.
+    pub products: Vec<String>,
+    /// People, one of whom is in the photo.
+    pub people: Vec<String>,
+    /// Labels of addressees; `""` is the owner.
+    pub addressees: Vec<String>,
+}
+
+impl OrderFilter {
+    /// Whether an order falls under it.
+    pub fn takes(&self, order: &Order) -> bool {
+        let allows = |list: &[String], name: Option<&str>| {
+            list.is_empty() || name.is_some_and(|name| list.iter().any(|one| one == name))
+        };
+        allows(&self.rules, Some(&order.rule))
+            && allows(&self.providers, Some(&order.provider))
+            && allows(&self.products, order.product.as_deref())
+            && allows(&self.addressees, Some(order.addressee.as_deref().unwrap_or_default()))
+            && (self.people.is_empty()
+                || order.people.iter().any(|name| self.people.contains(name)))
+    }
+}
+
+/// What the orders that fall under a limit came to in a month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// How many they are.
+    pub orders_count: u32,
+    /// Copies of all of them.
+    pub copies_count: u32,
+    /// Their prices, in minor units of one currency; those in another do not count.
+    pub minor: i64,
 }
 
 /// What counts towards the limits of one provider.
@@ -162,6 +220,7 @@ macro_rules! text_enum {
 text_enum!(Purpose { Print = "print", Share = "share" });
 text_enum!(OrderState {
     Ask = "ask",
+    Held = "held",
     Ready = "ready",
     Accepted = "accepted",
     Done = "done",
@@ -182,6 +241,18 @@ fn companions_of(row: &Row<'_>) -> rusqlite::Result<Vec<Member>> {
     members.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
 }
 
+fn people_of(row: &Row<'_>) -> rusqlite::Result<Vec<String>> {
+    let json: String = row.get("people")?;
+    serde_json::from_str(&json)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn hold_of(row: &Row<'_>) -> rusqlite::Result<Option<Hold>> {
+    let from: Option<i64> = row.get("held_from_ms")?;
+    let until: Option<i64> = row.get("held_until_ms")?;
+    Ok(from.zip(until).map(|(from, until)| Hold { from: Timestamp(from), until: Timestamp(until) }))
+}
+
 fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
     Ok(Order {
         order_key: row.get("order_key")?,
@@ -200,6 +271,8 @@ fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         preview: row.get("preview")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
+        people: people_of(row)?,
+        hold: hold_of(row)?,
         state: row.get("state")?,
         reason: row.get("reason")?,
         origin: row.get("origin")?,
@@ -218,8 +291,11 @@ pub(super) fn find_order(db: &Connection, order_key: &str) -> rusqlite::Result<O
 
 /// Orders that judging their photo again may change: the owner has not decided, and no
 /// grant was made, which is the first step of sending.
-const OPEN: &str = "state IN ('ask', 'ready', 'refused', 'cancelled') AND is_decided = 0
+const OPEN: &str = "state IN ('ask', 'held', 'ready', 'refused', 'cancelled') AND is_decided = 0
     AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.order_key = orders.order_key)";
+
+/// States of orders that count towards limits.
+const COUNTED: &str = "('held', 'ready', 'accepted', 'done')";
 
 /// Why an order that nobody was told of is cancelled.
 const WITHDRAWN: &str = "it is no longer asked for";
@@ -249,7 +325,7 @@ pub(super) fn move_order(
     if to == OrderState::Ready {
         tx.execute(
             "INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT DO UPDATE SET next_attempt_ms = excluded.next_attempt_ms",
             params![order_key, now.0],
         )?;
     } else {
@@ -283,16 +359,20 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
              purpose, product, copies, addressee, express, companions, preview, price_minor,
-             currency, state, reason, origin, created_ms, updated_ms)
+             currency, people, held_from_ms, held_until_ms, state, reason, origin, created_ms,
+             updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
              :purpose, :product, :copies, :addressee, :express, :companions, :preview,
-             :price_minor, :currency, :state, :reason, :origin, :created_ms, :updated_ms)
+             :price_minor, :currency, :people, :held_from_ms, :held_until_ms, :state, :reason,
+             :origin, :created_ms, :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
              express = excluded.express, companions = excluded.companions,
              preview = excluded.preview, price_minor = excluded.price_minor,
-             currency = excluded.currency, state = excluded.state, reason = excluded.reason,
+             currency = excluded.currency, people = excluded.people,
+             held_from_ms = excluded.held_from_ms, held_until_ms = excluded.held_until_ms,
+             state = excluded.state, reason = excluded.reason,
              origin = excluded.origin, updated_ms = excluded.updated_ms",
     )?
     .execute(named_params! {
@@ -305,15 +385,26 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":companions": order.companions.iter().map(|member| member.as_str()).collect::<Vec<_>>().join(","),
         ":preview": order.preview,
         ":price_minor": order.price_minor, ":currency": order.currency,
+        ":people": names_json(&order.people),
+        ":held_from_ms": order.hold.map(|hold| hold.from.0),
+        ":held_until_ms": order.hold.map(|hold| hold.until.0),
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
     })?;
     log_event(tx, &order.order_key, order.state, &order.reason, order.updated_at)?;
-    if order.state == OrderState::Ready {
-        tx.prepare_cached("INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)")?
-            .execute(params![order.order_key, order.updated_at.0])?;
-    }
+    let due = match order.state {
+        OrderState::Ready => order.updated_at,
+        OrderState::Held => order.hold.map_or(order.updated_at, |hold| hold.until),
+        _ => return Ok(()),
+    };
+    tx.prepare_cached("INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)")?
+        .execute(params![order.order_key, due.0])?;
     Ok(())
+}
+
+/// Names are texts, which JSON can always hold.
+fn names_json(names: &[String]) -> String {
+    serde_json::to_string(names).unwrap_or_default()
 }
 
 /// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`,
@@ -329,7 +420,7 @@ pub fn words(order: &Order) -> String {
 }
 
 impl State {
-    /// Keeps new orders, each with its outbox row when `ready`. Keys that are known already
+    /// Keeps new orders, each with its outbox row when `ready` or `held`. Keys that are known already
     /// are left as they are: one wish, one order. Returns those that were new.
     ///
     /// # Errors
@@ -385,7 +476,7 @@ impl State {
                 }
                 let key = &old.order_key;
                 match (is_open, old.state) {
-                    (true, OrderState::Ask | OrderState::Ready) => {
+                    (true, OrderState::Ask | OrderState::Held | OrderState::Ready) => {
                         let from = [old.state];
                         move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
                         replanned.withdrawn.extend(find_order(tx, key)?);
@@ -461,7 +552,7 @@ impl State {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT count(*) FROM orders WHERE photo = ?1
-                 AND state IN ('ask', 'ready', 'accepted', 'done')",
+                 AND state IN ('ask', 'held', 'ready', 'accepted', 'done')",
             )?
             .query_row([photo.as_bytes()], |row| Ok(row.get::<_, i64>(0)? > 0))
         })
@@ -513,6 +604,34 @@ impl State {
         })
     }
 
+    /// All orders of a photo, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn orders_of(&self, photo: &ContentHash) -> Result<Vec<Order>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT * FROM orders WHERE photo = ?1 ORDER BY created_ms, order_key",
+            )?
+            .query_map([photo.as_bytes()], order_of)?
+            .collect()
+        })
+    }
+
+    /// Keys of orders that the owner took back: they stay so, whatever rules say.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn orders_taken_back(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT order_key FROM orders WHERE state = 'cancelled' AND is_decided = 1",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect()
+        })
+    }
+
     /// What counts towards a provider's limits, but for those orders of a photo that are
     /// planned anew with it.
     ///
@@ -528,12 +647,77 @@ impl State {
             db.prepare_cached(&format!(
                 "SELECT coalesce(sum(created_ms >= ?2), 0), coalesce(sum(price_minor), 0)
                  FROM orders WHERE provider = ?1 AND created_ms >= ?3
-                 AND state IN ('ready', 'accepted', 'done') AND NOT (photo = ?4 AND {OPEN})",
+                 AND state IN {COUNTED} AND NOT (photo = ?4 AND {OPEN})",
             ))?
             .query_row(
                 params![provider, now.day_start().0, now.month_start().0, photo.as_bytes()],
                 |row| Ok(Usage { orders_count_day: row.get(0)?, spent_minor_month: row.get(1)? }),
             )
+        })
+    }
+
+    /// What the orders that fall under a limit came to since the month began, but for those of a
+    /// photo that are planned anew with it.
+    ///
+    /// - `currency`: what their prices are added up in
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn spent(
+        &self,
+        of: &OrderFilter,
+        currency: &str,
+        photo: &ContentHash,
+        now: Timestamp,
+    ) -> Result<Spent, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(&format!(
+                "SELECT count(*), coalesce(sum(copies), 0),
+                     coalesce(sum(price_minor) FILTER (WHERE currency = :currency), 0)
+                 FROM orders WHERE created_ms >= :month
+                 AND state IN {COUNTED} AND NOT (photo = :photo AND {OPEN})
+                 AND (:rules = '[]' OR rule IN (SELECT value FROM json_each(:rules)))
+                 AND (:providers = '[]' OR provider IN (SELECT value FROM json_each(:providers)))
+                 AND (:products = '[]' OR product IN (SELECT value FROM json_each(:products)))
+                 AND (:people = '[]' OR EXISTS (SELECT 1 FROM json_each(orders.people) AS seen
+                     WHERE seen.value IN (SELECT value FROM json_each(:people))))
+                 AND (:addressees = '[]'
+                     OR coalesce(addressee, '') IN (SELECT value FROM json_each(:addressees)))",
+            ))?
+            .query_row(
+                named_params! {
+                    ":currency": currency,
+                    ":month": now.month_start().0,
+                    ":photo": photo.as_bytes(),
+                    ":rules": names_json(&of.rules),
+                    ":providers": names_json(&of.providers),
+                    ":products": names_json(&of.products),
+                    ":people": names_json(&of.people),
+                    ":addressees": names_json(&of.addressees),
+                },
+                |row| {
+                    let (orders_count, copies_count) = (row.get(0)?, row.get(1)?);
+                    Ok(Spent { orders_count, copies_count, minor: row.get(2)? })
+                },
+            )
+        })
+    }
+
+    /// Since when the orders of a photo are held that may still be planned anew, by their keys.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn held_since(
+        &self,
+        photo: &ContentHash,
+    ) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(&format!(
+                "SELECT order_key, held_from_ms FROM orders WHERE photo = ?1
+                 AND state IN ('held', 'ready') AND held_from_ms IS NOT NULL AND {OPEN}"
+            ))?
+            .query_map([photo.as_bytes()], |row| Ok((row.get(0)?, Timestamp(row.get(1)?))))?
+            .collect()
         })
     }
 
@@ -609,7 +793,7 @@ impl State {
         })
     }
 
-    /// Lets an order go ahead that waited, was refused or failed, at the price agreed now;
+    /// Lets an order go ahead at once that asked, was held, refused or failed, at the price agreed now;
     /// tells whether it was in such a state.
     ///
     /// # Errors
@@ -621,7 +805,7 @@ impl State {
         currency: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let from = [OrderState::Ask, OrderState::Refused, OrderState::Failed];
+        let from = [OrderState::Ask, OrderState::Held, OrderState::Refused, OrderState::Failed];
         self.write(|tx| {
             let moved =
                 move_order(tx, order_key, &from, OrderState::Ready, "approved by the owner", now)?;
@@ -651,3 +835,7 @@ impl State {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "orders/tests.rs"]
+mod tests;

@@ -3,7 +3,8 @@
 //! Opened with full durability. Several processes may use it at once (the agent and short
 //! commands); every operation is one transaction, so each finds the others' work whole.
 //!
-//! INVARIANT: an order that is `ready` has an outbox row, written in the same transaction.
+//! INVARIANT: an order that is `ready` or `held` has an outbox row, written in the same
+//! transaction; of a held one it is due when its time is over.
 //! INVARIANT: an access and its posting are written in the same transaction, once a grant.
 //! INVARIANT: postings balance, and neither they nor accesses are ever changed or deleted;
 //! the database itself refuses (triggers below).
@@ -201,6 +202,13 @@ DROP TABLE grants_before;
 -- The signed list of members that goes with an order: the same at every try.
 CREATE TABLE manifests (order_key TEXT PRIMARY KEY REFERENCES orders, jws TEXT NOT NULL) STRICT;
 ",
+    "
+-- `people`: JSON list of names. An order that is held goes out when its time is over.
+ALTER TABLE orders ADD COLUMN people TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE orders ADD COLUMN held_from_ms INTEGER;
+ALTER TABLE orders ADD COLUMN held_until_ms INTEGER;
+CREATE INDEX orders_by_time ON orders (created_ms);
+",
 ];
 
 /// The database of everything that must not be lost.
@@ -322,4 +330,4 @@ impl State {
 
 #[cfg(test)]
 #[path = "state/tests.rs"]
-mod tests;
+pub(super) mod tests;

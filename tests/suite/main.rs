@@ -24,5 +24,6 @@ mod rules;
 mod sandbox;
 mod seal;
 mod sheets;
+mod study;
 mod watching;
 mod world;

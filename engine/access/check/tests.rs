@@ -61,6 +61,8 @@ fn order() -> Order {
         preview: None,
         price_minor: 0,
         currency: "EUR".into(),
+        people: Vec::new(),
+        hold: None,
         state: OrderState::Ready,
         reason: String::new(),
         origin: String::new(),

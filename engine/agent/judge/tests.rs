@@ -573,3 +573,31 @@ proptest! {
         prop_assert_eq!(origins(&in_order), origins(&shuffled));
     }
 }
+
+#[test]
+fn every_kept_decision_is_made_again_and_says_the_same() {
+    let desk = Desk::new();
+    desk.arrive(&card("card", 0, &["print-10x15", "copies-3"]));
+    for (second, icons) in [(10, &["mug?"][..]), (20, &["do-not-share"]), (30, &[])] {
+        desk.arrive(&taken(&format!("{second}"), second, icons));
+    }
+    desk.judge();
+    desk.arrive(&taken("end", 5, &["end"]));
+    desk.judge();
+    let mut rows = Vec::new();
+    desk.decisions.each(Timestamp(0), |row| rows.push(row)).expect("read");
+    assert_eq!(rows.len(), 5 + 3, "four photos, the end, and the three that it changed");
+    for row in &rows {
+        let archive = desk.decisions.rules(&row.revision).expect("read").expect("kept");
+        let archive: crate::rules::Archive = serde_json::from_str(&archive).expect("JSON");
+        let inputs: crate::rules::Inputs = serde_json::from_str(&row.inputs_json).expect("JSON");
+        let was: Judgement = serde_json::from_str(&row.answer_json).expect("JSON");
+        assert_eq!(inputs.judge(&archive.load().expect("loads")), was, "{}", row.inputs_json);
+    }
+    // Judged again with nothing new, nothing is kept.
+    lock(&desk.index).set_judged(&taken("10", 0, &[]).hash(), false).expect("marked");
+    desk.judge();
+    let mut count = 0;
+    desk.decisions.each(Timestamp(0), |_| count += 1).expect("read");
+    assert_eq!(count, rows.len());
+}

@@ -11,11 +11,12 @@
 //! every few characters, and `title in keywords` reads thousands of texts in one part. So
 //! `check.rs` wraps whatever may be long in `@weigh(…)` where it is copied or gone through.
 //!
-//! Knows no photo and no tree.
+//! Knows no photo.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cel::common::ast::{Expr, IdedExpr};
 use cel::common::types::{CelBytes, CelList, CelMap, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError};
@@ -103,6 +104,14 @@ impl Val for Meter {
 }
 
 impl StaticVal for Meter {}
+
+/// What was wrapped to be weighed, or the part itself.
+pub(super) fn unweighed(part: &IdedExpr) -> &IdedExpr {
+    match &part.expr {
+        Expr::Call(call) if call.func_name == WEIGH => call.args.last().unwrap_or(part),
+        _ => part,
+    }
+}
 
 /// Lets conditions of this environment weigh.
 pub(super) fn add_to(environment: &mut Env) -> Result<(), cel::DeclarationError> {

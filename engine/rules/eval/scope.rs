@@ -106,10 +106,8 @@ impl<'f> PhotoScope<'f> {
         })
     }
 
-    fn is_near(&self, numbers: &str) -> Option<bool> {
-        let mut numbers = numbers.split(NAMES_APART).map(str::parse::<f64>);
-        let (latitude, longitude) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-        let within_km = numbers.next()?.ok()?;
+    fn is_near(&self, name: &str) -> Option<bool> {
+        let [latitude, longitude, within_km] = nearness_of(name)?;
         let there = PlaceFact { latitude, longitude };
         Some(self.facts.place.is_some_and(|here| here.distance_km(there) <= within_km))
     }
@@ -148,6 +146,23 @@ pub(super) fn tick(steps: usize) -> String {
 }
 
 const TICK: &str = "@tick:";
+/// What a hidden name asks: about whom, how, and for which names.
+pub(super) fn asked(name: &str) -> Option<(Of, &str, Vec<&str>)> {
+    let (of, hidden) = match name.strip_prefix('@') {
+        Some(hidden) => (Of::Icons, hidden),
+        None => (Of::People, name.strip_prefix('^')?),
+    };
+    let (question, names) = hidden.split_once(':')?;
+    (!["near", "tick"].contains(&question))
+        .then(|| (of, question, names.split(NAMES_APART).collect()))
+}
+
+/// What a hidden name of [`nearness`] was made of.
+pub(super) fn nearness_of(name: &str) -> Option<[f64; 3]> {
+    let mut numbers = name.strip_prefix("@near:")?.split(NAMES_APART).map(str::parse::<f64>);
+    let mut next = || numbers.next()?.ok();
+    Some([next()?, next()?, next()?])
+}
 
 /// A static truth, so that answering allocates nothing.
 fn truth<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
@@ -221,7 +236,7 @@ impl PhotoScope<'_> {
         }
         if let Some(hidden) = variable.strip_prefix('@') {
             return match hidden.split_once(':')? {
-                ("near", numbers) => self.is_near(numbers).map(truth),
+                ("near", _) => self.is_near(variable).map(truth),
                 (question, names) => self.answer(question, Of::Icons, names),
             };
         }

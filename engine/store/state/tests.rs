@@ -9,7 +9,7 @@ use crate::store::{Entry, GrantRow, Order, OrderState, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
-pub(super) fn order(key: &str, state: OrderState) -> Order {
+pub(in crate::store) fn order(key: &str, state: OrderState) -> Order {
     Order {
         order_key: key.into(),
         rule: "r".into(),
@@ -27,6 +27,8 @@ pub(super) fn order(key: &str, state: OrderState) -> Order {
         preview: None,
         price_minor: 29,
         currency: "EUR".into(),
+        people: Vec::new(),
+        hold: None,
         state,
         reason: "an icon".into(),
         origin: "an icon".into(),

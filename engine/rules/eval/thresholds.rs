@@ -1,0 +1,145 @@
+//! Numbers that a condition compares with, and the condition with another number in their place.
+//!
+//! In:  the tree of a condition, as it was checked. Out: each [`Threshold`]; a tree with one of
+//! them moved. A threshold is a literal on one side of `<`, `<=`, `>` or `>=`, or the distance of
+//! `near(…)`. Equality has no threshold: nothing is nearly equal.
+//!
+//! They are numbered in the order in which the tree is gone through, loops included.
+
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators as op};
+
+use super::scope;
+
+/// One number that a condition compares with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Threshold {
+    /// As it stands in the condition.
+    pub(crate) value: f64,
+    /// Whether what is compared has to be larger for the comparison to hold.
+    pub(crate) is_least: bool,
+    /// Whether it is a whole number, and has to stay one.
+    pub(crate) is_whole: bool,
+}
+
+impl Threshold {
+    /// The number that is easier to reach by a share of its size; `None` where a whole number
+    /// would stay the same.
+    pub(crate) fn relaxed(&self, share: f64) -> Option<f64> {
+        let step = self.value.abs() * share;
+        let moved = if self.is_least { self.value - step } else { self.value + step };
+        let moved = match (self.is_whole, self.is_least) {
+            (false, _) => moved,
+            (true, true) => moved.ceil(),
+            (true, false) => moved.floor(),
+        };
+        moved.total_cmp(&self.value).is_ne().then_some(moved)
+    }
+}
+
+/// The thresholds of a tree, in their order.
+pub(super) fn thresholds(tree: &IdedExpr) -> Vec<Threshold> {
+    let mut found = Vec::new();
+    // A tree is small: a copy to go through costs less than going through it in two ways.
+    each(&mut tree.clone(), &mut |threshold, _| found.push(threshold));
+    found
+}
+
+/// The tree with one of its thresholds moved.
+pub(super) fn moved(tree: &IdedExpr, index: usize, value: f64) -> IdedExpr {
+    let mut tree = tree.clone();
+    let mut at = 0;
+    each(&mut tree, &mut |threshold, place| {
+        if at == index {
+            put(place, threshold, value);
+        }
+        at += 1;
+    });
+    tree
+}
+
+/// Writes another number where a threshold stands.
+#[expect(clippy::cast_possible_truncation, reason = "whole numbers stay whole")]
+fn put(place: &mut Expr, threshold: Threshold, value: f64) {
+    let near = match &place {
+        Expr::Ident(name) => scope::nearness_of(name),
+        _ => None,
+    };
+    *place = match near {
+        Some([latitude, longitude, _]) => {
+            Expr::Ident(scope::nearness([latitude, longitude, value]))
+        }
+        None if threshold.is_whole => Expr::Literal(LiteralValue::Int((value as i64).into())),
+        None => Expr::Literal(LiteralValue::Double(value.into())),
+    };
+}
+
+fn each(tree: &mut IdedExpr, see: &mut impl FnMut(Threshold, &mut Expr)) {
+    match &mut tree.expr {
+        Expr::Unspecified | Expr::Literal(_) => {}
+        Expr::Ident(name) => {
+            if let Some([.., within_km]) = scope::nearness_of(name) {
+                let threshold = Threshold { value: within_km, is_least: false, is_whole: false };
+                see(threshold, &mut tree.expr);
+            }
+        }
+        Expr::Call(call) => {
+            let least_on_the_right = match call.func_name.as_str() {
+                op::GREATER | op::GREATER_EQUALS => Some(true),
+                op::LESS | op::LESS_EQUALS => Some(false),
+                _ => None,
+            };
+            if let (Some(is_least), [left, right]) = (least_on_the_right, call.args.as_mut_slice())
+            {
+                for (side, is_least) in [(left, !is_least), (right, is_least)] {
+                    if let Some((value, is_whole)) = number(&side.expr) {
+                        let threshold = Threshold { value, is_least, is_whole };
+                        see(threshold, &mut side.expr);
+                    }
+                }
+            }
+            call.target.iter_mut().for_each(|target| each(target, see));
+            call.args.iter_mut().for_each(|arg| each(arg, see));
+        }
+        Expr::Select(select) => each(&mut select.operand, see),
+        Expr::List(list) => list.elements.iter_mut().for_each(|part| each(part, see)),
+        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| each_of(&mut entry.expr, see)),
+        Expr::Struct(made) => {
+            made.entries.iter_mut().for_each(|entry| each_of(&mut entry.expr, see));
+        }
+        Expr::Comprehension(turns) => {
+            for part in [
+                &mut turns.iter_range,
+                &mut turns.accu_init,
+                &mut turns.loop_cond,
+                &mut turns.loop_step,
+                &mut turns.result,
+            ] {
+                each(part, see);
+            }
+        }
+    }
+}
+
+fn each_of(entry: &mut EntryExpr, see: &mut impl FnMut(Threshold, &mut Expr)) {
+    match entry {
+        EntryExpr::StructField(field) => each(&mut field.value, see),
+        EntryExpr::MapEntry(entry) => {
+            each(&mut entry.key, see);
+            each(&mut entry.value, see);
+        }
+    }
+}
+
+/// A number that was written as one, and whether it is whole.
+#[expect(clippy::cast_precision_loss, reason = "thresholds are far below 2^53")]
+fn number(part: &Expr) -> Option<(f64, bool)> {
+    match part {
+        Expr::Literal(LiteralValue::Double(number)) => Some((*number.inner(), false)),
+        Expr::Literal(LiteralValue::Int(number)) => Some((*number.inner() as f64, true)),
+        Expr::Call(call) if call.func_name == op::NEGATE && call.target.is_none() => {
+            let (value, is_whole) = number(&call.args.first()?.expr)?;
+            Some((-value, is_whole))
+        }
+        _ => None,
+    }
+}
