@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::common::{Home, skipped};
-use crate::world::World;
+use crate::common::{Home, skipped, wait_for};
+use crate::world::{World, sample, variant};
 
 const GOOD: &str = "\
 [[rule]]
@@ -239,4 +239,100 @@ fn limit_may_name_a_rule_of_another_file_of_the_home_and_no_other() {
     let draft = home.write("draft.toml", limit("pirnt"));
     let run = home.run(&["rules", "check", &draft.to_string_lossy()]);
     assert!(run.stderr.contains("there is no rule `pirnt`: did you mean `print`?"), "{run:?}");
+}
+
+#[test]
+fn agent_goes_on_with_the_last_good_rules_whatever_becomes_of_the_folder() {
+    let world = World::new();
+    let folder = world.owner.path().join("rules");
+    for entry in std::fs::read_dir(&folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    let rule = |name: &str| GOOD.replace("'print'", &format!("'{name}'"));
+    let write = |name: &str, text: &[u8]| {
+        std::fs::write(folder.join(name), text).expect("written");
+        folder.join(name)
+    };
+    write("a.toml", rule("first").as_bytes());
+    let mut agent = world.start_agent();
+
+    // What editors leave behind is nothing: the next that the agent tells is of the good file.
+    for name in [
+        ".a.toml.swp",
+        "4913",
+        "a.toml~",
+        "#a.toml#",
+        ".#a.toml",
+        "a.toml___jb_tmp___",
+        "a.toml.tmp",
+        "a.toml.bak",
+        ".a.toml.kate-swp",
+        "._a.toml",
+        "a.cases.toml",
+    ] {
+        write(name, b"[[rule]] # half a line");
+    }
+    write("a.toml", rule("second").as_bytes());
+    let told = agent.line_with(r#""mistakes":"#);
+    assert!(told.contains(r#""mistakes":[]"#), "{told}");
+
+    // Each of these is told, and the rules stay; each is mended again.
+    let large = vec![b'#'; 1_000_001];
+    let utf16: Vec<u8> = std::iter::once(0xfeff)
+        .chain(rule("b").encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let doubled = format!("size([[1]]{}) > 0", ".map(a, a + a)".repeat(40));
+    let deep = rule("b").replace("seen(\"print-10x15\")", &"(".repeat(900));
+    for (name, bytes, wanted) in [
+        ("b.toml", &large[..], "the file has 1000001 bytes"),
+        ("b.toml", &utf16, "the file is UTF-16"),
+        ("b.toml", b"# Gr\xfc\xdfe\n", "not UTF-8"),
+        ("Copy of a.toml", rule("second").as_bytes(), "the rule `second` is there already"),
+        ("B.TOML", rule("second").as_bytes(), "the rule `second` is there already"),
+        ("b.toml", "a = ".to_owned().as_bytes(), r#""file":"b.toml","line":1,"#),
+        ("b.toml", "[".repeat(500_000).as_bytes(), r#""file":"b.toml","line":1,"#),
+        ("b.toml", deep.as_bytes(), r#""file":"b.toml","line":3,"#),
+    ] {
+        let path = write(name, bytes);
+        let told = agent.next_line_with(r#""mistakes":"#);
+        assert!(told.contains(wanted), "{name}: {told}");
+        std::fs::remove_file(path).expect("removed");
+        let told = agent.next_line_with(r#""mistakes":"#);
+        assert!(told.contains(r#""mistakes":[]"#), "{told}");
+    }
+    #[cfg(unix)]
+    {
+        // A link to nowhere, and a pipe that nobody writes into.
+        std::os::unix::fs::symlink("nowhere", folder.join("b.toml")).expect("a link");
+        assert!(agent.next_line_with(r#""mistakes":"#).contains("cannot be read"));
+        std::fs::remove_file(folder.join("b.toml")).expect("removed");
+        agent.next_line_with(r#""mistakes":[]"#);
+        let made = Command::new("mkfifo").arg(folder.join("b.toml")).status();
+        assert!(made.expect("mkfifo runs").success());
+        assert!(agent.next_line_with(r#""mistakes":"#).contains("it is no file"));
+    }
+    // The rule in force still orders, also after a restart, while the folder is as it is.
+    agent.kill();
+    let doctor = world.owner.run(&["doctor"]);
+    let says = format!("{}{}", doctor.stdout, doctor.stderr);
+    assert!(says.contains("stays in force"), "{says}");
+    let mut agent = world.start_agent_unready();
+    agent.line_with("it is no file");
+    agent.line_with(r#""done":true"#);
+    world.drop_photo("IMG_1.jpg", &sample("meadow"));
+    wait_for("an order of the rule in force", || {
+        world.orders().into_iter().find(|order| order["rule"] == "second")
+    });
+
+    // What explodes is no mistake: it is stopped when a photo is judged, and told.
+    std::fs::remove_file(folder.join("b.toml")).expect("removed");
+    agent.next_line_with(r#""mistakes":[]"#);
+    write("b.toml", rule("doubling").replace("seen(\"print-10x15\")", &doubled).as_bytes());
+    agent.next_line_with(r#""mistakes":[]"#);
+    world.drop_photo("IMG_2.jpg", &variant(&sample("meadow"), 2));
+    assert!(agent.next_line_with("doubling").contains("it takes more than 400000 steps"));
 }

@@ -10,6 +10,7 @@ use cel::common::ast::{Expr, IdedExpr};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
 use cel::common::value::Val;
 
+use super::meter::unweighed;
 use super::scope::{self, Asked, PhotoScope};
 use super::{Of, value_of};
 use crate::detection::Tier;
@@ -63,7 +64,7 @@ fn collect(tree: &IdedExpr, photo: &PhotoScope<'_>, into: &mut Vec<(String, Stri
 
 /// The text of a fact or of something inside one, as its author may have written it.
 fn named(tree: &IdedExpr) -> Option<String> {
-    match &tree.expr {
+    match &unweighed(tree).expr {
         Expr::Ident(name) => {
             let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             is_plain.then(|| name.clone())
