@@ -715,6 +715,7 @@ fn weigh(part: &mut IdedExpr, kind: Kind) {
     let is_short = |text: &str| text.len() <= SHORT_BYTES_MAX;
     let may_be_long = match (&part.expr, kind) {
         (Expr::Literal(LiteralValue::String(text)), _) => !is_short(text.inner()),
+        (Expr::Literal(_), _) => false,
         (_, Kind::Any | Kind::Text) => true,
         (_, kind) => kind.element().is_some(),
     };

@@ -19,6 +19,7 @@ use std::fmt::Write;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators as op};
 
 use super::formula::Formula;
+use super::meter::without_weights;
 use super::scope::{self, Asked};
 use super::{Condition, Kind, Of};
 
@@ -180,7 +181,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(condition: &Condition) -> Self {
-        let (text, views) = text_of(&condition.tree);
+        let (text, views) = text_of(&without_weights(&condition.tree));
         Self { text, views }
     }
 
@@ -207,7 +208,7 @@ impl Logic {
 
     /// The formula of a condition that gives true or false.
     pub(crate) fn formula(&mut self, condition: &Condition) -> Formula {
-        self.truth(&condition.tree)
+        self.truth(&without_weights(&condition.tree))
     }
 
     /// True where a condition gives a literal that fits; false also where that cannot be told.
@@ -219,7 +220,7 @@ impl Logic {
         what: &str,
         fits: &dyn Fn(&Fixed) -> bool,
     ) -> Formula {
-        self.fitting(&condition.tree, what, fits)
+        self.fitting(&without_weights(&condition.tree), what, fits)
     }
 
     /// What a formula is about, as bits.

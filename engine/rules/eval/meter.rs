@@ -21,6 +21,8 @@ use cel::common::types::{CelBytes, CelList, CelMap, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError};
 
+use super::tree::each_child;
+
 /// Most steps that answering one condition for one photo may take.
 pub const STEPS_MAX: u64 = 400_000;
 
@@ -111,6 +113,23 @@ pub(super) fn unweighed(part: &IdedExpr) -> &IdedExpr {
         Expr::Call(call) if call.func_name == WEIGH => call.args.last().unwrap_or(part),
         _ => part,
     }
+}
+
+/// A tree as it was before anything in it was wrapped to be weighed.
+pub(super) fn without_weights(tree: &IdedExpr) -> IdedExpr {
+    let mut tree = tree.clone();
+    unwrap(&mut tree);
+    tree
+}
+
+fn unwrap(tree: &mut IdedExpr) {
+    if let Expr::Call(call) = &mut tree.expr
+        && call.func_name == WEIGH
+        && let Some(value) = call.args.pop()
+    {
+        *tree = value;
+    }
+    each_child(tree, unwrap);
 }
 
 /// Lets conditions of this environment weigh.

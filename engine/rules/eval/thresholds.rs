@@ -6,9 +6,10 @@
 //!
 //! They are numbered in the order in which the tree is gone through, loops included.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators as op};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators as op};
 
 use super::scope;
+use super::tree::each_child;
 
 /// One number that a condition compares with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,60 +75,29 @@ fn put(place: &mut Expr, threshold: Threshold, value: f64) {
 }
 
 fn each(tree: &mut IdedExpr, see: &mut impl FnMut(Threshold, &mut Expr)) {
-    match &mut tree.expr {
-        Expr::Unspecified | Expr::Literal(_) => {}
-        Expr::Ident(name) => {
-            if let Some([.., within_km]) = scope::nearness_of(name) {
-                let threshold = Threshold { value: within_km, is_least: false, is_whole: false };
-                see(threshold, &mut tree.expr);
-            }
-        }
-        Expr::Call(call) => {
-            let least_on_the_right = match call.func_name.as_str() {
-                op::GREATER | op::GREATER_EQUALS => Some(true),
-                op::LESS | op::LESS_EQUALS => Some(false),
-                _ => None,
-            };
-            if let (Some(is_least), [left, right]) = (least_on_the_right, call.args.as_mut_slice())
-            {
-                for (side, is_least) in [(left, !is_least), (right, is_least)] {
-                    if let Some((value, is_whole)) = number(&side.expr) {
-                        let threshold = Threshold { value, is_least, is_whole };
-                        see(threshold, &mut side.expr);
-                    }
+    let near = match &tree.expr {
+        Expr::Ident(name) => scope::nearness_of(name),
+        _ => None,
+    };
+    if let Some([.., within_km]) = near {
+        let threshold = Threshold { value: within_km, is_least: false, is_whole: false };
+        see(threshold, &mut tree.expr);
+    }
+    if let Expr::Call(call) = &mut tree.expr {
+        let least_on_the_right = match call.func_name.as_str() {
+            op::GREATER | op::GREATER_EQUALS => Some(true),
+            op::LESS | op::LESS_EQUALS => Some(false),
+            _ => None,
+        };
+        if let (Some(is_least), [left, right]) = (least_on_the_right, call.args.as_mut_slice()) {
+            for (side, is_least) in [(left, !is_least), (right, is_least)] {
+                if let Some((value, is_whole)) = number(&side.expr) {
+                    see(Threshold { value, is_least, is_whole }, &mut side.expr);
                 }
             }
-            call.target.iter_mut().for_each(|target| each(target, see));
-            call.args.iter_mut().for_each(|arg| each(arg, see));
-        }
-        Expr::Select(select) => each(&mut select.operand, see),
-        Expr::List(list) => list.elements.iter_mut().for_each(|part| each(part, see)),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| each_of(&mut entry.expr, see)),
-        Expr::Struct(made) => {
-            made.entries.iter_mut().for_each(|entry| each_of(&mut entry.expr, see));
-        }
-        Expr::Comprehension(turns) => {
-            for part in [
-                &mut turns.iter_range,
-                &mut turns.accu_init,
-                &mut turns.loop_cond,
-                &mut turns.loop_step,
-                &mut turns.result,
-            ] {
-                each(part, see);
-            }
         }
     }
-}
-
-fn each_of(entry: &mut EntryExpr, see: &mut impl FnMut(Threshold, &mut Expr)) {
-    match entry {
-        EntryExpr::StructField(field) => each(&mut field.value, see),
-        EntryExpr::MapEntry(entry) => {
-            each(&mut entry.key, see);
-            each(&mut entry.value, see);
-        }
-    }
+    each_child(tree, |part| each(part, see));
 }
 
 /// A number that was written as one, and whether it is whole.

@@ -41,6 +41,46 @@ fn visit_entry<'t>(entry: &'t EntryExpr, see: &mut impl FnMut(&'t IdedExpr)) {
     }
 }
 
+/// Hands out the parts right below the root of a tree, to be changed.
+pub(super) fn each_child(tree: &mut IdedExpr, mut see: impl FnMut(&mut IdedExpr)) {
+    match &mut tree.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => {
+            call.target.iter_mut().for_each(|target| see(target));
+            call.args.iter_mut().for_each(see);
+        }
+        Expr::Select(select) => see(&mut select.operand),
+        Expr::List(list) => list.elements.iter_mut().for_each(see),
+        Expr::Map(map) => {
+            map.entries.iter_mut().for_each(|entry| each_of_entry(&mut entry.expr, &mut see));
+        }
+        Expr::Struct(made) => {
+            made.entries.iter_mut().for_each(|entry| each_of_entry(&mut entry.expr, &mut see));
+        }
+        Expr::Comprehension(turns) => {
+            for part in [
+                &mut turns.iter_range,
+                &mut turns.accu_init,
+                &mut turns.loop_cond,
+                &mut turns.loop_step,
+                &mut turns.result,
+            ] {
+                see(part);
+            }
+        }
+    }
+}
+
+fn each_of_entry(entry: &mut EntryExpr, see: &mut impl FnMut(&mut IdedExpr)) {
+    match entry {
+        EntryExpr::StructField(field) => see(&mut field.value),
+        EntryExpr::MapEntry(entry) => {
+            see(&mut entry.key);
+            see(&mut entry.value);
+        }
+    }
+}
+
 /// The names that a tree asks for.
 pub(super) fn names(tree: &IdedExpr) -> Vec<&str> {
     let mut names = Vec::new();
