@@ -17,7 +17,8 @@
 //! `keywords`, `title`, `instructions`, `rating`, `people` (`["anna", "ben?"]`), `unknown_faces`,
 //! `place` (`[52.52, 13.40]`), `camera` (`{ make, model }`), `album`,
 //! `ordered` (`[{ product, provider, copies, rule }]`). `fails` names the rules that are meant to be
-//! skipped. The order of what is expected is free.
+//! skipped. The order of what is expected is free; what is held has its time behind it
+//! (`order 1 mug from lab after 24h`).
 //!
 //! Knows no disk: the command reads the files.
 
@@ -31,6 +32,7 @@ use super::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
     PrintFact, PrintKind, TimeFact, WordsFact,
 };
+use super::limit::{parse_span, span_words};
 use super::read::{COPIES_MAX, Known, copies_within, is_name, is_word};
 use super::roll::CardFact;
 use super::set::RuleSet;
@@ -591,7 +593,11 @@ impl Reader<'_> {
     /// One line of `expect`, in the words that a verdict prints.
     fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
         let text = self.text(value, "expect")?;
-        let wish = text.strip_prefix("ask: ").unwrap_or(text);
+        let (asked, hold_ms) = match text.rsplit_once(" after ") {
+            Some((asked, span)) => (asked, parse_span(span).filter(|span_ms| *span_ms > 0)),
+            None => (text, Some(0)),
+        };
+        let wish = asked.strip_prefix("ask: ").unwrap_or(asked);
         let mut parts = wish.split(" and ");
         let words: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
         let companions: Vec<&str> = parts.collect();
@@ -623,14 +629,20 @@ impl Reader<'_> {
             ["forbid" | "keep" | "note"] => wish == text && companions.is_empty(),
             _ => false,
         };
-        if !fine || !companions.iter().all(is_companion) {
-            let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
-                           lab to a as 2048 webp` (both also without what follows the provider), \
-                           `keep`, `note` or `forbid`; `ask: ` goes before the first two";
-            self.mistake(value.span().start, message);
-            return None;
+        let hold_ms = hold_ms.filter(|_| fine && companions.iter().all(is_companion));
+        match hold_ms.map(span_words) {
+            Some(span) if span.is_empty() => Some(text.to_owned()),
+            // In the words in which a verdict says it: `1d` is `24h`.
+            Some(span) => Some(format!("{asked} after {span}")),
+            None => {
+                let message = "write `order 2 mug from lab to a express and voice-memo`, `share with lab to \
+                     a as 2048 webp` (both also without what follows the provider), `keep`, \
+                     `note` or `forbid`; `ask: ` goes before the first two, ` after 24h` behind \
+                     them where they are held";
+                self.mistake(value.span().start, message);
+                None
+            }
         }
-        Some(text.to_owned())
     }
 
     fn list<'v>(&mut self, table: &'v DeTable<'v>, key: &str) -> Vec<&'v Value<'v>> {

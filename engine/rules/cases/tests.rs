@@ -78,6 +78,36 @@ fails = ['july']
 }
 
 #[test]
+fn wish_that_is_held_is_expected_with_its_span() {
+    let rules = "
+[[rule]]
+name = 'slow'
+when = 'true'
+order = { product = 'canvas', provider = 'lab' }
+ask_when = 'faint(\"canvas\")'
+hold = '24h'
+";
+    let case = |icon: &str, expect: &str| {
+        format!("[[case]]\nname = 'x'\nicons = ['{icon}']\nexpect = ['{expect}']\n")
+    };
+    let passes = |icon: &str, expect: &str| {
+        run_text(rules, &case(icon, expect)).expect("readable cases").passed()
+    };
+    assert!(passes("canvas", "order 1 canvas from lab after 24h"));
+    assert!(passes("canvas", "order 1 canvas from lab after 1d"), "the same span in other words");
+    assert!(passes("canvas?", "ask: order 1 canvas from lab after 24h"));
+    assert!(!passes("canvas", "order 1 canvas from lab after 2h"));
+    assert!(!passes("canvas", "order 1 canvas from lab"));
+    for odd in ["order 1 canvas from lab after 0", "order 1 canvas from lab after a while"] {
+        let mistakes = run_text(rules, &case("canvas", odd)).expect_err("no span");
+        assert!(mistakes[0].starts_with("a.cases.toml:4:11: write `order 2 mug"), "{mistakes:?}");
+    }
+    for odd in ["keep after 24h", "forbid after 24h", "after 24h"] {
+        run_text(rules, &case("canvas", odd)).expect_err("nothing that is held");
+    }
+}
+
+#[test]
 fn mistakes_in_cases_are_told_with_their_places() {
     let mistakes = run_text(
         RULES,
