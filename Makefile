@@ -10,8 +10,9 @@ KEEP ?=
 PUBLISH ?=
 
 RIVALS := target/bench-icons/venv
+RULE_RIVALS := target/bench-rules
 
-.PHONY: help setup build demo test bench bench-icons enrol check fmt clean
+.PHONY: help setup build demo test bench bench-icons bench-rules enrol check fmt clean
 
 help:
 	@echo 'make demo            marked photos become orders, a lab fetches the originals'
@@ -19,6 +20,7 @@ help:
 	@echo 'make test            every test'
 	@echo 'make bench           every bench, as a table'
 	@echo 'make bench-icons     our icons beside AprilTag, ArUco and QR codes: PHOTOS=dir COUNT=n SEED=n KEEP=dir PUBLISH=1'
+	@echo 'make bench-rules     our rules beside zen-engine and json-rules-engine (needs Node.js)'
 	@echo 'make setup           what all of these do first: programs, ONNX Runtime'
 	@echo 'make check           format and lints, as .ci/run checks them'
 
@@ -48,6 +50,19 @@ $(RIVALS)/ready: benches/icons/requirements.txt
 bench-icons: build $(RIVALS)/ready
 	@$(RIVALS)/bin/python benches/icons/bench.py --count $(COUNT) --seed $(SEED) $(if $(PHOTOS),--photos "$(PHOTOS)") \
 	  $(if $(KEEP),--work "$(KEEP)" --keep) $(if $(PUBLISH),--publish)
+
+# The rivals are a workspace and a package of their own, so that our build never sees them. One core.
+$(RULE_RIVALS)/ready: benches/rivals/package-lock.json
+	@echo 'setup: fetching json-rules-engine'
+	@mkdir -p $(RULE_RIVALS) && cp benches/rivals/package.json benches/rivals/package-lock.json $(RULE_RIVALS)
+	@npm ci --prefix $(RULE_RIVALS) --silent --no-audit --no-fund
+	@touch $@
+
+bench-rules: setup $(RULE_RIVALS)/ready
+	cargo build --release --locked --manifest-path benches/rivals/Cargo.toml --target-dir $(RULE_RIVALS)
+	cargo bench --locked --quiet --no-run --bench rivals
+	@NODE_PATH=$(RULE_RIVALS)/node_modules $(shell command -v taskset >/dev/null && echo taskset -c 0) \
+	  cargo bench --locked --quiet --bench rivals -- $(CURDIR)/$(RULE_RIVALS)/release/signet-rivals $(CURDIR)/benches/rivals/json_rules.js
 
 # After a drawing of the house set or the embedder changed: what starts would work out anew.
 enrol: setup

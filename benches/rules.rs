@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use signet::detection::{IconSet, Seal, Tier};
+use signet::rules::lint::lint;
 use signet::rules::{Facts, IconFact, Known, PathFact, RuleFile, RuleSet, TimeFact};
 
 fn main() {
@@ -37,6 +38,11 @@ fn main() {
     assert!(many_set.judge(&marked).failures.is_empty());
     rate("rules/judge/200-rules/loops", 200, || many_set.judge(&marked).verdicts.len());
     rate("rules/load/200-rules/toml-and-cel", 1, || RuleSet::load(&many, &known).is_ok());
+    rate("rules/lint/200-rules/many", 200, || lint(&many_set).len());
+    let clear = [RuleFile::new("clear.toml", clear_rules(200))];
+    let clear_set = RuleSet::load(&clear, &known).expect("made without a mistake");
+    assert_eq!(lint(&clear_set), []);
+    rate("rules/lint/200-rules/no-warning", 200, || lint(&clear_set).len());
     rate("rules/load/family/toml-and-cel", 1, || RuleSet::load(&family, &known).is_ok());
 }
 
@@ -86,6 +92,21 @@ fn photo(icons: &[&str]) -> Facts {
         dpof: Vec::new(),
         ..Facts::default()
     }
+}
+
+/// Rules of which none follows from another, though they look at the same and share with one lab: the
+/// worst that is to be compared.
+fn clear_rules(rules_count: usize) -> String {
+    let mut text = String::new();
+    for index in 0..rules_count {
+        let _always = write!(
+            text,
+            "[[rule]]\nname = 'rule-{index}'\n\
+             when = 'seen(\"mug\") && rating != {index} && bytes_count > {index}000 && album != \"{index}\"'\n\
+             share = {{ provider = 'lab' }}\n"
+        );
+    }
+    text
 }
 
 /// Rules as an operator may write them: half ask for icons, half loop over them.

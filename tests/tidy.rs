@@ -27,9 +27,10 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
+    ("regex", &["rules/eval/pattern.rs"]),
     ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
     ("axum", &["web/"]),

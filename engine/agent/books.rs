@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::consent::{ConsentError, newest};
 use crate::access::{Consent, PublicKey};
+use crate::base::causes::one_line;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::{Home, make_private_dir};
 use crate::orders::Terms;
@@ -104,6 +105,24 @@ pub enum RuleBookError {
     },
 }
 
+impl RuleBookError {
+    /// The mistakes; of files that cannot be read that they cannot.
+    fn mistakes(self) -> Vec<RuleMistake> {
+        match self {
+            Self::Mistakes { mistakes } => mistakes,
+            Self::Files(error) => {
+                let file = match &error {
+                    FilesError::Unreadable { path, .. } => files::name_inside(path),
+                    FilesError::TooMany { folder } => files::name_inside(folder),
+                };
+                let message = one_line(&error);
+                let excerpt = String::new();
+                vec![RuleMistake { file, line: 1, column: 1, message, excerpt }]
+            }
+        }
+    }
+}
+
 impl RuleBook {
     /// Reads the rules of a home; when they have mistakes, the last good ones instead.
     ///
@@ -113,15 +132,12 @@ impl RuleBook {
         let folder = home.rules_dir();
         let good = home.root().join("rules-in-force");
         let stamp = stamp(&folder);
-        let (set, change) = match RuleSet::load(&files::read_folder(&folder)?, &known) {
+        let (set, change) = match read_set(&folder, &known) {
             Ok(set) => (set, None),
-            Err(mistakes) => {
-                let last = files::read_folder(&good).ok();
-                match last.and_then(|files| RuleSet::load(&files, &known).ok()) {
-                    Some(set) => (set, Some(RuleChange::Refused(mistakes))),
-                    None => return Err(RuleBookError::Mistakes { mistakes }),
-                }
-            }
+            Err(error) => match read_set(&good, &known) {
+                Ok(set) => (set, Some(RuleChange::Refused(error.mistakes()))),
+                Err(_none) => return Err(error),
+            },
         };
         let (in_force, refused) = (RulesInForce::new(set), change.is_some());
         let mut book = Self { folder, good, known, in_force, stamp, saving: None, refused };
@@ -170,8 +186,8 @@ impl RuleBook {
         let files = match files::read_folder(&self.folder) {
             Ok(files) => files,
             Err(error) => {
-                tracing::error!(%error, "the rule files cannot be read, the last ones stay");
-                return None;
+                self.refused = true;
+                return Some(RuleChange::Refused(RuleBookError::from(error).mistakes()));
             }
         };
         match self.in_force.offer(&files, &self.known) {
@@ -198,6 +214,11 @@ impl RuleBook {
     }
 }
 
+fn read_set(folder: &Path, known: &Known) -> Result<RuleSet, RuleBookError> {
+    let files = files::read_folder(folder)?;
+    RuleSet::load(&files, known).map_err(|mistakes| RuleBookError::Mistakes { mistakes })
+}
+
 fn copy_rules(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     make_private_dir(to)?;
     let files = files::read_folder(from)?;
@@ -217,11 +238,12 @@ fn copy_rules(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + 
 
 fn stamp(folder: &Path) -> Stamp {
     let paths = files::list(folder).unwrap_or_default();
-    let entry = |path: PathBuf| {
-        let metadata = path.metadata().ok()?;
-        Some((path, metadata.len(), metadata.modified().ok()))
+    // A link to nowhere is a file that cannot be read, and a change.
+    let entry = |path: PathBuf| match path.metadata() {
+        Ok(metadata) => (path, metadata.len(), metadata.modified().ok()),
+        Err(_unreadable) => (path, 0, None),
     };
-    paths.into_iter().filter_map(entry).collect()
+    paths.into_iter().map(entry).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `signet rules check`, `signet rules test` and `signet rules schema`; what asks about photos
 //! that were seen is in `rules_study.rs`, what adds files that ship in `rules_add.rs`.
 //!
-//! `check` reads rule files and tells every mistake with file, line and column. `test` also
+//! `check` reads rule files and tells every mistake with file, line and column, and where there is
+//! none, which rules cannot do what they seem to. `test` also
 //! runs the cases beside each file. Without files they take those of the home. Where the home
 //! has a consent, `check` knows its providers and products. Mistakes and
 //! failed cases are named on stderr, with the line and a caret; results go to stdout.
@@ -20,6 +21,7 @@ use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::cases::{CasesReport, Uncovered};
 use crate::rules::files::{self, is_rule_file};
+use crate::rules::lint::{RuleWarning, lint};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
 /// What the user typed after `signet rules`.
@@ -63,6 +65,8 @@ struct CheckLine<'a> {
     /// Absent when there are mistakes.
     revision: Option<&'a str>,
     mistakes: &'a [RuleMistake],
+    /// Absent when there are mistakes.
+    warnings: Option<&'a [RuleWarning]>,
 }
 
 /// One line of `signet rules test --json`: a case.
@@ -106,6 +110,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
 pub(super) fn known(context: &Context) -> Result<Known, CommandError> {
     let home = Home::at(&context.home);
     Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
+}
+
+/// The same beside the rules of the home, which a limit in a file by itself may name.
+fn known_beside(context: &Context, mut known: Known) -> Known {
+    let home = Home::at(&context.home);
+    let set = files::read_folder(&home.rules_dir()).ok();
+    let set =
+        set.and_then(|files| RuleSet::load(&files, &Known::of_icons(known.icons.clone())).ok());
+    known.rules = set.iter().flat_map(RuleSet::names).map(str::to_owned).collect();
+    known
 }
 
 /// The same with the providers of the consent, if somebody was agreed with, and the products that
@@ -164,25 +178,36 @@ pub(super) fn read(path: &Path) -> Result<RuleFile, CommandError> {
 
 fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
     let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    let loaded = RuleSet::load(&files, &known_in_consent(context)?);
+    let loaded = RuleSet::load(&files, &known_beside(context, known_in_consent(context)?));
     let files_count = files.len();
     match &loaded {
         Ok(set) => {
             let (revision, rules_count) = (set.revision(), set.rules_count());
+            let warnings = lint(set);
+            warnings.iter().for_each(complain);
             if context.json {
-                let revision = Some(revision);
-                output::json(&CheckLine { files_count, rules_count, revision, mistakes: &[] });
+                let (revision, warnings) = (Some(revision), Some(warnings.as_slice()));
+                let mistakes = &[];
+                let line = CheckLine { files_count, rules_count, revision, mistakes, warnings };
+                output::json(&line);
             } else {
                 let files = counted(files_count, "file");
                 let rules = counted(rules_count, "rule");
-                output::line(format_args!("{files}, {rules}, no mistake; revision {revision}"));
+                let warned = match warnings.len() {
+                    0 => String::new(),
+                    count => format!(", {}", counted(count, "warning")),
+                };
+                output::line(format_args!(
+                    "{files}, {rules}, no mistake{warned}; revision {revision}"
+                ));
             }
             Ok(Outcome::Done)
         }
         Err(mistakes) => {
             if context.json {
-                let (revision, rules_count) = (None, 0);
-                output::json(&CheckLine { files_count, rules_count, revision, mistakes });
+                let (revision, rules_count, warnings) = (None, 0, None);
+                let line = CheckLine { files_count, rules_count, revision, mistakes, warnings };
+                output::json(&line);
             }
             tell_mistakes(mistakes);
             Ok(Outcome::SomeFailed)
@@ -202,7 +227,7 @@ fn test(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> {
 
 /// Whether all cases of one rule file passed; there have to be some.
 fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
-    let known = known(context)?;
+    let known = known_beside(context, known(context)?);
     let set = match RuleSet::load(&[read(path)?], &known) {
         Ok(set) => set,
         Err(mistakes) => {

@@ -17,8 +17,7 @@
 //! `keywords`, `title`, `instructions`, `rating`, `people` (`["anna", "ben?"]`), `unknown_faces`,
 //! `place` (`[52.52, 13.40]`), `camera` (`{ make, model }`), `album`,
 //! `ordered` (`[{ product, provider, copies, rule }]`). `fails` names the rules that are meant to be
-//! skipped. The order of what is expected is free; what is held has its time behind it
-//! (`order 1 mug from lab after 24h`).
+//! skipped. The order of what is expected is free.
 //!
 //! Knows no disk: the command reads the files.
 
@@ -337,7 +336,11 @@ impl Reader<'_> {
             unknown_faces: self.number(table, "unknown_faces", 0)?,
             place,
             camera: self.camera(table)?,
-            album: self.word(table, "album")?,
+            album: match table.get("album") {
+                Some(album) => self.text(album, "album")?.to_owned(),
+                // As the agent takes it.
+                None => folder.rsplit('/').next().unwrap_or_default().to_owned(),
+            },
             ordered: self.ordered(table),
             path: PathFact {
                 collection: collection.to_owned(),
@@ -593,11 +596,12 @@ impl Reader<'_> {
     /// One line of `expect`, in the words that a verdict prints.
     fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
         let text = self.text(value, "expect")?;
-        let (asked, hold_ms) = match text.rsplit_once(" after ") {
-            Some((asked, span)) => (asked, parse_span(span).filter(|span_ms| *span_ms > 0)),
-            None => (text, Some(0)),
+        let (wish, span) = match text.rsplit_once(" after ") {
+            Some((wish, span)) => (wish, Some(span)),
+            None => (text.strip_prefix("ask: ").unwrap_or(text), None),
         };
-        let wish = asked.strip_prefix("ask: ").unwrap_or(asked);
+        // As a verdict prints it, else no case could ever pass.
+        let is_span = |span: &str| parse_span(span).is_some_and(|ms| span_words(ms) == span);
         let mut parts = wish.split(" and ");
         let words: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
         let companions: Vec<&str> = parts.collect();
@@ -629,20 +633,16 @@ impl Reader<'_> {
             ["forbid" | "keep" | "note"] => wish == text && companions.is_empty(),
             _ => false,
         };
-        let hold_ms = hold_ms.filter(|_| fine && companions.iter().all(is_companion));
-        match hold_ms.map(span_words) {
-            Some(span) if span.is_empty() => Some(text.to_owned()),
-            // In the words in which a verdict says it: `1d` is `24h`.
-            Some(span) => Some(format!("{asked} after {span}")),
-            None => {
-                let message = "write `order 2 mug from lab to a express and voice-memo`, `share with lab to \
-                     a as 2048 webp` (both also without what follows the provider), `keep`, \
-                     `note` or `forbid`; `ask: ` goes before the first two, ` after 24h` behind \
-                     them where they are held";
-                self.mistake(value.span().start, message);
-                None
-            }
+        let fine = fine && span.is_none_or(is_span);
+        if !fine || !companions.iter().all(is_companion) {
+            let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
+                           lab to a as 2048 webp` (both also without what follows the provider), \
+                           `keep`, `note` or `forbid`; `ask: ` goes before the first two, or \
+                           ` after 24h` behind them";
+            self.mistake(value.span().start, message);
+            return None;
         }
+        Some(text.to_owned())
     }
 
     fn list<'v>(&mut self, table: &'v DeTable<'v>, key: &str) -> Vec<&'v Value<'v>> {

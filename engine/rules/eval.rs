@@ -6,18 +6,25 @@
 //!
 //! The standard environment is built once per process (34 µs each time otherwise). A
 //! condition is bounded before it runs: [`TEXT_CHARS_MAX`], [`NODES_MAX`], [`DEPTH_MAX`],
-//! [`LOOPS_DEPTH_MAX`]; and while it runs: [`STEPS_MAX`] turns of all its loops. The crate
-//! has panics of its own in rare corners, so parsing and answering run behind a catch.
+//! [`LOOPS_DEPTH_MAX`]; and while it runs: [`STEPS_MAX`] steps, of time and memory alike. The
+//! crate has panics of its own in rare corners, so parsing and answering run behind a catch.
 //!
-//! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for.
+//! `check.rs` says what the language is beside CEL, `scope.rs` what the names stand for,
+//! `meter.rs` what a step is, `pattern.rs` what regular expressions are.
+//! `logic.rs` and `worlds.rs` compare conditions with each other, without a photo.
 //! Knows no TOML and no verdicts.
 
 mod check;
 mod clauses;
 mod explain;
+mod formula;
+mod logic;
+mod meter;
+mod pattern;
 mod scope;
 mod thresholds;
 mod tree;
+mod worlds;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,19 +35,29 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
 
 pub use check::{DEPTH_MAX, LOOPS_DEPTH_MAX, NODES_MAX};
-pub use scope::{PhotoScope, STEPS_MAX};
-
+pub(crate) use formula::{Answers, Formula};
+pub(crate) use logic::{Fixed, Identity, Logic};
+pub use meter::STEPS_MAX;
+pub use scope::PhotoScope;
 pub(crate) use thresholds::Threshold;
+pub(crate) use worlds::{Sides, Wanted};
 
 use check::Checker;
 use clauses::{Clause, follow};
+use pattern::Patterns;
+use scope::Asking;
 
 /// Longest condition, in characters.
 pub const TEXT_CHARS_MAX: usize = 2_000;
 
 /// The standard functions and operators; macros are expanded by `check.rs`.
-static ENVIRONMENT: LazyLock<Arc<Env>> =
-    LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::default().with_optional_support(false).with_stdlib();
+    let added = meter::add_to(&mut environment).and_then(|()| pattern::add_to(&mut environment));
+    // Without them a condition that needs them fails, and says so.
+    debug_assert!(added.is_ok(), "{added:?}");
+    Arc::new(environment)
+});
 
 /// Something wrong inside a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +181,7 @@ pub(crate) struct List {
 }
 
 /// What a question is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Of {
     Icons,
     People,
@@ -177,13 +194,17 @@ pub(crate) struct Defined {
     kind: Kind,
     size: check::Size,
     clauses: Vec<Clause>,
+    patterns: Patterns,
 }
 
 /// A condition that can be answered for any photo, from any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
-    tree: IdedExpr,
+    /// In a box, because rules hold several conditions.
+    tree: Box<IdedExpr>,
     clauses: Vec<Clause>,
+    patterns: Patterns,
+    nodes_count: usize,
     looks: Looks,
 }
 
@@ -221,7 +242,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
     let clauses = clauses::clauses(text, &tree);
     let mut checker = Checker::new(names, program.source_info());
     let kind = checker.walk(&mut tree, 0);
-    let Checker { mut mistakes, size, .. } = checker;
+    let Checker { mut mistakes, size, patterns, .. } = checker;
     if size.nodes_count > NODES_MAX {
         let message = format!("has {} parts, the limit is {NODES_MAX}", size.nodes_count);
         mistakes.push(ExprMistake { chars_before: 0, message });
@@ -229,7 +250,7 @@ pub(crate) fn define(text: &str, names: &Names<'_>) -> Result<Defined, Vec<ExprM
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    Ok(Defined { tree, kind, size, clauses })
+    Ok(Defined { tree, kind, size, clauses, patterns })
 }
 
 /// Compiles a condition that has to give `wanted`.
@@ -238,35 +259,49 @@ pub(crate) fn compile(
     wanted: Kind,
     names: &Names<'_>,
 ) -> Result<Condition, Vec<ExprMistake>> {
-    let Defined { tree, kind, clauses, .. } = define(text, names)?;
+    let Defined { tree, kind, clauses, patterns, size } = define(text, names)?;
     if kind != wanted && kind != Kind::Any {
         let message = format!("this has to give {}, it gives {}", wanted.words(), kind.words());
         return Err(vec![ExprMistake { chars_before: 0, message }]);
     }
     let mut looks = Looks::default();
     for name in tree::names(&tree) {
-        looks.icons |= name == "icons" || (name.starts_with('@') && !name.starts_with("@near"));
-        looks.people |= ["people", "unknown_faces"].contains(&name) || name.starts_with('^');
+        let of = scope::asked(name).map(|asked| asked.of);
+        looks.icons |= name == "icons" || of == Some(Of::Icons);
+        looks.people |= ["people", "unknown_faces"].contains(&name) || of == Some(Of::People);
     }
-    Ok(Condition { tree, clauses, looks })
+    let (tree, nodes_count) = (Box::new(tree), size.nodes_count);
+    Ok(Condition { tree, clauses, patterns, nodes_count, looks })
+}
+
+impl Defined {
+    /// How much memory and time it takes, in parts: an expression counts four for each KiB.
+    pub(crate) fn parts_count(&self) -> usize {
+        self.size.nodes_count + pattern::parts_count(&self.patterns)
+    }
 }
 
 impl Condition {
+    /// The same of a condition.
+    pub(crate) fn parts_count(&self) -> usize {
+        self.nodes_count + pattern::parts_count(&self.patterns)
+    }
+
     /// Whether it is true of the photo, or why that cannot be said.
     pub(crate) fn truth(&self, photo: &PhotoScope<'_>) -> Result<bool, String> {
-        truth_of(&self.tree, photo)
+        truth_of(&self.tree, &self.patterns, photo)
     }
 
     /// The whole number it gives for the photo, or why there is none.
     pub(crate) fn whole(&self, photo: &PhotoScope<'_>) -> Result<i64, String> {
-        answer(&self.tree, photo, "a whole number", |value| {
+        answer(&self.tree, &self.patterns, photo, "a whole number", |value| {
             value.downcast_ref::<CelInt>().map(|whole| *whole.inner())
         })
     }
 
     /// The text it gives for the photo, or why there is none.
     pub(crate) fn text(&self, photo: &PhotoScope<'_>) -> Result<String, String> {
-        answer(&self.tree, photo, "text", |value| {
+        answer(&self.tree, &self.patterns, photo, "text", |value| {
             value.downcast_ref::<CelString>().map(|text| text.inner().to_owned())
         })
     }
@@ -274,7 +309,7 @@ impl Condition {
     /// Of each clause whether it is true of the photo, or why that cannot be said. All are asked,
     /// also those that do not matter any more.
     pub(crate) fn clauses(&self, photo: &PhotoScope<'_>) -> Vec<Result<bool, String>> {
-        self.clause_trees().map(|tree| truth_of(tree, photo)).collect()
+        self.clause_trees().map(|tree| truth_of(tree, &self.patterns, photo)).collect()
     }
 
     /// Of each clause what its parts stand for: their text and their value.
@@ -298,7 +333,8 @@ impl Condition {
 
     /// The same condition with another number in the place of one of its thresholds.
     pub(crate) fn with_threshold(&self, index: usize, value: f64) -> Self {
-        Self { tree: thresholds::moved(&self.tree, index, value), ..self.clone() }
+        let tree = Box::new(thresholds::moved(&self.tree, index, value));
+        Self { tree, ..self.clone() }
     }
 
     /// Whether it looks at icons, or at people.
@@ -321,26 +357,28 @@ fn value_of<T>(
     photo: &PhotoScope<'_>,
     read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
 ) -> Option<T> {
-    answer(tree, photo, "something else", read).ok()
+    // What has a name of its own holds no regular expression.
+    answer(tree, &Patterns::new(), photo, "something else", read).ok()
 }
 
 /// Whether a condition or a clause of it is true of the photo.
-fn truth_of(tree: &IdedExpr, photo: &PhotoScope<'_>) -> Result<bool, String> {
-    answer(tree, photo, "true or false", |value| {
+fn truth_of(tree: &IdedExpr, patterns: &Patterns, photo: &PhotoScope<'_>) -> Result<bool, String> {
+    answer(tree, patterns, photo, "true or false", |value| {
         value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
     })
 }
 
 fn answer<T>(
     tree: &IdedExpr,
+    patterns: &Patterns,
     photo: &PhotoScope<'_>,
     wanted: &str,
     read: impl Fn(&dyn cel::common::value::Val) -> Option<T>,
 ) -> Result<T, String> {
-    photo.restart();
+    let asked = Asking::new(photo, patterns);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.set_variable_resolver(photo);
+        context.set_variable_resolver(&asked);
         match Value::resolve_val(tree, &context) {
             Ok(value) => read(&*value)
                 .ok_or_else(|| format!("it gives {}, not {wanted}", value.get_type().name())),
@@ -382,8 +420,9 @@ fn syntax_mistake(text: &str, errors: &ParseErrors) -> ExprMistake {
 /// Words for what went wrong while a condition was answered.
 fn failure_words(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::UndeclaredReference(name) if name.as_str() == "@tick" => {
-            format!("its loops take more than {STEPS_MAX} turns")
+        // Every other name was known when the condition was checked.
+        ExecutionError::UndeclaredReference(_) => {
+            format!("it takes more than {STEPS_MAX} steps; ask less of each, or of fewer")
         }
         ExecutionError::NoSuchOverload(call) => {
             let types: Vec<&str> = call.argument_types().iter().map(String::as_str).collect();

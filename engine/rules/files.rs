@@ -3,9 +3,11 @@
 //! In:  a folder, or paths. Out: [`RuleFile`]s, sorted by name. Those in the folder `operator`
 //! inside it are the operator's and come first.
 //!
-//! What editors leave behind (`.family.toml.swp`, `family.toml~`, `.#family.toml`) is no
+//! What editors leave behind (`.family.toml.swp`, `family.toml~`, `.#family.toml`, `4913`) is no
 //! rule file, and neither is `family.cases.toml`. A file that cannot be read is an error
-//! and never a missing rule: the rule that forbids could be in it.
+//! and never a missing rule: the rule that forbids could be in it. So a name ends with `.toml` in
+//! any letters, whatever its other bytes are, and a copy (`Copy of family.toml`,
+//! `family.sync-conflict-….toml`) is a rule file too, whose rules are there twice: that is told.
 //!
 //! Knows nothing of what is in the files.
 
@@ -40,9 +42,9 @@ pub enum FilesError {
 
 /// Whether a name is one of a rule file.
 pub fn is_rule_file(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| {
-        name.ends_with(".toml") && !name.ends_with(".cases.toml") && !name.starts_with(['.', '#'])
-    })
+    let name = name.as_encoded_bytes().to_ascii_lowercase();
+    let is_hidden = name.starts_with(b".") || name.starts_with(b"#");
+    name.ends_with(b".toml") && !name.ends_with(b".cases.toml") && !is_hidden
 }
 
 /// The path of the cases beside a rule file: `family.cases.toml` for `family.toml`.
@@ -87,10 +89,16 @@ fn list_one(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
 /// byte behind the limit, so that reading its rules says so.
 ///
 /// # Errors
-/// Whatever the disk says.
+/// Whatever the disk says; a folder or a pipe of such a name is none.
 pub fn read(path: &Path, name: impl Into<String>) -> Result<RuleFile, FilesError> {
     let mut bytes = Vec::new();
-    File::open(path)
+    // Opening a pipe waits for somebody who writes into it.
+    let is_file = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    });
+    is_file
+        .and_then(|()| File::open(path))
         .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| FilesError::Unreadable { path: path.to_path_buf(), source })?;
     let by = if is_operators(path) { Author::Operator } else { Author::Owner };
@@ -132,6 +140,22 @@ mod tests {
             "#a.toml#",
             ".hidden.toml",
             "notes.txt",
+            // vim's try whether it may write, its older swap files and backups; Kate, JetBrains,
+            // Gnome, Sublime Text, Office, Finder.
+            "4913",
+            ".a.toml.swo",
+            "a.toml.swp",
+            "a.toml.bak",
+            "a.toml.orig",
+            "a.toml.tmp",
+            ".a.toml.kate-swp",
+            "a.toml___jb_tmp___",
+            "a.toml___jb_old___",
+            ".goutputstream-A1B2C3",
+            "a.toml.sublime-workspace",
+            "._a.toml",
+            ".DS_Store",
+            "A.CASES.TOML",
         ];
         for name in names {
             fs::write(folder.path().join(name), name).expect("a file");
@@ -152,6 +176,19 @@ mod tests {
         let files = read_folder(folder.path()).expect("readable");
         let told: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.by)).collect();
         assert_eq!(told, [("operator/b.toml", Author::Operator), ("a.toml", Author::Owner)]);
+    }
+
+    #[test]
+    fn copy_of_a_rule_file_is_one_and_so_is_one_with_a_strange_name() {
+        for name in ["Copy of a.toml", "a (1).toml", "a.sync-conflict-1.toml", "A.TOML", "ä.toml"]
+        {
+            assert!(is_rule_file(OsStr::new(name)), "{name}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert!(is_rule_file(OsStr::from_bytes(b"latin-\xe4.toml")));
+        }
     }
 
     #[test]

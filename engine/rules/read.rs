@@ -33,6 +33,9 @@
 //! which cannot forbid. Where TOML itself is broken, the
 //! parser recovers and reading goes on; only mistakes that are no echo of the break are told.
 //!
+//! A file of a million bytes can hold more rules, mistakes and parts than anybody wants to wait
+//! for. Reading stops at [`RULES_MAX`], [`MISTAKES_MAX`] and [`PARTS_MAX`] and says so.
+//!
 //! Knows no photos and no disk.
 
 mod limits;
@@ -56,6 +59,12 @@ pub(super) use limits::{ALLOW_KEYS, BUDGET_KEYS, LIMIT_KEYS, QUIET_KEYS};
 pub const COPIES_MAX: u32 = 999;
 /// Most rules over all files.
 pub const RULES_MAX: usize = 1_000;
+/// Most parts of all conditions over all files, as `eval` counts them.
+pub const PARTS_MAX: usize = 100_000;
+/// Most names in the lists of one file.
+pub const LISTED_MAX: usize = 2_000;
+/// Most mistakes that are told of one file.
+pub const MISTAKES_MAX: usize = 100;
 /// Longest name of a rule, product or provider, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Longest reason, in characters.
@@ -72,12 +81,14 @@ pub struct Known {
     pub providers: Option<Vec<String>>,
     /// People who are enrolled; `None` takes any.
     pub people: Option<Vec<String>>,
+    /// Rules of files that are not read now and that a limit may name.
+    pub rules: Vec<String>,
 }
 
 impl Known {
     /// These icons, any product, any provider.
     pub const fn of_icons(icons: Vec<String>) -> Self {
-        Self { icons, products: None, providers: None, people: None }
+        Self { icons, products: None, providers: None, people: None, rules: Vec::new() }
     }
 }
 
@@ -85,6 +96,8 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// The same as it stands in the file: `{each}` where the rule is made for each icon of a list.
+    pub(crate) written: String,
     pub(crate) file: String,
     /// Line of its `name`, from 1.
     pub(crate) line: usize,
@@ -167,6 +180,8 @@ pub(super) const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forb
 pub(super) const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
 pub(super) const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
 pub(super) const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
+/// Longest text in which reading goes on behind a mistake in its TOML, in bytes.
+const RECOVERED_BYTES_MAX: usize = 200_000;
 /// In the texts of a rule with `each`: the icon it is made for.
 const EACH_IN_TEXT: &str = "{each}";
 
@@ -180,7 +195,11 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
     let mut files: Vec<&RuleFile> = files.iter().collect();
     files.sort_by_key(|file| file.by != Author::Operator);
     let is_bound = files.first().is_some_and(|file| file.by == Author::Operator);
+    let mut parts_left = PARTS_MAX;
     for file in files {
+        if rules.len() > RULES_MAX {
+            break;
+        }
         match Source::new(file) {
             Ok(source) => {
                 let mut reader = Reader {
@@ -189,9 +208,11 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
                     by: file.by,
                     is_bound: is_bound && file.by == Author::Owner,
                     mistakes: Vec::new(),
+                    has_more: false,
                     places: &mut places,
                     mentions: &mut mentions,
                     allowed: &mut allowed,
+                    parts_left: &mut parts_left,
                 };
                 let contents = reader.file();
                 rules.extend(contents.rules);
@@ -203,8 +224,8 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
         }
     }
     for (rule, mut mistake) in mentions {
-        if !places.contains_key(&rule) {
-            let names = places.keys().filter(|name| !name.contains(' '));
+        if !places.contains_key(&rule) && !known.rules.contains(&rule) {
+            let names = places.keys().chain(&known.rules).filter(|name| !name.contains(' '));
             mistake.message += &hint(&rule, names.map(String::as_str));
             mistakes.push(mistake);
         }
@@ -214,7 +235,7 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
             file: rule.file.clone(),
             line: rule.line,
             column: 1,
-            message: format!("these are {} rules, the limit is {RULES_MAX}", rules.len()),
+            message: format!("with this one there are more than {RULES_MAX} rules"),
             excerpt: String::new(),
         });
     }
@@ -231,29 +252,52 @@ struct Reader<'a> {
     /// Whether it may only order what the operator's files allow.
     is_bound: bool,
     mistakes: Vec<RuleMistake>,
+    /// Whether reading stopped, so that there may be more than are told.
+    has_more: bool,
     /// Where each name of a rule, or `limit ` and that of a limit, was first used, over all files.
     places: &'a mut HashMap<String, String>,
     /// Rules that a limit names, and what is wrong if there is none of that name.
     mentions: &'a mut Vec<(String, RuleMistake)>,
     allowed: &'a mut Allowed,
+    /// Parts that conditions may still have, over all files.
+    parts_left: &'a mut usize,
 }
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Reader<'_> {
     fn mistake(&mut self, at: usize, message: impl Into<String>) {
-        self.mistakes.push(self.source.mistake(at, message));
+        if self.mistakes.len() < MISTAKES_MAX {
+            self.mistakes.push(self.source.mistake(at, message));
+        } else {
+            self.has_more = true;
+        }
     }
 
+    /// Reads a file, and says where not all was read of it.
     fn file(&mut self) -> Contents {
-        let (table, errors) = DeTable::parse_recoverable(self.source.text);
+        let contents = self.whole_file();
+        if self.has_more
+            && let Some(last) = self.mistakes.iter().max()
+        {
+            let message =
+                "nothing was read from here on; mend the mistakes before first".to_owned();
+            self.mistakes.push(RuleMistake { message, ..last.clone() });
+        }
+        contents
+    }
+
+    fn whole_file(&mut self) -> Contents {
+        let (table, errors) = parsed(self.source.text);
         let mut contents = Contents::default();
         self.contents(table.get_ref(), &mut contents);
         if errors.is_empty() {
             return contents;
         }
+        self.has_more |= errors.len() > MISTAKES_MAX;
         let broken: Vec<RuleMistake> = errors
             .iter()
+            .take(MISTAKES_MAX)
             .map(|error| {
                 let at = error.span().map_or(0, |span| span.start);
                 self.source.mistake(at, error.message().replace('\n', ", ").to_lowercase())
@@ -322,6 +366,9 @@ impl Reader<'_> {
             };
             let made_from = contents.rules.len();
             for each in self.each(table, &names) {
+                if self.has_more || contents.rules.len() > RULES_MAX {
+                    return;
+                }
                 names.each = each;
                 let mistakes_count = self.mistakes.len();
                 let rule = self.rule(table, value.span(), &names);
@@ -364,6 +411,9 @@ impl Reader<'_> {
             Of::People => ("person", known.people.as_deref()),
         };
         for (key, value) in table {
+            if self.has_more {
+                return;
+            }
             let name: &str = key.get_ref();
             if !eval::may_define(name) || names.lists.contains_key(name) {
                 let message = format!(
@@ -379,6 +429,12 @@ impl Reader<'_> {
                 self.mistake(value.span().start, message);
                 continue;
             };
+            let listed_before: usize = names.lists.values().map(|list| list.names.len()).sum();
+            if listed_before + values.len() > LISTED_MAX {
+                let message = format!("the lists of a file have at most {LISTED_MAX} names");
+                self.mistake(value.span().start, message);
+                continue;
+            }
             let mut listed: Vec<String> = Vec::new();
             for value in values.iter() {
                 let Some(text) = self.text(value, name) else {
@@ -411,6 +467,9 @@ impl Reader<'_> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
+            if self.has_more {
+                return;
+            }
             let name: &str = key.get_ref();
             if !eval::may_define(name) || names.lists.contains_key(name) {
                 let message = format!(
@@ -425,6 +484,7 @@ impl Reader<'_> {
             };
             match eval::define(text, names) {
                 Ok(defined) => {
+                    self.count(defined.parts_count(), &value.span());
                     names.defined.insert(name.to_owned(), defined);
                 }
                 Err(mistakes) => self.inside(&value.span(), &mistakes),
@@ -478,10 +538,12 @@ impl Reader<'_> {
         let stops = table.get("stop").is_some_and(|value| self.is_true(value, "stop"));
         let hold_ms = self.hold(table)?;
         let (name, when, plan) = (name?, when?, plan?);
-        let (line, _) = self.source.place(table.get("name")?.span().start);
+        let written = table.get("name")?;
+        let (line, _) = self.source.place(written.span().start);
         let file = self.source.file.to_owned();
         Some(Rule {
             name,
+            written: written.get_ref().as_str()?.to_owned(),
             file,
             line,
             when,
@@ -548,6 +610,9 @@ impl Reader<'_> {
         };
         let mut doubts = Vec::new();
         for value in list.iter() {
+            if self.has_more {
+                break;
+            }
             let Some(table) = self.table(value, "{ when = '…', reason = \"…\" }") else {
                 continue;
             };
@@ -830,7 +895,7 @@ impl Reader<'_> {
     fn only(&mut self, table: &DeTable<'_>, keys: &[&str], place: &str) {
         for key in table.keys() {
             let name: &str = key.get_ref();
-            if !keys.contains(&name) {
+            if !self.has_more && !keys.contains(&name) {
                 let message =
                     format!("{place} has no `{name}`{}", hint(name, keys.iter().copied()));
                 self.mistake(key.span().start, message);
@@ -898,10 +963,26 @@ impl Reader<'_> {
     ) -> Option<Condition> {
         let text = self.text(value, key)?;
         match eval::compile(text, wanted, names) {
-            Ok(condition) => Some(condition),
+            Ok(condition) => {
+                self.count(condition.parts_count(), &value.span());
+                Some(condition)
+            }
             Err(mistakes) => {
                 self.inside(&value.span(), &mistakes);
                 None
+            }
+        }
+    }
+
+    /// Counts the parts of a condition; where there are too many, nothing more is read.
+    fn count(&mut self, parts_count: usize, span: &Range<usize>) {
+        match self.parts_left.checked_sub(parts_count) {
+            Some(left) => *self.parts_left = left,
+            None => {
+                let message =
+                    format!("the conditions up to here have more than {PARTS_MAX} parts together");
+                self.mistake(span.start, message);
+                (*self.parts_left, self.has_more) = (0, true);
             }
         }
     }
@@ -917,6 +998,18 @@ impl Reader<'_> {
     fn missing<T>(&mut self, span: &Range<usize>, what: &str) -> Option<T> {
         self.mistake(span.start, format!("{MISSING} {what}"));
         None
+    }
+}
+
+/// The table of a file, as far as it can be read, and what is wrong with its TOML: of a very long
+/// file the first mistake only, because the parser keeps as many as there are.
+fn parsed(text: &str) -> (Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
+    if text.len() <= RECOVERED_BYTES_MAX {
+        return DeTable::parse_recoverable(text);
+    }
+    match DeTable::parse(text) {
+        Ok(table) => (table, Vec::new()),
+        Err(error) => (Spanned::new(0..0, DeTable::new()), vec![error]),
     }
 }
 

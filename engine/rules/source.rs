@@ -84,6 +84,10 @@ impl RuleMistake {
     }
 }
 
+/// Longest message, in characters.
+const MESSAGE_CHARS_MAX: usize = 400;
+/// Longest name for which a nearer one is looked for, in bytes.
+const NEAREST_BYTES_MAX: usize = 200;
 /// Longest excerpt kept, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 
@@ -129,31 +133,39 @@ impl<'t> Source<'t> {
     /// A mistake at a byte of the text.
     pub(crate) fn mistake(&self, at: usize, message: impl Into<String>) -> RuleMistake {
         let (line, column) = self.place(at);
-        let text = self.text.lines().nth(line - 1).unwrap_or_default();
-        RuleMistake {
-            file: self.file.to_owned(),
-            line,
-            column,
-            // Names and texts of the user may hold line breaks.
-            message: message.into().replace(char::is_control, " "),
-            excerpt: text.chars().take(EXCERPT_CHARS_MAX).collect(),
-        }
+        let start = self.line_start(self.character_start(at));
+        let text = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        // Names and texts of the user may be long and hold line breaks.
+        let message = message.into().replace(char::is_control, " ");
+        let message = match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
+            None => message,
+        };
+        let excerpt = text.chars().take(EXCERPT_CHARS_MAX).collect();
+        RuleMistake { file: self.file.to_owned(), line, column, message, excerpt }
     }
 
     /// Line and column of a byte, both from 1; a byte inside a character counts as its start.
+    ///
+    /// A file may have a thousand rules and as many mistakes: lines are counted by the fast search
+    /// for a byte, characters in one line only.
     pub(crate) fn place(&self, at: usize) -> (usize, usize) {
-        let (mut line, mut column) = (1, 1);
-        for (index, c) in self.text.char_indices() {
-            if index + c.len_utf8() > at {
-                break;
-            }
-            if c == '\n' {
-                (line, column) = (line + 1, 1);
-            } else {
-                column += 1;
-            }
-        }
-        (line, column)
+        let at = self.character_start(at);
+        let start = self.line_start(at);
+        let before = self.text.as_bytes().get(..start).unwrap_or_default();
+        let in_line = self.text.get(start..at).unwrap_or_default();
+        (memchr::memchr_iter(b'\n', before).count() + 1, in_line.chars().count() + 1)
+    }
+
+    /// Where the character starts that a byte belongs to.
+    fn character_start(&self, at: usize) -> usize {
+        self.text.floor_char_boundary(at)
+    }
+
+    /// Where the line of a character starts.
+    fn line_start(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)
     }
 
     /// The byte of the file where the `chars_before`-th character of a TOML string's
@@ -211,6 +223,9 @@ impl<'t> Source<'t> {
 
 /// The nearest of some names, if one is near enough to be what was meant.
 pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > NEAREST_BYTES_MAX {
+        return None;
+    }
     let lower = name.to_lowercase();
     names
         .into_iter()

@@ -137,8 +137,11 @@ impl fmt::Display for Verdict {
         let ask = if self.confirm == Confirm::Ask { "ask: " } else { "" };
         write!(f, "{ask}{}", self.wish)?;
         match self.hold_ms {
-            0 => Ok(()),
-            span_ms => write!(f, " after {}", span_words(span_ms)),
+            // Nobody is asked and held: a yes sends it.
+            span_ms if span_ms > 0 && ask.is_empty() => {
+                write!(f, " after {}", span_words(span_ms))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -149,3 +149,46 @@ fn owners_rule_beyond_what_the_operator_allows_is_refused_and_the_last_good_ones
         world.orders().into_iter().find(|order| order["state"] == "ask")
     });
 }
+
+/// The blocks of one kind in a section of a page.
+fn blocks(page: &str, heading: &str, kind: &str) -> Vec<String> {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(path).expect("the page");
+    let section = page.split("\n## ").find(|section| section.starts_with(heading));
+    let section = section.unwrap_or_else(|| panic!("no `{heading}`"));
+    let mut blocks = Vec::new();
+    let mut lines = section.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
+    while let Some(line) = lines.next() {
+        if line == format!("```{kind}") {
+            let block = lines.by_ref().take_while(|line| *line != "```");
+            blocks.push(block.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    blocks
+}
+
+#[test]
+fn ten_minutes_of_the_rules_page_work_as_they_are_written() {
+    let world = World::new();
+    let mut agent = world.start_agent();
+    let blocks = blocks("docs/rules.md", "From an empty file", "toml");
+    let [rules, cases] = blocks.as_slice() else { panic!("{blocks:?}") };
+    world.owner.write("rules/july.toml", rules);
+    // Live before the next command is typed.
+    agent.next_line_with("\"event\":\"rules\"");
+    world.owner.write("rules/july.cases.toml", cases);
+    let run = |args: &[&str]| world.owner.run(args).done().stdout;
+    assert!(run(&["rules", "check"]).starts_with("2 files, 19 rules, no mistake; "));
+    let tested = run(&["rules", "test"]);
+    let passed = "july.toml: 4 of 4 cases passed; 4 of 4 clauses seen both true and false";
+    assert!(tested.contains(passed), "{tested}");
+    world.drop_photo("a.jpg", &sample("meadow"));
+    agent.line_with("a.jpg");
+    let explained = run(&["rules", "explain", &world.watched().join("a.jpg").to_string_lossy()]);
+    assert!(
+        explained.contains("count(\"Anna\", \"Ben\", \"Oma Erna\") is 0: none seen"),
+        "{explained}"
+    );
+    assert!(run(&["rules", "backtest"]).starts_with("1 photo by revision "));
+    assert!(run(&["rules", "tune", "july-family"]).starts_with("2 in `count(family) >= 2`"));
+}

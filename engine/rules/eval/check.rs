@@ -4,12 +4,14 @@
 //! Out: the kind of value it gives, every mistake with its place, and the tree rewritten:
 //! `has("x")`, `only(family)` and their kin become names the photo's scope answers, names from
 //! `[define]`, `[lists]` and `[people]` and the word
-//! `each` are replaced by what they stand for, and `exists`,
-//! `all`, `exists_one`, `filter`, `map` become loops that count their steps.
+//! `each` are replaced by what they stand for, `matches` gets its expression compiled, `exists`,
+//! `all`, `exists_one`, `filter`, `map` become loops that count their steps, and what may be long
+//! is weighed where it is copied or gone through (see `meter.rs`).
 //!
 //! Loops follow the expansions of the CEL specification (macros), with one addition:
 //! each turn asks `@tick` first, which stops answering at a limit. The shapes matter: the
 //! interpreter knows `@result + [x]` and appends in place of copying the list each turn.
+//! What `&&`, `||` and `? :` join is never wrapped: clauses are found again by its shape.
 //!
 //! Kinds are known where the author can be helped (`"a" < 1`, `when` giving a number) and
 //! `Any` elsewhere; then the evaluation decides.
@@ -21,6 +23,8 @@ use cel::common::ast::{
     operators as op,
 };
 
+use super::meter::{METER, WEIGH};
+use super::pattern::{self, MATCHES, Pattern, Patterns};
 use super::scope::{self, CAMERA_FIELDS, COMPANION_FIELDS, ICON_FIELDS, JOB_FIELDS, ORDER_FIELDS};
 use super::scope::{PATH_FIELDS, PERSON_FIELDS, PLACE_FIELDS, TAKEN_FIELDS};
 use super::{Defined, ExprMistake, Kind, List, Names, Of};
@@ -90,6 +94,10 @@ const METHODS: [&str; 10] = [
     "matches",
 ];
 const RESULT: &str = "@result";
+/// What a turn of a loop costs beside its body.
+const TURN_STEPS: usize = 6;
+/// Longest text in quotes that is not worth weighing, in bytes.
+const SHORT_BYTES_MAX: usize = 64;
 
 /// How large a tree has become, definitions filled in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,13 +113,15 @@ pub(super) struct Checker<'a> {
     pub(super) places: &'a SourceInfo,
     pub(super) mistakes: Vec<ExprMistake>,
     pub(super) size: Size,
+    pub(super) patterns: Patterns,
     /// Names that loops around this place have bound, innermost last.
     locals: Vec<(String, Kind)>,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(names: &'a Names<'a>, places: &'a SourceInfo) -> Self {
-        Self { names, places, mistakes: Vec::new(), size: Size::default(), locals: Vec::new() }
+        let (mistakes, size, patterns) = (Vec::new(), Size::default(), Patterns::new());
+        Self { names, places, mistakes, size, patterns, locals: Vec::new() }
     }
 
     fn mistake(&mut self, id: u64, message: impl Into<String>) {
@@ -149,15 +159,18 @@ impl<'a> Checker<'a> {
             Expr::Call(_) => self.call(part, depth),
             Expr::List(list) => {
                 for element in &mut list.elements {
-                    self.walk(element, depth + 1);
+                    let kind = self.walk(element, depth + 1);
+                    weigh(element, kind);
                 }
                 Kind::List
             }
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                        self.walk(&mut entry.key, depth + 1);
-                        self.walk(&mut entry.value, depth + 1);
+                        for part in [&mut entry.key, &mut entry.value] {
+                            let kind = self.walk(part, depth + 1);
+                            weigh(part, kind);
+                        }
                     }
                 }
                 Kind::Any
@@ -197,19 +210,20 @@ impl<'a> Checker<'a> {
             part.expr = Expr::Ident(name);
             return kind;
         }
-        if let Some(Defined { tree, kind, size, .. }) = self.names.defined.get(&name) {
+        if let Some(Defined { tree, kind, size, patterns, .. }) = self.names.defined.get(&name) {
             self.size.nodes_count += size.nodes_count;
             let fits = self.is_shallow(id, depth + size.depth)
                 && self.loops_fit(id, self.locals.len() + size.loops_depth);
             // What was defined was checked where it stands.
             if fits && self.size.nodes_count <= NODES_MAX {
                 part.expr = tree.expr.clone();
+                self.patterns.extend(patterns.clone());
             }
             return *kind;
         }
-        if let Some((_, kind)) = FACTS.iter().find(|(fact, _)| *fact == name) {
+        if let Some(kind) = kind_of_fact(&name) {
             part.expr = Expr::Ident(name);
-            return *kind;
+            return kind;
         }
         if let Some(List { names, .. }) = self.names.lists.get(&name) {
             self.size.nodes_count += names.len();
@@ -313,12 +327,29 @@ impl<'a> Checker<'a> {
                 self.mistake(id, message);
             }
             if name == "size" {
+                weigh_unless_list(target, inside);
                 return Kind::Whole;
             }
-            for kind in std::iter::once(inside).chain(kinds) {
+            for kind in std::iter::once(inside).chain(kinds.iter().copied()) {
                 if !matches!(kind, Kind::Text | Kind::Any) {
                     let message = format!("`.{name}()` is for text, this is {}", kind.words());
                     self.mistake(id, message);
+                }
+            }
+            if let ([arg], [kind]) = (call.args.as_mut_slice(), kinds.as_slice()) {
+                match name.as_str() {
+                    "matches" => {
+                        let text = std::mem::take(&mut **target);
+                        let pattern = std::mem::take(arg);
+                        part.expr = self.matching(text, &pattern);
+                    }
+                    "contains" => {
+                        weigh(target, inside);
+                        weigh(arg, *kind);
+                    }
+                    // Compares no more than the length of what is in the brackets.
+                    _ if is_text(arg) => {}
+                    _ => weigh(arg, *kind),
                 }
             }
             return Kind::Truth;
@@ -331,6 +362,7 @@ impl<'a> Checker<'a> {
         }
         let kinds: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg, depth + 1)).collect();
         if is_operator(&name) {
+            weigh_operands(&name, &mut call.args, &kinds);
             return self.operator(id, &name, &kinds);
         }
         if !FUNCTIONS.contains(&name.as_str()) {
@@ -346,6 +378,16 @@ impl<'a> Checker<'a> {
         if kinds.len() != args_wanted {
             self.mistake(id, format!("`{name}()` takes {args_wanted} value(s) in its brackets"));
         }
+        match (name.as_str(), call.args.as_mut_slice(), kinds.as_slice()) {
+            ("size", [arg], [kind]) => weigh_unless_list(arg, *kind),
+            ("matches", [text, pattern], _) => {
+                let (text, pattern) = (std::mem::take(text), std::mem::take(pattern));
+                part.expr = self.matching(text, &pattern);
+            }
+            (_, args, kinds) => {
+                args.iter_mut().zip(kinds).for_each(|(arg, kind)| weigh(arg, *kind))
+            }
+        }
         match name.as_str() {
             "size" | "int" => Kind::Whole,
             "double" => Kind::Number,
@@ -354,13 +396,26 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `text.matches("…")` with the expression compiled.
+    fn matching(&mut self, text: IdedExpr, pattern: &IdedExpr) -> Expr {
+        let Expr::Literal(LiteralValue::String(words)) = &pattern.expr else {
+            self.mistake(pattern.id, "the regular expression of `matches` stands here in quotes");
+            return Expr::Unspecified;
+        };
+        let name = pattern::name_of(words.inner());
+        if !self.patterns.contains_key(&name) {
+            match Pattern::compile(words.inner()) {
+                Ok(pattern) => drop(self.patterns.insert(name.clone(), pattern)),
+                Err(message) => self.mistake(pattern.id, message),
+            }
+        }
+        call_of(MATCHES, vec![ident(METER), text, ident(&name)]).expr
+    }
+
     /// `has("canvas")` becomes a name that the photo's scope answers, `has(products)` one with
     /// all of them; of people the same.
     fn question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
-        let kind = match question {
-            "count" | "different" => Kind::Whole,
-            _ => Kind::Truth,
-        };
+        let kind = scope::kind_of(question);
         let Expr::Call(call) = &part.expr else {
             return kind;
         };
@@ -579,8 +634,18 @@ impl<'a> Checker<'a> {
         }
         let element = inside.element().unwrap_or(Kind::Any);
         self.locals.push((variable.clone(), element));
+        let parts_count = self.size.nodes_count;
         let body_kind = self.walk(body, depth + 1);
+        let turn_steps = self.size.nodes_count - parts_count + TURN_STEPS;
         self.locals.pop();
+        let mut target = target;
+        // Of facts a loop copies no more than where they are.
+        if !is_fact(&target) {
+            weigh(&mut target, inside);
+        }
+        if name == "map" {
+            weigh(body, body_kind);
+        }
         if name != "map" && !matches!(body_kind, Kind::Truth | Kind::Any) {
             let message = format!(
                 "`.{name}()` asks something true or false of each, this is {}",
@@ -589,6 +654,7 @@ impl<'a> Checker<'a> {
             self.mistake(body.id, message);
         }
         let body = std::mem::take(body);
+        let tick = || ident(&scope::tick(turn_steps));
         let turn = |body| when(tick(), body, truth(false));
         let (start, condition, step, result, kind) = match name.as_str() {
             "exists" => (
@@ -644,6 +710,62 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Has a part charge the meter for its length, if its kind may have one.
+fn weigh(part: &mut IdedExpr, kind: Kind) {
+    let is_short = |text: &str| text.len() <= SHORT_BYTES_MAX;
+    let may_be_long = match (&part.expr, kind) {
+        (Expr::Literal(LiteralValue::String(text)), _) => !is_short(text.inner()),
+        (_, Kind::Any | Kind::Text) => true,
+        (_, kind) => kind.element().is_some(),
+    };
+    if may_be_long {
+        let value = std::mem::take(part);
+        part.id = value.id;
+        part.expr = call_of(WEIGH, vec![ident(METER), value]).expr;
+    }
+}
+
+/// The same of what is gone through only if it is a text.
+fn weigh_unless_list(part: &mut IdedExpr, kind: Kind) {
+    if kind.element().is_none() {
+        weigh(part, kind);
+    }
+}
+
+/// The same of what an operator goes through, or tells of when it fails.
+fn weigh_operands(name: &str, args: &mut [IdedExpr], kinds: &[Kind]) {
+    match (name, args, kinds) {
+        (op::LOGICAL_AND | op::LOGICAL_OR | op::LOGICAL_NOT | op::CONDITIONAL, ..) => {}
+        (op::INDEX, _, [_, Kind::Whole]) => {}
+        // Two texts are compared no further than the shorter goes.
+        (
+            op::EQUALS
+            | op::NOT_EQUALS
+            | op::LESS
+            | op::LESS_EQUALS
+            | op::GREATER
+            | op::GREATER_EQUALS,
+            [left, right],
+            [Kind::Text, Kind::Text],
+        ) => {
+            if !is_text(left) && !is_text(right) {
+                weigh(left, Kind::Text);
+            }
+        }
+        (_, args, kinds) => args.iter_mut().zip(kinds).for_each(|(arg, kind)| weigh(arg, *kind)),
+    }
+}
+
+/// Whether a part is a text in quotes.
+fn is_text(part: &IdedExpr) -> bool {
+    matches!(part.expr, Expr::Literal(LiteralValue::String(_)))
+}
+
+/// Whether a part is a fact by its name.
+fn is_fact(part: &IdedExpr) -> bool {
+    matches!(&part.expr, Expr::Ident(name) if FACTS.iter().any(|(fact, _)| fact == name))
+}
+
 /// A number as it is written, with its sign.
 fn number_of(expr: &Expr) -> Option<f64> {
     match expr {
@@ -685,10 +807,6 @@ fn ident(name: &str) -> IdedExpr {
     bare(Expr::Ident(name.to_owned()))
 }
 
-fn tick() -> IdedExpr {
-    ident("@tick")
-}
-
 fn truth(value: bool) -> IdedExpr {
     bare(Expr::Literal(LiteralValue::Boolean(value.into())))
 }
@@ -703,6 +821,11 @@ fn list(elements: Vec<IdedExpr>) -> IdedExpr {
 
 fn text(value: &str) -> IdedExpr {
     bare(Expr::Literal(LiteralValue::String(value.to_owned().into())))
+}
+
+/// What a fact is; `None` of every other name.
+pub(super) fn kind_of_fact(name: &str) -> Option<Kind> {
+    FACTS.iter().find(|(fact, _)| *fact == name).map(|(_, kind)| *kind)
 }
 
 const EACH_ALONE: &str = "`each` is known only in a rule that says `each = \"…\"`";

@@ -10,7 +10,8 @@ use cel::common::ast::{Expr, IdedExpr};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
 use cel::common::value::Val;
 
-use super::scope::{self, PhotoScope};
+use super::meter::unweighed;
+use super::scope::{self, Asked, PhotoScope};
 use super::{Of, value_of};
 use crate::detection::Tier;
 
@@ -31,7 +32,8 @@ pub(super) fn values(tree: &IdedExpr, photo: &PhotoScope<'_>) -> Vec<(String, St
 }
 
 fn collect(tree: &IdedExpr, photo: &PhotoScope<'_>, into: &mut Vec<(String, String)>) {
-    if let Some((of, question, names)) = asked(tree) {
+    if let Some(asked) = asked(tree) {
+        let (of, question, names) = (asked.of, asked.question, asked.names().collect::<Vec<_>>());
         into.push((format!("{question}({})", shown(&names)), answered(photo, tree, of, &names)));
         return;
     }
@@ -62,7 +64,7 @@ fn collect(tree: &IdedExpr, photo: &PhotoScope<'_>, into: &mut Vec<(String, Stri
 
 /// The text of a fact or of something inside one, as its author may have written it.
 fn named(tree: &IdedExpr) -> Option<String> {
-    match &tree.expr {
+    match &unweighed(tree).expr {
         Expr::Ident(name) => {
             let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             is_plain.then(|| name.clone())
@@ -79,7 +81,7 @@ fn named(tree: &IdedExpr) -> Option<String> {
 }
 
 /// The question that a hidden name stands for.
-fn asked(tree: &IdedExpr) -> Option<(Of, &str, Vec<&str>)> {
+fn asked(tree: &IdedExpr) -> Option<Asked<'_>> {
     let Expr::Ident(name) = &tree.expr else { return None };
     scope::asked(name)
 }

@@ -6,11 +6,9 @@
 //! the answers that questions such as `has` and `only` were compiled into (see [`question`]).
 //!
 //! Values borrow the facts and are built on access; a photo costs nothing until a
-//! condition looks at it. The scope also counts the steps of loops, so that no condition
-//! runs for ever.
+//! condition looks at it. What questions and turns of loops cost is charged to the meter.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
@@ -18,15 +16,14 @@ use cel::common::types::{self, CelBool, CelDouble, CelInt, CelList, CelNull, Cel
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
-use super::Of;
+use super::meter::{METER, Meter};
+use super::pattern::{self, Patterns};
+use super::{Kind, Of};
 use crate::detection::Tier;
 use crate::rules::facts::{
     CameraFact, CompanionFact, Facts, IconFact, OrderedFact, PathFact, PersonFact, PlaceFact,
     PrintFact, TimeFact,
 };
-
-/// Turns of all loops together that one condition may take.
-pub const STEPS_MAX: u32 = 10_000;
 
 /// One photo, ready to be judged by any number of conditions.
 pub struct PhotoScope<'f> {
@@ -41,7 +38,7 @@ pub struct PhotoScope<'f> {
     companions: OnceLock<CelList<'f>>,
     jobs: OnceLock<CelList<'f>>,
     keywords: OnceLock<CelList<'f>>,
-    steps_count: AtomicU32,
+    meter: Meter,
 }
 
 impl<'f> PhotoScope<'f> {
@@ -59,18 +56,13 @@ impl<'f> PhotoScope<'f> {
             companions: OnceLock::new(),
             jobs: OnceLock::new(),
             keywords: OnceLock::new(),
-            steps_count: AtomicU32::new(0),
+            meter: Meter::default(),
         }
     }
 
     /// The facts themselves.
     pub(crate) const fn facts(&self) -> &'f Facts {
         self.facts
-    }
-
-    /// Starts counting steps anew, for the next condition.
-    pub(super) fn restart(&self) {
-        self.steps_count.store(0, Ordering::Relaxed);
     }
 
     /// Names of the icons or people in the photo, and whether each is there for sure.
@@ -83,8 +75,16 @@ impl<'f> PhotoScope<'f> {
         icons.chain(people).map(|(name, tier)| (name, tier == Tier::Order))
     }
 
-    fn answer<'b, 'v>(&self, question: &str, of: Of, names: &str) -> Option<CowVal<'b, 'v>> {
-        let names = || names.split(NAMES_APART);
+    /// Answers a question; `None` where that would take too many steps.
+    fn answer<'b, 'v>(&self, asked: &Asked<'_>) -> Option<CowVal<'b, 'v>> {
+        let (of, names) = (asked.of, || asked.names());
+        let seen_count = match of {
+            Of::Icons => self.facts.icons.len(),
+            Of::People => self.facts.people.len(),
+        };
+        if !self.meter.spend((asked.names.len() * seen_count / COMPARED_BYTES) as u64) {
+            return None;
+        }
         let has = |name: &str| self.sightings(of).any(|(seen, sure)| sure && seen == name);
         let seen = |name: &str| self.sightings(of).any(|(seen, _)| seen == name);
         let is_one = |name: &str| names().any(|one| one == name);
@@ -92,7 +92,7 @@ impl<'f> PhotoScope<'f> {
             self.sightings(of).all(|(name, _)| is_one(name))
                 && (of == Of::Icons || self.facts.unknown_faces == 0)
         };
-        Some(match question {
+        Some(match asked.question {
             "has" | "any" => truth(names().any(has)),
             "all" => truth(names().all(has)),
             "only" => truth(names().any(has) && nobody_else()),
@@ -113,6 +113,9 @@ impl<'f> PhotoScope<'f> {
     }
 }
 
+/// Bytes of names that a question compares with one sighting in one step.
+const COMPARED_BYTES: usize = 512;
+
 /// Stands between names in a compiled question; no name holds it.
 const NAMES_APART: char = '\u{1f}';
 
@@ -130,24 +133,64 @@ pub(super) fn question<'n>(
     format!("{of}{question}:{}", names.join(&NAMES_APART.to_string()))
 }
 
-/// The hidden name that a question about a place is compiled into.
-pub(super) fn nearness([latitude, longitude, within_km]: [f64; 3]) -> String {
-    format!("@near:{latitude}{NAMES_APART}{longitude}{NAMES_APART}{within_km}")
+/// A question about icons or people, as it stands in a hidden name.
+pub(super) struct Asked<'n> {
+    pub(super) question: &'n str,
+    pub(super) of: Of,
+    names: &'n str,
 }
 
-/// What a hidden name asks: about whom, how, and for which names.
-pub(super) fn asked(name: &str) -> Option<(Of, &str, Vec<&str>)> {
-    let (of, hidden) = match name.strip_prefix('@') {
-        Some(hidden) => (Of::Icons, hidden),
-        None => (Of::People, name.strip_prefix('^')?),
+impl<'n> Asked<'n> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'n str> + use<'n> {
+        self.names.split(NAMES_APART)
+    }
+}
+
+/// The question that was compiled into a name; `None` of every other name.
+pub(super) fn asked(hidden: &str) -> Option<Asked<'_>> {
+    let (of, rest) = match hidden.strip_prefix('@') {
+        Some(rest) => (Of::Icons, rest),
+        None => (Of::People, hidden.strip_prefix('^')?),
     };
-    let (question, names) = hidden.split_once(':')?;
-    (question != "near").then(|| (of, question, names.split(NAMES_APART).collect()))
+    let (question, names) = rest.split_once(':')?;
+    if [NEAR, "tick"].contains(&question) {
+        return None;
+    }
+    Some(Asked { question, of, names })
+}
+
+/// What a question gives.
+pub(super) fn kind_of(question: &str) -> Kind {
+    match question {
+        "count" | "different" => Kind::Whole,
+        _ => Kind::Truth,
+    }
+}
+
+const NEAR: &str = "near";
+
+/// The name by which a turn of a loop asks whether it may be taken.
+///
+/// - `steps`: what the turn costs
+pub(super) fn tick(steps: usize) -> String {
+    format!("{TICK}{steps}")
+}
+
+const TICK: &str = "@tick:";
+
+/// The hidden name that a question about a place is compiled into.
+pub(super) fn nearness([latitude, longitude, within_km]: [f64; 3]) -> String {
+    format!("@{NEAR}:{latitude}{NAMES_APART}{longitude}{NAMES_APART}{within_km}")
 }
 
 /// What a hidden name of [`nearness`] was made of.
 pub(super) fn nearness_of(name: &str) -> Option<[f64; 3]> {
-    let mut numbers = name.strip_prefix("@near:")?.split(NAMES_APART).map(str::parse::<f64>);
+    let mut numbers = name
+        .strip_prefix('@')?
+        .strip_prefix(NEAR)?
+        .strip_prefix(':')?
+        .split(NAMES_APART)
+        .map(str::parse::<f64>);
     let mut next = || numbers.next()?.ok();
     Some([next()?, next()?, next()?])
 }
@@ -186,23 +229,47 @@ fn whole<'b, 'v>(value: impl TryInto<i64>) -> CowVal<'b, 'v> {
     CowVal::owned(CelInt::from(value.try_into().unwrap_or(i64::MAX)))
 }
 
-impl VariableResolver for PhotoScope<'_> {
+/// A photo while one condition asks about it.
+pub(super) struct Asking<'a, 'f> {
+    photo: &'a PhotoScope<'f>,
+    patterns: &'a Patterns,
+}
+
+impl<'a, 'f> Asking<'a, 'f> {
+    /// Starts counting steps anew.
+    pub(super) fn new(photo: &'a PhotoScope<'f>, patterns: &'a Patterns) -> Self {
+        photo.meter.restart();
+        Self { photo, patterns }
+    }
+}
+
+impl VariableResolver for Asking<'_, '_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        if pattern::is_name(variable) {
+            return self
+                .patterns
+                .get(variable)
+                .map(|pattern| CowVal::Borrowed(pattern as &dyn Val));
+        }
+        self.photo.resolve(variable)
+    }
+}
+
+impl PhotoScope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         static NULL: CelNull = CelNull;
-        if let Some(hidden) = variable.strip_prefix('@') {
-            if hidden == "tick" {
-                // No value ends the evaluation with an error that `eval` knows.
-                let steps_count = self.steps_count.fetch_add(1, Ordering::Relaxed);
-                return (steps_count < STEPS_MAX).then(|| truth(true));
-            }
-            return match hidden.split_once(':')? {
-                ("near", _) => self.is_near(variable).map(truth),
-                (question, names) => self.answer(question, Of::Icons, names),
-            };
+        if let Some(steps) = variable.strip_prefix(TICK) {
+            // No value ends the evaluation with an error that `eval` knows.
+            return self.meter.spend(steps.parse().ok()?).then(|| truth(true));
         }
-        if let Some(hidden) = variable.strip_prefix('^') {
-            let (question, names) = hidden.split_once(':')?;
-            return self.answer(question, Of::People, names);
+        if variable == METER {
+            return Some(CowVal::Borrowed(&self.meter));
+        }
+        if let Some(asked) = asked(variable) {
+            return self.answer(&asked);
+        }
+        if variable.starts_with('@') {
+            return self.is_near(variable).map(truth);
         }
         Some(match variable {
             "icons" => list(&self.icons, &self.facts.icons, |icon| Box::new(FactValue::Icon(icon))),

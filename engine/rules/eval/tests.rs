@@ -410,11 +410,120 @@ fn conditions_that_explode_are_refused_or_stopped() {
     let mapped = compiled("size(icons.map(a, icons.map(b, b.x))) == 1", Kind::Truth).expect("fits");
     let scope = PhotoScope::new(&facts);
     for condition in [squared, filtered, mapped] {
-        assert_eq!(condition.truth(&scope), Err("its loops take more than 10000 turns".to_owned()));
+        assert_eq!(condition.truth(&scope), Err(TOO_MANY.to_owned()));
     }
     // The count starts anew with each condition.
     let once = compiled("icons.all(a, a.x == 0.5)", Kind::Truth).expect("fits");
     assert_eq!(once.truth(&scope), Ok(true));
+}
+
+const TOO_MANY: &str = "it takes more than 400000 steps; ask less of each, or of fewer";
+
+/// More of everything than a photo can have.
+fn rich_photo() -> Facts {
+    let mut facts = photo(None);
+    facts.words.keywords = (0..10_000).map(|n| format!("{}{n}", "ab".repeat(48))).collect();
+    facts.words.title = "ab".repeat(1_000);
+    facts.people = (0..1_000).map(|n| person(&format!("Person {n}"), Tier::Ask, 0.9)).collect();
+    facts
+}
+
+#[test]
+fn text_or_list_that_doubles_with_each_loop_is_stopped() {
+    // Forty doublings of two kilobytes, or of one element, fit no computer.
+    let facts = rich_photo();
+    let scope = PhotoScope::new(&facts);
+    for (start, step) in [
+        ("[title]", ".map(a, a + a)"),
+        ("[[1]]", ".map(a, a + a)"),
+        ("[[1]]", ".map(a, [a, a])"),
+        ("[[1]]", ".map(a, {1: a, 2: a})"),
+        ("[[1]]", ".map(a, [a] + [a])"),
+    ] {
+        let text = format!("size({start}{}) == 1", step.repeat(40));
+        let condition = compiled(&text, Kind::Truth).expect(&text);
+        assert_eq!(condition.truth(&scope), Err(TOO_MANY.to_owned()), "{text}");
+    }
+    // What doubles a few times is an ordinary list.
+    let text = format!("size([[1]]{}.filter(a, size(a) == 256)) == 1", ".map(a, a + a)".repeat(8));
+    assert_eq!(compiled(&text, Kind::Truth).expect(&text).truth(&scope), Ok(true));
+}
+
+#[test]
+fn work_that_hides_in_one_part_of_a_loop_is_counted() {
+    let facts = rich_photo();
+    let scope = PhotoScope::new(&facts);
+    for text in [
+        r#"keywords.all(k, !("x" in keywords))"#,
+        "keywords.all(k, !title.contains(k + \"c\"))",
+        "keywords.all(k, size(keywords + [k]) > 1)",
+        "keywords.all(k, size(title) == 2000)",
+        "keywords.all(k, [keywords] != [[k]])",
+        "keywords.exists(k, [keywords].exists(l, l[0.5] == k))",
+        "size(keywords.map(k, keywords)) == 1",
+        "keywords.all(k, !k.matches(\"(?:a?b?){800}c\"))",
+        "keywords.all(k, none(everybody) && none(family) && none(pair) && k != title)",
+    ] {
+        let condition = compiled(text, Kind::Truth).expect(text);
+        assert_eq!(condition.truth(&scope), Err(TOO_MANY.to_owned()), "{text}");
+    }
+    // The same things asked once are answered.
+    for text in [
+        r#"!("x" in keywords) && size(title) == 2000 && size(keywords + ["a"]) == 10001"#,
+        "keywords.all(k, k != title) && !title.contains(keywords[0])",
+        "keywords[0].matches(\"^(ab)+0$\") && keywords.exists(k, k.endsWith(\"b77\"))",
+        "keywords.all(k, k.startsWith(\"ab\") && k.contains(\"ba\"))",
+    ] {
+        let condition = compiled(text, Kind::Truth).expect(text);
+        assert_eq!(condition.truth(&scope), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn condition_is_stopped_at_the_same_step_each_time() {
+    // With n keywords it takes 10 steps and a few for each; the first n that is too many is one.
+    let condition = compiled("keywords.all(k, k != title)", Kind::Truth).expect("fits");
+    let mut facts = rich_photo();
+    facts.words.keywords = vec!["a".to_owned(); 60_000];
+    let mut fits = 0..60_000;
+    while fits.len() > 1 {
+        let half = fits.start + fits.len() / 2;
+        facts.words.keywords.resize(half, "a".to_owned());
+        let answers = [(); 3].map(|()| condition.truth(&PhotoScope::new(&facts)).is_ok());
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{half} keywords");
+        if answers[0] { fits.start = half } else { fits.end = half }
+    }
+    assert!((10_000..50_000).contains(&fits.start), "{} keywords are asked", fits.start);
+}
+
+#[test]
+fn regular_expressions_are_read_with_their_rule() {
+    check(r#"path.name.matches("^M\\w+e[.]JPG$") && matches(album, "mm")"#, true);
+    check(r#"keywords.exists(k, k.matches("(?i)^str") || k.matches("x"))"#, true);
+    check_mistake(
+        r#"title.matches("(a")"#,
+        r#""(a")"#,
+        "this regular expression is wrong: unclosed group",
+    );
+    check_mistake(
+        r#"title.matches("(?:(?:a{99}){99}){99}")"#,
+        r#""(?:(?:a{99}){99}){99}")"#,
+        "this regular expression is too large; repeat less in it",
+    );
+    check_mistake(
+        "keywords.exists(k, title.matches(k))",
+        "k))",
+        "the regular expression of `matches` stands here in quotes",
+    );
+    let icons = icons();
+    let mut names = Names::of_icons(&icons);
+    for (name, text) in [("start", r#""^M""#), ("fits", "path.name.matches(start)")] {
+        let defined = define(text, &names).expect(text);
+        names.defined.insert(name.to_owned(), defined);
+    }
+    let facts = photo(None);
+    let condition = compile("fits && !album.matches(start)", Kind::Truth, &names).expect("fits");
+    assert_eq!(condition.truth(&PhotoScope::new(&facts)), Ok(true));
 }
 
 #[test]

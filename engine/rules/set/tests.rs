@@ -193,6 +193,93 @@ fn files_too_large_or_not_utf8_are_refused() {
 }
 
 #[test]
+fn files_of_mixed_encodings_are_told_by_line_or_read() {
+    for (bytes, wanted) in [
+        (&b"# \xc3\xa4\n# \xe4\n"[..], "a.toml:2:3: these bytes are not UTF-8"),
+        (b"\xfe\xff\0#", "a.toml:1:1: the file is UTF-16"),
+        // UTF-16 without a mark, and a mark in the middle, are strange TOML.
+        (b"#\0 \0a\0", "a.toml:1:2: "),
+        (b"[file]\n\xef\xbb\xbftitle = 'x'\n", "a.toml:2:"),
+        (b"[file]\rtitle = 'x'", "a.toml:1:"),
+    ] {
+        let file = RuleFile::new("a.toml", bytes);
+        let mistakes = RuleSet::load(&[file], &known()).expect_err("refused");
+        assert!(mistakes[0].to_string().starts_with(wanted), "{:?}", places(&mistakes));
+    }
+    let windows = "\u{feff}[[rule]]\r\nname = 'a'\r\nwhen = 'true'\r\nforbid = true\r\n";
+    assert_eq!(load(windows).expect("read").rules_count(), 1);
+}
+
+#[test]
+fn file_of_one_million_bytes_is_answered_with_a_few_mistakes() {
+    fn filled(head: &str, piece: impl Fn(usize) -> String) -> String {
+        let mut text = head.to_owned();
+        for index in 0.. {
+            let piece = piece(index);
+            if text.len() + piece.len() > 1_000_000 {
+                break;
+            }
+            text += &piece;
+        }
+        text
+    }
+    let rule = |name: String| format!("[[rule]]\nname = '{name}'\nwhen = 'true'\nkeep = true\n");
+    let long = "x".repeat(999_000);
+    for (text, wanted) in [
+        (filled("", |_| "[[rule]]\n".to_owned()), "nothing was read from here on"),
+        (filled("", |n| format!("k{n} = 1\n")), "nothing was read from here on"),
+        (filled("", |_| "= \n".to_owned()), ""),
+        (filled("", |n| rule(format!("r{n}"))), "more than 1000 rules"),
+        (filled("", |_| rule("same".to_owned())), "nothing was read from here on"),
+        (filled("[people]\neverybody = [", |n| format!("'{n}',")) + "]", "at most 2000 names"),
+        (
+            filled("[define]\n", |n| format!("d{n} = '{}'\n", ["true"; 90].join("||"))),
+            "100000 parts",
+        ),
+        (
+            filled(&rule("r".to_owned()).replace("keep = true", "forbid = true\nask = ["), |_| {
+                format!("{{ when = '{}' }},", ["tru"; 20].join("||"))
+            }),
+            "",
+        ),
+        (
+            filled("[define]\nd = 'title.matches(\"x\")'\n", |n| {
+                format!("e{n} = 'd && title.matches(\"[a-z]{n}\\\\w+\")'\n")
+            }),
+            "100000 parts",
+        ),
+        (format!("{long} = 1\n"), "a rule file has no `xxx"),
+        (format!("[[rule]]\nname = '{long}'\n"), "`name` has 1 to 64"),
+        (format!("[[rule]]\nname = 'a'\nwhen = '{long}'\n"), "longer than 2000 characters"),
+        (format!("a = {}", "[".repeat(990_000)), ""),
+        (format!("a = {}", "{a=".repeat(300_000)), ""),
+        (format!("{}a = 1", "a.".repeat(490_000)), ""),
+        (filled("", |n| format!("[a{}]\n", ".b".repeat(n % 70))), ""),
+    ] {
+        let head: String = text.chars().take(60).collect();
+        let mistakes = RuleSet::load(&[RuleFile::new("a.toml", text)], &known()).expect_err(&head);
+        assert!(mistakes.len() <= 101, "{}: {} mistakes", head, mistakes.len());
+        let told = mistakes.iter().any(|mistake| mistake.message.contains(wanted));
+        assert!(told, "{head}: {:?}", mistakes.iter().take(3).collect::<Vec<_>>());
+        assert!(mistakes.iter().all(|mistake| mistake.message.chars().count() <= 401), "{head}");
+    }
+}
+
+#[test]
+fn thousand_rules_for_each_of_many_icons_are_not_made() {
+    let icons: Vec<String> = (0..1_000).map(|n| format!("icon-{n}")).collect();
+    let names: Vec<String> = icons.iter().map(|name| format!("'{name}'")).collect();
+    let mut text = format!("[lists]\nevery = [{}]\n", names.join(","));
+    for n in 0..1_000 {
+        text +=
+            &format!("[[rule]]\nname='r{n}-{{each}}'\neach='every'\nwhen='has(each)'\nkeep=true\n");
+    }
+    let files = [file("a.toml", &text), file("b.toml", &text.replace("'r", "'s"))];
+    let mistakes = RuleSet::load(&files, &Known::of_icons(icons)).expect_err("too many");
+    assert_eq!(places(&mistakes), ["a.toml:9:1: with this one there are more than 1000 rules"]);
+}
+
+#[test]
 fn failing_rule_is_skipped_and_the_others_go_on() {
     let set = load(
         "[[rule]]\nname = 'july'\nwhen = 'taken.month == 7'\nshare = { provider = 'a' }\n\
