@@ -9,12 +9,10 @@ use crate::base::config::{Collection, NewConfig, environment, template};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
 use crate::rules::schema;
+use crate::rules::shipped::FAMILY;
 
 use super::consent::{Limits, agree, describe};
 use super::{CommandError, Context, Outcome, failed, output};
-
-const FAMILY_RULES: &str = include_str!("../../rules/family.toml");
-const FAMILY_CASES: &str = include_str!("../../rules/family.cases.toml");
 
 /// What the user typed.
 #[derive(Debug, clap::Args)]
@@ -133,8 +131,7 @@ fn collections(folders: &[PathBuf]) -> Result<Vec<Collection>, CommandError> {
 }
 
 fn write_rules(home: &Home) -> Result<(), CommandError> {
-    for (name, text) in [("family.toml", FAMILY_RULES), ("family.cases.toml", FAMILY_CASES)] {
-        let path = home.rules_dir().join(name);
+    for (path, text) in FAMILY.files(&home.rules_dir()) {
         if !path.exists() {
             write(&path, text.as_bytes())?;
         }
@@ -144,7 +141,8 @@ fn write_rules(home: &Home) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+/// Writes a file of the home's.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     write_atomic(path, bytes, Readers::Usual).map_err(|error| {
         CommandError::failed(format!(
             "`{}` cannot be written: {error}: check that the disk is neither full nor read-only",

@@ -23,6 +23,7 @@ pub mod orders;
 pub mod output;
 pub mod report;
 pub mod rules;
+mod rules_add;
 mod rules_study;
 pub mod run;
 mod serving;

@@ -1,5 +1,5 @@
 //! `signet rules check`, `signet rules test` and `signet rules schema`; what asks about photos
-//! that were seen is in `rules_study.rs`.
+//! that were seen is in `rules_study.rs`, what adds files that ship in `rules_add.rs`.
 //!
 //! `check` reads rule files and tells every mistake with file, line and column, and where there is
 //! none, which rules cannot do what they seem to. `test` also
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::rules_add::{self, AddArgs};
 use super::rules_study::{self, BacktestArgs, ExplainArgs, ReplayArgs, TuneArgs};
 use super::{CommandError, Context, Outcome, failed, output};
 use crate::access::{Consent, Key};
@@ -32,6 +33,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Add a rule file that ships to those of the home, with its cases; without a name, list them
+    Add(AddArgs),
     /// Say what is wrong in rule files, all of it at once
     Check {
         /// Rule files; those of the home when none is named
@@ -89,6 +92,7 @@ struct CoverageLine<'a> {
 /// `Usage` when a named file is no rule file, `Failed` when one cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match &args.action {
+        Action::Add(args) => rules_add::add(args, context),
         Action::Check { files } => check(&rule_files(files, context)?, context),
         Action::Explain(args) => rules_study::explain(args, context),
         Action::Backtest(args) => rules_study::backtest(args, context),

@@ -15,6 +15,7 @@ pub mod read;
 pub mod roll;
 pub mod schema;
 pub mod set;
+pub mod shipped;
 pub mod source;
 pub mod story;
 pub mod tune;

@@ -36,6 +36,53 @@ fn shipped_rules_pass_check_and_test() {
 }
 
 #[test]
+fn files_that_ship_are_listed_added_and_never_overwrite() {
+    let home = Home::new();
+    let listed = home.run(&["--json", "rules", "add"]).done().json();
+    let names: Vec<&str> = listed.iter().filter_map(|line| line["name"].as_str()).collect();
+    assert!(names.contains(&"family") && names.contains(&"studio"), "{listed:?}");
+    let run = home.run(&["rules", "add", "studio"]);
+    assert!(run.code == 1 && run.stderr.contains("signet init"), "{run:?}");
+
+    home.run(&["init", "--address", "mailto:a@example.org"]).done();
+    let mut added = vec!["family"];
+    for name in &names {
+        let run = home.run(&["--json", "rules", "add", name]);
+        match *name {
+            "family" => assert!(run.stderr.contains("is there already"), "{run:?}"),
+            // It wants by the same icons what `family.toml` wants.
+            "event-photographer" => {
+                assert!(run.stderr.contains("each wish would be two orders"), "{run:?}");
+            }
+            name => {
+                assert_eq!(run.done().json()[0]["name"], name);
+                added.push(name);
+                continue;
+            }
+        }
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    }
+    let check = home.run(&["--json", "rules", "check"]).done().json();
+    assert_eq!(check[0]["files_count"], added.len());
+    let test = home.run(&["rules", "test"]).done();
+    assert_eq!((test.stdout.lines().count(), test.stderr.as_str()), (added.len(), ""), "{test:?}");
+
+    // What somebody wrote stays as it is, the cases too.
+    let own = home.write("rules/studio.toml", GOOD);
+    assert_eq!(home.run(&["rules", "add", "studio"]).code, 1);
+    assert_eq!(std::fs::read_to_string(&own).expect("a file"), GOOD);
+    std::fs::remove_file(&own).expect("removed");
+    let run = home.run(&["rules", "add", "studio"]);
+    assert!(run.code == 1 && run.stderr.contains("studio.cases.toml` is there"), "{run:?}");
+    assert!(!own.exists());
+
+    std::fs::remove_file(home.path().join("rules/family.toml")).expect("removed");
+    home.run(&["rules", "add", "event-photographer.toml"]).done();
+    let run = home.run(&["rules", "add", "wedding"]);
+    assert!(run.code == 2 && run.stderr.contains("`event-photographer`, `studio`"), "{run:?}");
+}
+
+#[test]
 fn rules_of_the_home_are_taken_when_none_is_named() {
     let home = Home::new();
     home.write("rules/a.toml", GOOD);
