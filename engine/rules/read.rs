@@ -36,6 +36,8 @@
 //! A file of a million bytes can hold more rules, mistakes and parts than anybody wants to wait
 //! for. Reading stops at [`RULES_MAX`], [`MISTAKES_MAX`] and [`PARTS_MAX`] and says so.
 //!
+//! One rule is read in `read/rule.rs`, what it wants in `read/plan.rs`, limits in `read/limits.rs`.
+//!
 //! Knows no photos and no disk.
 
 mod limits;
