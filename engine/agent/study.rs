@@ -34,6 +34,9 @@ use crate::store::{DecisionRow, Decisions, State, StoreError};
 /// Photos that are put together before they are asked about.
 const BATCH_PHOTOS: usize = 2_048;
 
+/// Decisions that are read from their log at once.
+const BATCH_DECISIONS: u32 = 1_024;
+
 /// Why a home cannot be studied.
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
@@ -107,30 +110,39 @@ impl Study {
 
     /// Makes every kept decision again, oldest first.
     ///
+    /// - `progress`: decisions made, and all of them
+    ///
     /// # Errors
     /// See [`StoreError`].
     pub fn replay(
         &self,
         since: Timestamp,
+        progress: &dyn Fn(usize, usize),
         mut see: impl FnMut(&DecisionRow, Replay),
     ) -> Result<(), StoreError> {
-        // Read first: the log hands out nothing else while it is being read.
-        let mut rows = Vec::new();
-        self.decisions.each(since, |row| rows.push(row))?;
         let mut sets: BTreeMap<String, Result<RuleSet, String>> = BTreeMap::new();
-        for row in rows {
-            if !sets.contains_key(&row.revision) {
-                let json = self.decisions.rules(&row.revision)?;
-                sets.insert(row.revision.clone(), rules_of(json.as_deref()));
+        let (all_count, mut done_count, mut last) = (self.decisions.count(since)?, 0, 0);
+        loop {
+            let page = self.decisions.page(since, last, BATCH_DECISIONS)?;
+            if page.is_empty() {
+                return Ok(());
             }
-            let replay = match sets.get(&row.revision) {
-                Some(Ok(set)) => replay_of(&row, set),
-                Some(Err(why)) => Replay::Unreadable(why.clone()),
-                None => Replay::Unreadable("its rules were not kept".to_owned()),
-            };
-            see(&row, replay);
+            done_count += page.len();
+            for (number, row) in page {
+                last = number;
+                if !sets.contains_key(&row.revision) {
+                    let json = self.decisions.rules(&row.revision)?;
+                    sets.insert(row.revision.clone(), rules_of(json.as_deref()));
+                }
+                let replay = match sets.get(&row.revision) {
+                    Some(Ok(set)) => replay_of(&row, set),
+                    Some(Err(why)) => Replay::Unreadable(why.clone()),
+                    None => Replay::Unreadable("its rules were not kept".to_owned()),
+                };
+                see(&row, replay);
+            }
+            progress(done_count, all_count.max(done_count));
         }
-        Ok(())
     }
 
     /// Counts what one rule would order with its numbers moved.

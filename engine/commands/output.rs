@@ -7,21 +7,23 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// A bar on stderr for work on many photos; on a terminal, and when it takes a while.
+/// A bar on stderr for work on many things, on a terminal.
 pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
     /// Shows nothing yet.
-    pub fn of_photos() -> Self {
+    ///
+    /// - `things`: what they are called, such as `photos`
+    pub fn of_many(things: &str) -> Self {
         if !io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };
         }
         let bar = ProgressBar::new(0);
         bar.enable_steady_tick(Duration::from_millis(200));
-        let template = "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let template = format!("{{bar:30}} {{pos}}/{{len}} {things}, {{per_sec}}, {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
         Self { bar }

@@ -237,7 +237,7 @@ pub(super) fn backtest(args: &BacktestArgs, context: &Context) -> Result<Outcome
             return Ok(Outcome::SomeFailed);
         }
     };
-    let bar = output::Progress::of_photos();
+    let bar = output::Progress::of_many("photos");
     let margin = f64::from(args.margin) / 100.0;
     let progress = |done, all| bar.show(done, all);
     let found = study.backtest(&rules, since, margin, &progress).map_err(failed)?;
@@ -365,7 +365,7 @@ pub(super) fn tune(args: &TuneArgs, context: &Context) -> Result<Outcome, Comman
     let since = since(args.since.as_deref())?;
     let (home, study) = open(context)?;
     let book = in_force(&home, context)?;
-    let bar = output::Progress::of_photos();
+    let bar = output::Progress::of_many("photos");
     let progress = |done, all| bar.show(done, all);
     let sweeps = study.tune(book.set(), &args.rule, since, &progress);
     bar.finish();
@@ -408,7 +408,9 @@ pub(super) fn replay(args: &ReplayArgs, context: &Context) -> Result<Outcome, Co
     let since = since(args.since.as_deref())?;
     let (_, study) = open(context)?;
     let (mut all_count, mut odd_count) = (0_usize, 0_usize);
-    let replayed = study.replay(since, |row, replay| {
+    let bar = output::Progress::of_many("decisions");
+    let progress = |done, all| bar.show(done, all);
+    let replayed = study.replay(since, &progress, |row, replay| {
         all_count += 1;
         let (was, is, why) = match replay {
             Replay::Same => return,
@@ -428,6 +430,7 @@ pub(super) fn replay(args: &ReplayArgs, context: &Context) -> Result<Outcome, Co
         is.iter().for_each(|line| output::line(format_args!("  is:  {line}")));
         why.iter().for_each(|line| output::line(format_args!("  {line}")));
     });
+    bar.finish();
     replayed.map_err(failed)?;
     if context.json {
         output::json(&serde_json::json!({ "decisions_count": all_count, "odd_count": odd_count }));

@@ -144,25 +144,39 @@ impl Decisions {
         Ok(statement.query_row([revision], |row| row.get(0)).optional()?)
     }
 
-    /// Hands out decisions, oldest first.
-    ///
-    /// - `since`: none before it
+    /// How many decisions there are that were not made before a time.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn each(
+    pub fn count(&self, since: Timestamp) -> Result<usize, StoreError> {
+        let connection = self.guard();
+        let sql = "SELECT count(*) FROM decisions WHERE at_ms >= ?1";
+        let count: i64 = connection.prepare_cached(sql)?.query_row([since.0], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// A page of decisions, oldest first, each with its number.
+    ///
+    /// - `since`: none made before it
+    /// - `behind`: number of the last one that was read; 0 for the first page
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn page(
         &self,
         since: Timestamp,
-        mut see: impl FnMut(DecisionRow),
-    ) -> Result<(), StoreError> {
+        behind: i64,
+        rows_max: u32,
+    ) -> Result<Vec<(i64, DecisionRow)>, StoreError> {
         let connection = self.guard();
-        let mut statement = connection
-            .prepare_cached("SELECT * FROM decisions WHERE at_ms >= ?1 ORDER BY decision_seq")?;
-        let mut rows = statement.query([since.0])?;
-        while let Some(row) = rows.next()? {
-            see(decision_of(row)?);
-        }
-        Ok(())
+        let mut statement = connection.prepare_cached(
+            "SELECT * FROM decisions WHERE decision_seq > ?1 AND at_ms >= ?2
+             ORDER BY decision_seq LIMIT ?3",
+        )?;
+        let rows = statement.query_map(params![behind, since.0, rows_max], |row| {
+            Ok((row.get("decision_seq")?, decision_of(row)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn guard(&self) -> MutexGuard<'_, Connection> {
@@ -211,9 +225,13 @@ mod tests {
         assert!(!log.record(&row(b"p", 2, "[]"), || unreachable!("kept")).expect("known"));
         assert!(log.record(&row(b"q", 3, "[]"), rules).expect("kept"));
         assert!(log.record(&row(b"p", 4, "[1]"), rules).expect("kept"));
-        let mut times = Vec::new();
-        log.each(Timestamp(2), |row| times.push(row.at.0)).expect("read");
-        assert_eq!(times, [3, 4]);
+        let page = |behind, rows_max| {
+            let page = log.page(Timestamp(2), behind, rows_max).expect("read").into_iter();
+            page.map(|(seq, row)| (seq, row.at.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(page(0, 9), [(2, 3), (3, 4)]);
+        assert_eq!((page(0, 1), page(2, 9)), (vec![(2, 3)], vec![(3, 4)]));
+        assert_eq!(log.count(Timestamp(2)).expect("read"), 2);
         let last = log.last(&ContentHash::of(b"p")).expect("read");
         assert_eq!(last, Some(row(b"p", 4, "[1]")));
         assert_eq!(log.rules("a").expect("read").as_deref(), Some("[]"));
