@@ -6,7 +6,8 @@
 //!
 //! - unreachable: no photo makes it say that
 //! - unreachable: wherever it would, a rule before it stops
-//! - contradictory: a rule forbids for the very same photos; shadowed: for them and others
+//! - contradictory: a rule forbids for the very same photos; shadowed: for them and others. Rules
+//!   of two files may both forbid
 //! - contradictory: another rule orders the same for the very same photos, in another number or way
 //! - shadowed: wherever it orders, another rule orders the same for the same addressee: rules
 //!   do not add up, that is two orders for one wish
@@ -329,7 +330,11 @@ impl<'r> Linter<'r> {
             let by = &self.sayings[other];
             // Of two that forbid the same, the later one is too many.
             let (is_another, is_later) = (by.rule != rule, by.rule > rule);
+            let rules = self.set.rules();
+            // Files that are to work alone, too, forbid what those beside them do.
+            let is_meant = forbids && rules[by.rule].file != rules[rule].file;
             is_another
+                && !is_meant
                 && by.forbids()
                 && self.implies(saying, other)
                 && !(forbids && is_later && self.implies(other, saying))

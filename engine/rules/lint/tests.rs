@@ -355,6 +355,12 @@ fn shipped_rules_have_nothing_to_warn_of() {
         let set = RuleSet::load(&[file], &Known::of_icons(icons.clone())).expect("no mistake");
         assert_eq!(lint(&set), [], "{}", path.display());
     }
+    let beside = ["family.toml", "grandparents.toml", "studio.toml", "lab-sharing.toml"];
+    let files = beside.map(|name| {
+        crate::rules::files::read(&std::path::Path::new(folder).join(name), name).expect("readable")
+    });
+    let set = RuleSet::load(&files, &Known::of_icons(icons)).expect("no mistake");
+    assert_eq!(lint(&set), [], "all that may lie beside each other");
 }
 
 #[test]
