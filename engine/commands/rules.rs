@@ -86,6 +86,18 @@ struct CoverageLine<'a> {
     untested: &'a [String],
 }
 
+/// What to write where there are no cases yet.
+const CASE_TO_BEGIN_WITH: &str = r#"
+[[case]]
+name = "two prints for the family in July"
+icons = ["print-10x15", "copies-2?"]    # ? behind a name: not for sure
+people = ["Anna", "Ben"]
+taken = 2026-07-11T18:00:00
+expect = ["ask: order 2 print-10x15 from lab"]
+# What rules answer: "order 1 mug from lab to a", "share with lab", both also after "ask: " or before
+# " after 24h" (a face decided); "keep", "note", "forbid"; [] where nothing happens.
+"#;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -200,6 +212,12 @@ fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> 
                 output::line(format_args!(
                     "{files}, {rules}, no mistake{warned}; revision {revision}"
                 ));
+                for rule in set.held_for_faces() {
+                    output::line(format_args!(
+                        "`{rule}` looks at people: what it orders waits 24h for you to stop it \
+                         (`hold` says otherwise)"
+                    ));
+                }
             }
             Ok(Outcome::Done)
         }
@@ -238,7 +256,8 @@ fn test_file(path: &Path, context: &Context) -> Result<bool, CommandError> {
     let cases_path = files::cases_path(path);
     if !cases_path.exists() {
         let (rules, cases) = (path.display(), cases_path.display());
-        complain(format_args!("{rules}: there are no cases; write some in `{cases}`"));
+        complain(format_args!("{rules}: there are no cases; write some in `{cases}`, such as"));
+        complain(CASE_TO_BEGIN_WITH);
         return Ok(false);
     }
     let report = match cases::run(&read(&cases_path)?, &set, &known) {

@@ -17,6 +17,7 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::base::money::decimal;
 use crate::detection::Tier;
+use crate::rules::census::Silent;
 use crate::rules::story::{Answer, ClauseStory, NamedValue};
 use crate::rules::tune::{Step, Sweep};
 use crate::rules::{Facts, RuleFile, RuleSet, RuleStory, Standing, files};
@@ -150,8 +151,10 @@ fn print_explanation(explanation: &Explanation, brief: bool) {
     let is_there = |planned: &&Planned| {
         explanation.orders.iter().any(|order| order.order_key == planned.order_key)
     };
-    if explanation.planned.is_empty() {
-        output::line("  nothing is ordered");
+    match &explanation.forbidden {
+        Some(reason) => output::line(format_args!("  nothing leaves: {reason}")),
+        None if explanation.planned.is_empty() => output::line("  nothing is ordered"),
+        None => {}
     }
     // What is there already is told as it stands.
     for planned in explanation.planned.iter().filter(|planned| !is_there(planned)) {
@@ -288,6 +291,7 @@ fn print_backtest(found: &Backtest, args: &BacktestArgs) {
     for (what, totals) in [("provider", &found.providers), ("rule", &found.rules)] {
         print_totals(what, totals);
     }
+    print_silent(found, args, lines_max);
     if found.near_count > 0 {
         let count = found.near_count;
         let misses = if count == 1 { "near miss" } else { "near misses" };
@@ -308,6 +312,21 @@ fn print_backtest(found: &Backtest, args: &BacktestArgs) {
             .for_each(|line| output::line(format_args!("  {line}")));
         tell_rest(found.failures.len(), lines_max);
     }
+}
+
+/// Why rules ordered nothing: those of the files that were named, or all when nothing was ordered.
+fn print_silent(found: &Backtest, args: &BacktestArgs, lines_max: usize) {
+    let names: Vec<String> = args.files.iter().map(|path| files::name_inside(path)).collect();
+    let is_asked = |silent: &&Silent| names.contains(&silent.file) || found.rules.is_empty();
+    let silent: Vec<&Silent> = found.silent.iter().filter(is_asked).collect();
+    for Silent { rule, photos_count, clauses, .. } in silent.iter().take(lines_max) {
+        let photos = counted(*photos_count, "photo");
+        output::line(format_args!("{rule} applied to none of the first {photos}, where true are"));
+        for (clause, count) in clauses {
+            output::line(format_args!("  {count:>6}  {clause}"));
+        }
+    }
+    tell_rest(silent.len(), lines_max);
 }
 
 fn change_words(change: &Change) -> String {

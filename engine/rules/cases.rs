@@ -595,7 +595,11 @@ impl Reader<'_> {
 
     /// One line of `expect`, in the words that a verdict prints.
     fn verdict(&mut self, value: &Value<'_>) -> Option<String> {
-        let text = self.text(value, "expect")?;
+        if value.get_ref().as_str().is_none() {
+            let message = "write texts in quotes: `expect = [\"order 2 mug from lab\"]`";
+            self.mistake(value.span().start, message);
+        }
+        let text = value.get_ref().as_str()?;
         let (wish, span) = match text.rsplit_once(" after ") {
             Some((wish, span)) => (wish, Some(span)),
             None => (text.strip_prefix("ask: ").unwrap_or(text), None),

@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod cases;
+pub mod census;
 pub mod eval;
 pub mod facts;
 pub mod files;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::eval::Condition;
 use super::facts::Facts;
 use super::inputs::Inputs;
-use super::read::Plan;
 use super::roll::CardFact;
 use super::set::RuleSet;
 use super::views::Views;
@@ -38,7 +37,7 @@ impl<'s> NearMisses<'s> {
     /// - `margin`: how much easier a number is made to reach, as a share of itself
     pub fn new(set: &'s RuleSet, margin: f64) -> Self {
         let easier = set.rules().iter().map(|rule| {
-            if !matches!(rule.plan, Plan::Order { .. } | Plan::Share { .. }) {
+            if !rule.plan.leaves() {
                 return Vec::new();
             }
             let thresholds = rule.when.thresholds().into_iter().enumerate();
@@ -64,9 +63,7 @@ impl<'s> NearMisses<'s> {
         let surer = surer.as_ref().map(|(facts, card)| Views::new(self.set, facts, card.as_ref()));
         let surer = surer.as_ref().map(Views::scopes);
         for (rule, easier) in self.set.rules().iter().zip(&self.easier) {
-            let leaves = matches!(rule.plan, Plan::Order { .. } | Plan::Share { .. });
-            let may_be_unsure = surer.is_some();
-            if !leaves || (easier.is_empty() && !may_be_unsure) {
+            if !rule.plan.leaves() || (easier.is_empty() && surer.is_none()) {
                 continue;
             }
             let scope = scopes.of(&rule.file).0;
@@ -121,6 +118,7 @@ pub(super) fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::detection::Seal;
+    use crate::rules::census::Census;
     use crate::rules::facts::{PersonFact, PlaceFact};
     use crate::rules::story::{Answer, stories};
     use crate::rules::tune::Tuning;
@@ -207,6 +205,23 @@ note = "never"
         check(&inputs(100, sure, &[]), 0.1, &[close]);
         let unsure = ("wide", "not seen for sure: mug (0.95)");
         check(&inputs(2000, (Tier::Ask, 0.95), &["Anna"]), 0.05, &[unsure]);
+    }
+
+    #[test]
+    fn census_counts_the_clauses_of_rules_that_never_applied() {
+        let set = set();
+        let mut census = Census::new(&set);
+        for width_px in [1800, 2000] {
+            census.add(&inputs(width_px, (Tier::Ask, 0.95), &["Anna"]));
+        }
+        let silent = census.silent();
+        let told: Vec<_> =
+            silent.iter().map(|silent| (silent.rule.as_str(), &silent.clauses)).collect();
+        let of = |text: &str, count| (text.to_owned(), count);
+        let wide = vec![of("width_px >= 2000", 1), of("has(\"mug\")", 0)];
+        let close = vec![of("near(52.0, 13.0, 10)", 0)];
+        // `loop` applies, and `behind` would only tell.
+        assert_eq!(told, [("wide", &wide), ("close", &close)]);
     }
 
     #[test]

@@ -161,6 +161,13 @@ pub(crate) enum Plan {
     Forbid,
 }
 
+impl Plan {
+    /// Whether something would leave the computer.
+    pub(crate) const fn leaves(&self) -> bool {
+        matches!(self, Self::Order { .. } | Self::Share { .. })
+    }
+}
+
 /// How many.
 #[derive(Debug, Clone)]
 pub(crate) enum Copies {

@@ -10,6 +10,8 @@
 //!   forbid: those are asked always.
 //! - `forbid` wins: where any rule forbids, nothing else is given but what stays on the
 //!   computer ([`Wish::Keep`]).
+//! - The icon `do-not-share`, even not for sure, on the photo or on the card that applies to it,
+//!   forbids by itself: no rule has to say so, and none can say otherwise.
 //! - Under a card, its icons are added to the photo's own; see `roll` for which give way.
 //!   That is done for each file by the lists of that file.
 //! - A rule that fails is skipped and reported; the others go on. When a rule that would
@@ -38,6 +40,7 @@ use super::verdict::{Confirm, Verdict, Wish};
 use super::views::{Scopes, Views};
 use crate::base::ids::ContentHash;
 use crate::detection::Seal;
+use crate::detection::detector::FORBIDDING;
 
 /// Rules that were read without a mistake.
 #[derive(Debug, Clone)]
@@ -60,6 +63,20 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Whether nothing may leave.
+    pub fn forbids(&self) -> bool {
+        self.verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid)
+    }
+
+    fn forbid(&mut self, verdict: Verdict) {
+        self.verdicts.push(verdict);
+        self.leave_nothing();
+    }
+
+    fn leave_nothing(&mut self) {
+        self.verdicts.retain(|verdict| matches!(verdict.wish, Wish::Forbid | Wish::Keep));
+    }
+
     /// Whether another one says the same, whatever revision of the rules said it.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let of_no_revision = |judgement: &Self| {
@@ -148,7 +165,29 @@ impl RuleSet {
     /// Asks every rule about one photo to which a card may apply as well. Reasons then name the
     /// icons that came from the card.
     pub fn judge_with(&self, facts: &Facts, card: Option<&CardFact>) -> Judgement {
-        self.ask_all(&Views::new(self, facts, card).scopes())
+        let mut judgement = self.ask_all(&Views::new(self, facts, card).scopes());
+        let icons = card.iter().flat_map(|card| &card.icons).chain(&facts.icons);
+        if icons.clone().any(|icon| icon.name == FORBIDDING) && !judgement.forbids() {
+            judgement.forbid(Verdict {
+                rule: FORBIDDING.to_owned(),
+                revision: self.revision.clone(),
+                wish: Wish::Forbid,
+                confirm: Confirm::No,
+                reason: format!("the {FORBIDDING} icon"),
+                doubts: Vec::new(),
+                hold_ms: 0,
+            });
+        }
+        judgement
+    }
+
+    /// Rules whose orders are held for a day because a face decides, and that do not say so
+    /// themselves.
+    pub fn held_for_faces(&self) -> impl Iterator<Item = &str> {
+        let held = self.rules.iter().filter(|rule| {
+            rule.plan.leaves() && rule.hold_ms.is_none() && rule.when.looks_at(Of::People)
+        });
+        held.map(|rule| rule.name.as_str())
     }
 
     /// Lists of icons of a file.
@@ -169,9 +208,8 @@ impl RuleSet {
                 judgement.failures.push(RuleFailure { rule, file, line, why });
             }
         });
-        let verdicts = &mut judgement.verdicts;
-        if verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid) {
-            verdicts.retain(|verdict| matches!(verdict.wish, Wish::Forbid | Wish::Keep));
+        if judgement.forbids() {
+            judgement.leave_nothing();
         } else if forbids_unknown {
             judgement.ask("a rule that might forbid it could not be asked");
         }
@@ -302,7 +340,7 @@ pub(super) enum Asked {
 /// How long what a rule wants is held: as it says; else a day where a face decided and no icon of
 /// the owner's own seal did as well.
 fn hold_of(rule: &Rule, plan: &Plan, facts: &Facts) -> i64 {
-    if matches!(plan, Plan::Keep | Plan::Note | Plan::Forbid) {
+    if !plan.leaves() {
         return 0;
     }
     let is_sealed = || facts.icons.iter().any(|icon| icon.seal == Seal::Mine);

@@ -15,7 +15,7 @@ use super::near::rounded;
 use super::read::Rule;
 use super::roll::CardFact;
 use super::set::RuleSet;
-use super::verdict::{Confirm, Wish};
+use super::verdict::Confirm;
 use super::views::Views;
 use crate::detection::Tier;
 
@@ -120,8 +120,7 @@ impl<'s> Tuning<'s> {
     }
 
     fn is_forbidden(&self, inputs: &Inputs) -> bool {
-        let verdicts = inputs.judge(self.set).verdicts;
-        verdicts.iter().any(|verdict| verdict.wish == Wish::Forbid)
+        inputs.judge(self.set).forbids()
     }
 }
 

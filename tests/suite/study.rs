@@ -178,7 +178,12 @@ fn ten_minutes_of_the_rules_page_work_as_they_are_written() {
     agent.next_line_with("\"event\":\"rules\"");
     world.owner.write("rules/july.cases.toml", cases);
     let run = |args: &[&str]| world.owner.run(args).done().stdout;
-    assert!(run(&["rules", "check"]).starts_with("2 files, 19 rules, no mistake; "));
+    let checked = run(&["rules", "check"]);
+    assert!(checked.starts_with("2 files, 19 rules, no mistake; "), "{checked}");
+    assert!(
+        checked.contains("`july-family` looks at people: what it orders waits 24h"),
+        "{checked}"
+    );
     let tested = run(&["rules", "test"]);
     let passed = "july.toml: 4 of 4 cases passed; 4 of 4 clauses seen both true and false";
     assert!(tested.contains(passed), "{tested}");
@@ -189,6 +194,11 @@ fn ten_minutes_of_the_rules_page_work_as_they_are_written() {
         explained.contains("count(\"Anna\", \"Ben\", \"Oma Erna\") is 0: none seen"),
         "{explained}"
     );
-    assert!(run(&["rules", "backtest"]).starts_with("1 photo by revision "));
+    let july = world.owner.path().join("rules/july.toml");
+    let backtest = run(&["rules", "backtest", &july.to_string_lossy()]);
+    assert!(backtest.starts_with("1 photo by revision "), "{backtest}");
+    let silent = "july-family applied to none of the first 1 photo, where true are\n       1  \
+                  has(\"print-10x15\")\n       0  count(family) >= 2\n";
+    assert!(backtest.contains(silent), "{backtest}");
     assert!(run(&["rules", "tune", "july-family"]).starts_with("2 in `count(family) >= 2`"));
 }

@@ -15,6 +15,7 @@ use crate::base::clock::{Moment, Timestamp};
 use crate::base::ids::ContentHash;
 use crate::orders::plan::{Agreed, Before, plan};
 use crate::rules::RuleSet;
+use crate::rules::census::{Census, Silent};
 use crate::rules::facts::OrderedFact;
 use crate::rules::near::{NearMiss, NearMisses};
 use crate::store::orders::words;
@@ -44,6 +45,8 @@ pub struct Backtest {
     pub providers: BTreeMap<String, Totals>,
     /// By rule.
     pub rules: BTreeMap<String, Totals>,
+    /// Rules that would let something leave and applied to none of the photos.
+    pub silent: Vec<Silent>,
     /// Rules that nearly applied.
     pub near: Vec<Near>,
     /// How many those are; more than are told.
@@ -202,6 +205,7 @@ impl Study {
     ) -> Result<Backtest, StudyError> {
         let agreed = Agreed { consent: &self.providers, limits: rules.limits() };
         let near = NearMisses::new(rules, margin);
+        let mut census = Census::new(rules);
         let mut played = Played::default();
         let mut found = Backtest { revision: rules.revision().to_owned(), ..Backtest::default() };
         let mut was = self.was()?;
@@ -222,6 +226,7 @@ impl Study {
                     found.failures.push(format!("{path}: {failure}"));
                 }
             }
+            census.add(&dossier.inputs);
             for miss in near.find(&dossier.inputs) {
                 found.near_count += 1;
                 if found.near.len() < TOLD_MAX {
@@ -256,6 +261,7 @@ impl Study {
             }
             Ok(())
         })?;
+        found.silent = census.silent();
         for old in was.values().filter(|old| photos.contains(&old.photo)) {
             found.add_past(old);
             found.dropped.push(Change::of(old, None, false));

@@ -9,7 +9,7 @@ use crate::base::clock::{Moment, Timestamp};
 use crate::base::ids::ContentHash;
 use crate::orders::plan::{Agreed, plan};
 use crate::rules::story::stories;
-use crate::rules::{CardFact, Facts, RuleSet, RuleStory, Standing};
+use crate::rules::{CardFact, Facts, RuleSet, RuleStory, Standing, Wish};
 use crate::store::{Order, OrderState};
 
 /// One photo and the rules.
@@ -33,6 +33,8 @@ pub struct Explanation {
     pub revision: String,
     /// Every rule, in the order in which they are asked.
     pub rules: Vec<RuleStory>,
+    /// Why nothing may leave, if so.
+    pub forbidden: Option<String>,
     /// What would be planned now.
     pub planned: Vec<Planned>,
     /// What its orders are, as they stand.
@@ -84,6 +86,8 @@ impl Study {
         let dossier = dossier.with_past(photo, &self.state)?;
         let inputs = &dossier.inputs;
         let judgement = inputs.judge(rules);
+        let mut verdicts = judgement.verdicts.iter();
+        let forbidden = verdicts.find(|verdict| verdict.wish == Wish::Forbid);
         let agreed = Agreed { consent: &self.providers, limits: rules.limits() };
         let before = before(&self.state, agreed, photo, now)?;
         let orders = plan(
@@ -119,6 +123,7 @@ impl Study {
             facts: inputs.facts.clone(),
             revision: rules.revision().to_owned(),
             rules: rules_told,
+            forbidden: forbidden.map(|verdict| verdict.reason.clone()),
             planned: planned.collect(),
             orders,
             last,

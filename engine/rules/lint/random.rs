@@ -37,7 +37,7 @@ const ATOMS: [&str; 76] = [
     "all(gifts)",
     "only(gifts)",
     "faint(gifts)",
-    r#"seen("do-not-share")"#,
+    r#"seen("share")"#,
     "different(products) > 1",
     "different(products) == 3",
     "different(gifts) <= 1",
@@ -161,7 +161,7 @@ fn tier() -> impl Strategy<Value = Tier> {
 }
 
 fn icons() -> impl Strategy<Value = Vec<IconFact>> {
-    let names = vec!["mug", "puzzle", "canvas", "copies-2", "to-a", "do-not-share"];
+    let names = vec!["mug", "puzzle", "canvas", "copies-2", "to-a", "share"];
     let icon = (select(names), tier()).prop_map(|(name, tier)| IconFact {
         name: name.to_owned(),
         tier,

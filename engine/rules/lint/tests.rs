@@ -20,7 +20,8 @@ addressee = 'seen("to-a") ? "a" : ""'
 "#;
 
 fn known() -> Known {
-    let icons = ["mug", "puzzle", "canvas", "copies-2", "copies-3", "do-not-share", "to-a"];
+    let icons =
+        ["mug", "puzzle", "canvas", "copies-2", "copies-3", "do-not-share", "share", "to-a"];
     Known::of_icons(icons.map(str::to_owned).to_vec())
 }
 

@@ -584,6 +584,26 @@ order = { product = "mug", provider = "lab" }
 "#;
 
 #[test]
+fn do_not_share_forbids_by_itself_on_the_photo_and_on_its_card() {
+    let text = "[[rule]]\nname = 'mug'\nwhen = 'seen(\"mug\")'\npriority = 9\nstop = true\n\
+                order = { product = 'mug', provider = 'lab' }\n\
+                [[rule]]\nname = 'keep'\npriority = 10\nwhen = 'true'\nkeep = true";
+    let set = load(text).expect("loads");
+    let mug = ("mug", Tier::Order);
+    assert_eq!(words(&set.judge(&photo(&[mug]))), ["keep", "order 1 mug from lab"]);
+    for tier in [Tier::Order, Tier::Ask] {
+        let forbids = ("do-not-share", tier);
+        assert_eq!(words(&set.judge(&photo(&[mug, forbids]))), ["keep", "forbid"]);
+        let card = CardFact { icons: photo(&[forbids]).icons, ..CardFact::default() };
+        assert_eq!(words(&set.judge_with(&photo(&[mug]), Some(&card))), ["keep", "forbid"]);
+    }
+    // A rule that forbids it as well is enough.
+    let text = "[[rule]]\nname = 'no'\nwhen = 'true'\nforbid = true";
+    let set = load(text).expect("loads");
+    assert_eq!(words(&set.judge(&photo(&[("do-not-share", Tier::Order)]))), ["forbid"]);
+}
+
+#[test]
 fn rule_does_not_see_what_it_ordered_itself() {
     let set = load(FAMILY).expect("loads");
     let person = |name: &str| PersonFact {
