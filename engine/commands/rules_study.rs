@@ -37,6 +37,9 @@ pub(super) struct ExplainArgs {
     /// Only the rules that say something
     #[arg(long)]
     brief: bool,
+    /// A rule file, taken as if it lay in the folder of rules in the place of the one of its name
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
 }
 
 /// What the user typed after `signet rules backtest`.
@@ -61,6 +64,9 @@ pub(super) struct BacktestArgs {
 pub(super) struct TuneArgs {
     /// Name of a rule
     rule: String,
+    /// A rule file, taken as if it lay in the folder of rules in the place of the one of its name
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// Only photos that came on this day or later: 2026-07-01
     #[arg(long)]
     since: Option<String>,
@@ -84,6 +90,20 @@ fn open(context: &Context) -> Result<(Home, Study), CommandError> {
     Ok((home, study))
 }
 
+/// The rules to ask: those in force, or with files in the place of those of their names. Nothing,
+/// told on stderr, where these have mistakes.
+fn asked(
+    home: &Home,
+    with: &[PathBuf],
+    context: &Context,
+) -> Result<Option<RuleSet>, CommandError> {
+    if with.is_empty() {
+        return Ok(Some(in_force(home, context)?.set().clone()));
+    }
+    let loaded = RuleSet::load(&as_if_in_folder(home, with)?, &known(context)?);
+    Ok(loaded.map_err(|mistakes| tell_mistakes(&mistakes)).ok())
+}
+
 /// The rules in force: of the home, or the last good ones while those have mistakes.
 fn in_force(home: &Home, context: &Context) -> Result<RuleBook, CommandError> {
     let (book, refused) = RuleBook::open(home, known(context)?).map_err(failed)?;
@@ -103,8 +123,8 @@ pub(super) fn explain(args: &ExplainArgs, context: &Context) -> Result<Outcome, 
             CommandError::Usage(format!("`{}` cannot be read: {error}", path.display()))
         })?,
     };
-    let book = in_force(&home, context)?;
-    let found = study.explain(&photo, book.set(), Timestamp::now()).map_err(failed)?;
+    let Some(rules) = asked(&home, &args.with, context)? else { return Ok(Outcome::SomeFailed) };
+    let found = study.explain(&photo, &rules, Timestamp::now()).map_err(failed)?;
     let Some(explanation) = found else {
         return Err(CommandError::failed(format!(
             "`{}` was not looked at as it is now: it has to lie in a watched folder, with `signet run`",
@@ -232,8 +252,8 @@ fn print_story(story: &RuleStory) {
 pub(super) fn backtest(args: &BacktestArgs, context: &Context) -> Result<Outcome, CommandError> {
     let since = since(args.since.as_deref())?;
     let (home, study) = open(context)?;
-    let files = as_if_in_folder(&home, &args.files)?;
-    let rules = match RuleSet::load(&files, &known(context)?) {
+    let loaded = RuleSet::load(&as_if_in_folder(&home, &args.files)?, &known(context)?);
+    let rules = match loaded {
         Ok(rules) => rules,
         Err(mistakes) => {
             tell_mistakes(&mistakes);
@@ -383,17 +403,17 @@ fn print_totals(what: &str, totals: &BTreeMap<String, Totals>) {
 pub(super) fn tune(args: &TuneArgs, context: &Context) -> Result<Outcome, CommandError> {
     let since = since(args.since.as_deref())?;
     let (home, study) = open(context)?;
-    let book = in_force(&home, context)?;
+    let Some(rules) = asked(&home, &args.with, context)? else { return Ok(Outcome::SomeFailed) };
     let bar = output::Progress::of_many("photos");
     let progress = |done, all| bar.show(done, all);
-    let sweeps = study.tune(book.set(), &args.rule, since, &progress);
+    let sweeps = study.tune(&rules, &args.rule, since, &progress);
     bar.finish();
     let sweeps = sweeps.map_err(|error| {
-        let names: Vec<&str> = book.set().names().collect();
+        let names: Vec<&str> = rules.names().collect();
         CommandError::Usage(format!("{error}; there are: {}", names.join(", ")))
     })?;
     if context.json {
-        let (rule, revision) = (&args.rule, book.set().revision());
+        let (rule, revision) = (&args.rule, rules.revision());
         output::json(&serde_json::json!({ "rule": rule, "revision": revision, "sweeps": sweeps }));
         return Ok(Outcome::Done);
     }

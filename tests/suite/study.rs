@@ -77,6 +77,11 @@ fn rules_are_explained_replayed_tuned_and_backtested_over_what_was_seen() {
     let run = world.owner.run(&["rules", "backtest", &bad.to_string_lossy()]);
     assert!(run.code == 1 && run.stderr.contains("here is missing `when`"), "{run:?}");
 
+    let draft = world.owner.write("own.toml", PRINT.replace("width_px > 100", "width_px > 4500"));
+    let drafted =
+        &ask(&["explain", &photo.to_string_lossy(), "--with", &draft.to_string_lossy()])[0];
+    assert_eq!(drafted["rules"][0]["answer"], "does-not-apply", "{drafted}");
+
     let sweeps = &ask(&["tune", "print"])[0]["sweeps"];
     assert_eq!(sweeps[0]["what"], "100 in `width_px > 100`");
     let steps = sweeps[0]["steps"].as_array().expect("steps");
