@@ -5,7 +5,7 @@
 //! photos took. The pipe is not in them.
 
 use std::hint::black_box;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
