@@ -17,7 +17,7 @@ use crate::orders::plan::{Missing, Photo};
 use crate::rules::facts::OrderedFact;
 use crate::rules::{CardFact, Facts, Inputs, Role, Standing};
 use crate::store::index::{Index, Shot};
-use crate::store::{State, StoreError};
+use crate::store::{Order, State, StoreError};
 
 /// What was ordered before: kept, or worked out by a backtest.
 pub(super) trait Past {
@@ -30,17 +30,21 @@ pub(super) trait Past {
 
 impl Past for State {
     fn told(&self, photo: &ContentHash) -> Result<Vec<OrderedFact>, StoreError> {
-        let fact = |order: crate::store::Order| OrderedFact {
-            rule: order.rule,
-            provider: order.provider,
-            product: order.product.unwrap_or_default(),
-            copies: order.copies,
-        };
-        Ok(self.told_orders(photo)?.into_iter().map(fact).collect())
+        Ok(self.told_orders(photo)?.iter().map(ordered_fact).collect())
     }
 
     fn is_wanted(&self, photo: &ContentHash) -> Result<bool, StoreError> {
         self.has_live_orders(photo)
+    }
+}
+
+/// An order that its provider was told of, as rules see it.
+pub(super) fn ordered_fact(order: &Order) -> OrderedFact {
+    OrderedFact {
+        rule: order.rule.clone(),
+        provider: order.provider.clone(),
+        product: order.product.clone().unwrap_or_default(),
+        copies: order.copies,
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use super::{Study, StudyError};
-use crate::agent::dossier::Past;
+use crate::agent::dossier::{Past, ordered_fact};
 use crate::base::clock::{Moment, Timestamp};
 use crate::base::ids::ContentHash;
 use crate::orders::plan::{Agreed, Before, plan};
@@ -176,13 +176,7 @@ impl Played {
         if goes(order) {
             self.before.spent.resize(agreed.limits.len(), Default::default());
             self.before.count(order, agreed.limits);
-            let told = OrderedFact {
-                rule: order.rule.clone(),
-                provider: order.provider.clone(),
-                product: order.product.clone().unwrap_or_default(),
-                copies: order.copies,
-            };
-            self.told.entry(order.photo).or_default().push(told);
+            self.told.entry(order.photo).or_default().push(ordered_fact(order));
         }
     }
 }
