@@ -13,7 +13,7 @@ use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::base::money::Currency;
-use signet::orders::terms::{Fees, Limits, Terms};
+use signet::orders::terms::{Fees, Terms};
 use signet::store::{Order, OrderState, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -25,16 +25,10 @@ fn main() {
         orders_url: "https://lab.example/orders".to_owned(),
         key: lab.public().to_string(),
         purposes: [Purpose::Print].into(),
-        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-        products: [].into(),
-        companions: [].into(),
-        structure: false,
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-        preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
-        limits: Limits::default(),
-        valid_until: None,
+        ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
     };
     let order = Order {
         order_key: "k".repeat(26),

@@ -8,6 +8,7 @@ use common::bench;
 use signet::base::clock::{Moment, Timestamp};
 use signet::base::ids::ContentHash;
 use signet::base::money::Currency;
+use signet::orders::catalogue::Product;
 use signet::orders::plan::{Agreed, Before, Photo, plan};
 use signet::orders::terms::{Fees, Limits, Terms};
 use signet::orders::webhook::{OrderMessage, event, sign};
@@ -20,18 +21,13 @@ const BATCH: u32 = 1000;
 fn terms() -> Terms {
     Terms {
         orders_url: "https://lab.example/orders".to_owned(),
-        key: String::new(),
         purposes: [Purpose::Print].into(),
-        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-        products: [("print-10x15".to_owned(), 29)].into(),
-        companions: [].into(),
-        structure: false,
+        products: [("print-10x15".to_owned(), Product::priced(29))].into(),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-        preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
         limits: Limits { orders_per_day: 10, ..Limits::default() },
-        valid_until: None,
+        ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
     }
 }
 

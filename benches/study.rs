@@ -23,7 +23,8 @@ use signet::base::home::Home;
 use signet::base::ids::ContentHash;
 use signet::base::money::Currency;
 use signet::detection::{IconSet, IconSighting, Tier};
-use signet::orders::terms::{Fees, Limits, Terms};
+use signet::orders::catalogue::Product;
+use signet::orders::terms::{Fees, Terms};
 use signet::rules::{Known, RuleFile, RuleSet};
 use signet::store::index::{PhotoRow, Shot, name_key};
 use signet::store::{Index, Purpose};
@@ -74,18 +75,12 @@ fn home(folder: &Path) -> Home {
     let key = Key::load_or_create(&home.keys_dir().join("agent.key")).expect("a key");
     let terms = Terms {
         orders_url: "https://lab.example/orders".to_owned(),
-        key: String::new(),
         purposes: [Purpose::Print, Purpose::Share].into(),
-        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-        products: [("print-10x15".to_owned(), 29)].into(),
-        companions: [].into(),
-        structure: false,
+        products: [("print-10x15".to_owned(), Product::priced(29))].into(),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-        preview: Default::default(),
         service_percent: 20,
         service: "signet".to_owned(),
-        limits: Limits::default(),
-        valid_until: None,
+        ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
     };
     Consent::load(&home, &key.public())
         .and_then(|none| {

@@ -18,7 +18,6 @@
 mod fetch;
 pub mod home;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,9 +247,9 @@ impl Lab {
         match (&order.product, order.purpose) {
             (None, Purpose::Share) => Ok(()),
             (Some(product), Purpose::Print) => {
-                let prices: &BTreeMap<String, i64> = &self.config.products;
-                let price = prices.get(product).ok_or_else(|| format!("no product `{product}`"))?;
-                if price.checked_mul(i64::from(order.copies)) == Some(order.price_minor)
+                let offer = self.config.products.get(product);
+                let offer = offer.ok_or_else(|| format!("no product `{product}`"))?;
+                if offer.price_minor.checked_mul(i64::from(order.copies)) == Some(order.price_minor)
                     && order.currency == self.config.currency.as_str()
                 {
                     Ok(())

@@ -1,6 +1,6 @@
 //! `signet consent show|allow|withdraw`: the owner's standing agreement with providers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -169,7 +169,6 @@ pub(super) fn agree(
         orders_url: card.orders_url,
         key: card.key.x,
         purposes,
-        currency: card.currency,
         products: card.products,
         companions,
         structure: !limits.no_structure,
@@ -184,8 +183,9 @@ pub(super) fn agree(
             grant_hours: limits.grant_days.saturating_mul(24),
         },
         valid_until: (days_ms > 0).then(|| now.plus_millis(days_ms)),
+        ..Terms::new(card.currency)
     };
-    if terms.products.values().any(|price| *price < 0)
+    if terms.products.values().any(|product| product.price_minor < 0)
         || Member::ALL.into_iter().any(|member| terms.fees.of(member) < 0)
     {
         return Err(CommandError::failed("the card has a negative price or fee: ask for another"));
@@ -281,9 +281,9 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
     if let Some(end) = terms.valid_until {
         lines.push(format!("    until    {end}"));
     }
-    let prices: &BTreeMap<String, i64> = &terms.products;
-    for (product, price) in prices {
-        lines.push(format!("    offers   {product:<16} {:>8} {}", decimal(*price), terms.currency));
+    for (name, product) in &terms.products {
+        let price = decimal(product.price_minor);
+        lines.push(format!("    offers   {name:<16} {price:>8} {}", terms.currency));
     }
     lines
 }

@@ -110,9 +110,12 @@ fn approve(state: &State, consent: &Consent, order: &Order) -> Result<String, Co
     })?;
     let each_minor = match &order.product {
         None => 0,
-        Some(product) => *terms.products.get(product).ok_or_else(|| {
-            CommandError::failed(format!("provider `{provider}` does not offer `{product}`"))
-        })?,
+        Some(product) => {
+            let offer = terms.products.get(product).ok_or_else(|| {
+                CommandError::failed(format!("provider `{provider}` does not offer `{product}`"))
+            })?;
+            offer.price_minor
+        }
     };
     let price_minor = each_minor.saturating_mul(i64::from(order.copies));
     let currency = terms.currency.as_str();

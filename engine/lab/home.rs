@@ -13,6 +13,7 @@ use crate::base::files::{Readers, write_atomic};
 use crate::base::home::make_private_dir;
 use crate::base::ids::{derived, is_derived};
 use crate::base::money::Currency;
+use crate::orders::catalogue::Product;
 use crate::orders::terms::Fees;
 use crate::preview::PreviewWish;
 
@@ -36,8 +37,8 @@ pub struct LabConfig {
     pub currency: Currency,
     /// What the lab pays for an access, minor units.
     pub fees: Fees,
-    /// Products and the price of one copy in minor units.
-    pub products: BTreeMap<String, i64>,
+    /// What it makes: the price of one copy in minor units, or a table with size and floor.
+    pub products: BTreeMap<String, Product>,
     /// How it wants previews, where the owner's rule does not say.
     #[serde(default)]
     pub preview: PreviewWish,
@@ -59,8 +60,8 @@ pub struct Card {
     pub secret: String,
     /// Currency of prices and fees.
     pub currency: Currency,
-    /// Products and the price of one copy in minor units.
-    pub products: BTreeMap<String, i64>,
+    /// What it offers, by the names that rules use.
+    pub products: BTreeMap<String, Product>,
     /// What the lab pays for an access, minor units.
     pub fees: Fees,
     /// How it wants previews, where the owner's rule does not say.
@@ -249,7 +250,7 @@ pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
         out: out.to_owned(),
         currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-        products: products.map(|(name, price)| (name.to_owned(), price)).into(),
+        products: products.map(|(name, price)| (name.to_owned(), Product::priced(price))).into(),
         preview: PreviewWish::default(),
     }
 }

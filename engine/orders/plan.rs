@@ -179,7 +179,7 @@ fn decide(
     let price_minor = terms
         .zip(wished.product)
         .and_then(|(terms, product)| terms.products.get(product))
-        .and_then(|price| price.checked_mul(i64::from(wished.copies)))
+        .and_then(|product| product.price_minor.checked_mul(i64::from(wished.copies)))
         .unwrap_or(0);
     let mut order = Order {
         order_key: order_key(&verdict.rule, photo.hash, wished.provider, wished.product),
@@ -317,6 +317,7 @@ fn covered(
 mod tests {
     use super::*;
     use crate::base::money::{Currency, Money};
+    use crate::orders::catalogue::Product;
     use crate::orders::terms::{Fees, Limits};
     use crate::rules::limit::Quiet;
     use crate::store::OrderFilter;
@@ -326,14 +327,10 @@ mod tests {
     fn terms() -> Terms {
         Terms {
             orders_url: "http://127.0.0.1:1/".into(),
-            key: String::new(),
             purposes: [Purpose::Print].into(),
-            currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-            products: [("print-10x15".to_owned(), 29)].into(),
+            products: [("print-10x15".to_owned(), Product::priced(29))].into(),
             companions: [Member::VoiceMemo].into(),
-            structure: false,
             fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 5 },
-            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
             limits: Limits {
@@ -342,7 +339,7 @@ mod tests {
                 spend_minor_per_month: 100,
                 grant_hours: 1,
             },
-            valid_until: None,
+            ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
         }
     }
 

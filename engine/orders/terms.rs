@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::base::member::Member;
 use crate::base::money::Currency;
+use crate::orders::catalogue::{Delivery, Product};
+use crate::orders::target::TargetSpec;
 use crate::preview::PreviewWish;
 use crate::store::Purpose;
 
@@ -14,16 +16,26 @@ use crate::store::Purpose;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// Where orders are posted to.
+    /// Where orders are posted to; empty where its target needs no address.
     pub orders_url: String,
-    /// The provider's Ed25519 public key, base64url; only its holder can use a grant.
+    /// The provider's Ed25519 public key, base64url; only its holder can use a grant. Empty: it has
+    /// none, and fetches by addresses that nobody can guess.
     pub key: String,
+    /// In which way it gets orders.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub target: TargetSpec,
     /// What the provider may get photos for.
     pub purposes: BTreeSet<Purpose>,
     /// Currency of prices, fees and limits.
     pub currency: Currency,
-    /// Products and the price of one copy in minor units.
-    pub products: BTreeMap<String, i64>,
+    /// What it offers, by the names that rules use.
+    pub products: BTreeMap<String, Product>,
+    /// What it calls its ways of delivery.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+    /// Orders for one addressee wait so long for others that go with them, in minutes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub batch_minutes: u32,
     /// Companions that may go with a photo where a rule names them. What was agreed before
     /// there were companions covers none.
     #[serde(default)]
@@ -46,8 +58,32 @@ pub struct Terms {
     pub valid_until: Option<Timestamp>,
 }
 
-fn is_default(wish: &PreviewWish) -> bool {
-    *wish == PreviewWish::default()
+impl Terms {
+    /// An agreement that covers nothing yet; whoever makes one says what.
+    pub fn new(currency: Currency) -> Self {
+        Self {
+            orders_url: String::new(),
+            key: String::new(),
+            target: TargetSpec::default(),
+            purposes: BTreeSet::new(),
+            currency,
+            products: BTreeMap::new(),
+            delivery: Delivery::default(),
+            batch_minutes: 0,
+            companions: BTreeSet::new(),
+            structure: false,
+            fees: Fees { original_minor: 0, preview_minor: 0, companion_minor: 0 },
+            preview: PreviewWish::default(),
+            service_percent: 0,
+            service: String::new(),
+            limits: Limits::default(),
+            valid_until: None,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What a provider pays for one access, in minor units.

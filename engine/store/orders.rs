@@ -94,11 +94,22 @@ pub enum OrderState {
     Ask,
     /// Goes out when its time is over, unless the owner takes it back.
     Held,
+    /// Agreed; waits for others that ship with it.
+    Planned,
     /// Agreed; in the outbox.
     Ready,
+    /// On its way: the provider may have it and has not confirmed that.
+    Sent,
     /// The provider has confirmed that it has it.
     Accepted,
-    /// Everything was fetched and its digest confirmed by the provider.
+    /// The provider fetches what belongs to it.
+    Fetching,
+    /// The provider makes it.
+    Production,
+    /// It is on its way to the addressee.
+    Shipped,
+    /// Over: everything was fetched and its digest confirmed, and a provider that tells of it has
+    /// made it and shipped it.
     Done,
     /// The consent does not cover it.
     Refused,
@@ -221,8 +232,13 @@ text_enum!(Purpose { Print = "print", Share = "share" });
 text_enum!(OrderState {
     Ask = "ask",
     Held = "held",
+    Planned = "planned",
     Ready = "ready",
+    Sent = "sent",
     Accepted = "accepted",
+    Fetching = "fetching",
+    Production = "production",
+    Shipped = "shipped",
     Done = "done",
     Refused = "refused",
     Failed = "failed",

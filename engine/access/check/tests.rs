@@ -30,16 +30,11 @@ fn terms(lab: &Key) -> Terms {
         orders_url: "https://lab.example/".into(),
         key: lab.public().to_string(),
         purposes: [Purpose::Print].into(),
-        currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-        products: [].into(),
-        companions: [].into(),
-        structure: false,
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-        preview: Default::default(),
         service_percent: 20,
         service: "signet".into(),
         limits: Limits { grant_hours: 1, ..Limits::default() },
-        valid_until: None,
+        ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::base::file_state::FileState;
 use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::detection::{IconSet, IconSighting, Tier};
-use crate::orders::terms::{Fees, Limits};
+use crate::orders::catalogue::Product;
+use crate::orders::terms::Fees;
 use crate::rules::{Known, RuleFile};
 use crate::store::{CompanionRow, Order, OrderState, PhotoRow, Purpose};
 
@@ -93,18 +94,12 @@ impl Desk {
         let products = ["print-10x15", "canvas", "mug"];
         let terms = Terms {
             orders_url: "http://127.0.0.1:1/".into(),
-            key: String::new(),
             purposes: [Purpose::Print, Purpose::Share].into(),
-            currency: Currency::try_from("EUR".to_owned()).expect("a currency"),
-            products: products.map(|name| (name.to_owned(), 1)).into(),
-            companions: BTreeSet::new(),
-            structure: false,
+            products: products.map(|name| (name.to_owned(), Product::priced(1))).into(),
             fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
-            preview: Default::default(),
             service_percent: 20,
             service: "signet".into(),
-            limits: Limits::default(),
-            valid_until: None,
+            ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
         };
         Self {
             index: Mutex::new(Index::open_in_memory().expect("an index")),

@@ -1,0 +1,196 @@
+//! The ways by which providers get orders: one trait, a file for each.
+//!
+//! A target puts a [`Parcel`] into the words of its provider and says what became of it. It keeps
+//! nothing: what must survive is in the store, and [`super::dispatch`] asks again.
+//!
+//! Exactly once: before the first call the parcel is marked as sent. When it is not known whether
+//! the provider took it, [`Target::find`] is asked before it is sent again.
+//!
+//! Blocking code; called off the async threads. Every call to a network address goes through
+//! `outward`.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+use super::parcel::Parcel;
+use super::webhook::MemberMessage;
+use crate::store::OrderState;
+
+/// One way to give parcels to a provider.
+pub trait Target: Send + Sync {
+    /// What it can carry, and what of an order is lost on the way.
+    fn carries(&self) -> Carries;
+
+    /// Asks what a parcel would cost; `None`: the provider names no prices, those agreed hold.
+    ///
+    /// # Errors
+    /// A [`Setback`]; nothing was ordered.
+    fn quote(&self, _parcel: &Parcel) -> Result<Option<Quote>, Setback> {
+        Ok(None)
+    }
+
+    /// Gives a parcel to the provider.
+    ///
+    /// # Errors
+    /// A [`Setback`], which says whether the provider may have it all the same.
+    fn send(&self, parcel: &Parcel, files: &dyn Files) -> Result<Taken, Setback>;
+
+    /// Asks whether the provider has a parcel of which that is not known.
+    ///
+    /// # Errors
+    /// A [`Setback`]; it is still not known.
+    fn find(&self, _parcel: &Parcel) -> Result<Search, Setback> {
+        Ok(Search::SendAgain)
+    }
+
+    /// Asks what became of a parcel that the provider has.
+    ///
+    /// - `remote`: the provider's own name of it, from [`Taken`]
+    ///
+    /// # Errors
+    /// A [`Setback`]; it is asked again later.
+    fn follow(&self, parcel_key: &str, remote: &str) -> Result<Progress, Setback>;
+
+    /// Asks the provider to stop a parcel that it has.
+    ///
+    /// # Errors
+    /// A [`Setback`]; whether it was stopped is not known.
+    fn cancel(&self, _parcel_key: &str, _remote: &str) -> Result<Cancelled, Setback> {
+        Ok(Cancelled::CannotBeAsked)
+    }
+}
+
+/// Opens members of a parcel where they lie on this computer.
+pub trait Files {
+    /// Exactly the bytes that the member names, from the first to the last. Reading them to the end
+    /// is an access and is posted when the provider took the parcel.
+    ///
+    /// # Errors
+    /// When the photo is offline, was changed or removed.
+    fn open(&self, order_key: &str, member: &MemberMessage) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// What a target can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of the table in docs/labs.md")]
+pub struct Carries {
+    /// Several orders in one parcel.
+    pub batches: bool,
+    /// The bytes themselves go with the parcel; otherwise the provider fetches them.
+    pub bytes: bool,
+    /// Which part of the photo to show.
+    pub crop: bool,
+    /// Companions beside the photo.
+    pub companions: bool,
+    /// Name and street of the addressee.
+    pub address: bool,
+    /// Telephone and mail of the addressee.
+    pub contact: bool,
+    /// Whether the provider tells what became of a parcel.
+    pub progress: bool,
+    /// Whether the provider can be asked to stop a parcel.
+    pub cancels: bool,
+}
+
+/// The provider has a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The provider's own name of it; the parcel's key where it has none.
+    pub remote: String,
+    /// What is known of it now.
+    pub progress: Progress,
+}
+
+/// What became of a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// `accepted`, `fetching`, `production`, `shipped`, `done`, `cancelled` or `failed`.
+    pub state: OrderState,
+    /// In words, for the owner; with the tracking number where there is one.
+    pub note: String,
+    /// Seconds until it is worth asking again; `None`: never, the provider tells or it is over.
+    pub look_again_s: Option<i64>,
+}
+
+/// What a parcel would cost, everything included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// Minor units.
+    pub minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// Whether the provider has a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// It has.
+    Found(Taken),
+    /// It has not, or takes the same parcel twice as once: send it.
+    SendAgain,
+}
+
+/// What a provider said to a request to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It stopped; the words are its own.
+    Stopped(String),
+    /// It is too late, and why.
+    TooLate(String),
+    /// There is no way to ask it.
+    CannotBeAsked,
+}
+
+/// Why a call to a provider did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// In words, for the owner.
+    pub why: String,
+    /// Whether the provider may have acted on the call.
+    pub fate: Fate,
+    /// Seconds after which the provider wants to be asked again.
+    pub wait_s: Option<i64>,
+}
+
+/// What is known of a call that did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The provider has not acted and never will: another try would end the same way.
+    Refused,
+    /// The provider has not acted; another try may get through.
+    NotTaken,
+    /// Nobody knows: ask before trying again.
+    Unknown,
+}
+
+impl Setback {
+    /// Another try would end the same way.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { why: why.into(), fate: Fate::Refused, wait_s: None }
+    }
+
+    /// It did not get there; another try may.
+    pub fn not_taken(why: impl Into<String>) -> Self {
+        Self { why: why.into(), fate: Fate::NotTaken, wait_s: None }
+    }
+
+    /// It may have got there.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self { why: why.into(), fate: Fate::Unknown, wait_s: None }
+    }
+
+    /// The same, not before so many seconds; a day at most.
+    pub fn after(self, wait_s: Option<i64>) -> Self {
+        Self { wait_s: wait_s.map(|seconds| seconds.clamp(0, 86_400)), ..self }
+    }
+}
+
+/// Which target a provider has, and what it has to know. Part of the signed consent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TargetSpec {
+    /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
+    #[default]
+    Lab,
+}
