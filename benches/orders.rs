@@ -5,13 +5,15 @@
 mod common;
 
 use common::bench;
+use signet::access::Key;
 use signet::base::clock::{Moment, Timestamp};
 use signet::base::ids::ContentHash;
 use signet::base::money::Currency;
 use signet::orders::catalogue::Product;
+use signet::orders::parcel::Sender;
 use signet::orders::plan::{Agreed, Before, Photo, plan};
 use signet::orders::terms::{Fees, Limits, Terms};
-use signet::orders::webhook::{OrderMessage, event, sign};
+use signet::orders::webhook::{OrderMessage, order_event, sign};
 use signet::rules::{Confirm, Verdict, Wish};
 use signet::store::{OrderState, Purpose, State};
 
@@ -79,16 +81,27 @@ fn main() {
         product: Some("print-10x15".to_owned()),
         copies: 2,
         addressee: None,
+        recipient: None,
         express: false,
         price_minor: 58,
         currency: "EUR".to_owned(),
         members: Vec::new(),
+        batch: None,
+        crop: None,
         manifest: String::new(),
         receipt_url: "https://owner.example/v1/orders/k/receipt".to_owned(),
     };
+    let key = Key::generate().expect("a key");
+    let sender = Sender {
+        name: "Ada".to_owned(),
+        address: "mailto:ada@example.org".to_owned(),
+        agent_id: key.public().thumbprint(),
+        key: key.public().to_string(),
+    };
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     bench("orders/sign/one-message/webhook", || {
-        sign(&event(message.clone(), "agent", NOW), secret, NOW).expect("signs").signature
+        let event = order_event(message.clone(), &sender, NOW);
+        sign(&event, &[secret], |bytes: &[u8]| key.sign(bytes), NOW).expect("signs").signature
     });
 
     let mut number = 0;

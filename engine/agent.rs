@@ -36,6 +36,7 @@ mod judge;
 mod keep;
 pub mod outlet;
 mod photos;
+pub mod providers;
 pub mod study;
 mod worker;
 
@@ -48,10 +49,11 @@ use tokio::sync::{Notify, watch};
 
 use crate::access::key::KeyError;
 use crate::access::seals::SealsError;
-use crate::access::{Key, Seals, consent::ConsentError};
+use crate::access::{Key, LinkKey, Seals, consent::ConsentError};
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
+use crate::orders::outward::Outward;
 use crate::rules::Known;
 use crate::store::index::Index;
 use crate::store::{Decisions, State, StoreError};
@@ -62,6 +64,7 @@ pub use event::AgentEvent;
 use event::{of_sent, of_served};
 use outlet::Counter;
 use photos::PhotoLoop;
+use providers::Providers;
 
 /// Why an agent does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -190,23 +193,34 @@ impl Agent {
             self.config.serve.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let roots: BTreeMap<_, _> =
             self.config.collections.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
-        let agent_key = self.key.public();
+        let (agent_key, links) = (self.key.public(), LinkKey::of(&self.key));
+        let key = Arc::new(self.key);
+        let handed_over = tell.clone();
         let counter = Arc::new(Counter {
             home: self.home.clone(),
             owner: self.config.owner.clone(),
-            key: self.key,
+            key: key.clone(),
+            links: links.clone(),
             public_url: public_url.trim_end_matches('/').to_owned(),
             roots,
             state: self.state.clone(),
             index: self.index.clone(),
-            consent: self.consent.clone(),
+            providers: Providers {
+                home: self.home.clone(),
+                consent: self.consent.clone(),
+                key,
+                outward: Outward::new(),
+            },
+            tell: Box::new(move |event| handed_over(of_served(event))),
         });
         let wake = Arc::new(Notify::new());
         let served = tell.clone();
         let service = web::Service::new(
             self.state.clone(),
             agent_key,
+            links,
             counter.clone(),
+            wake.clone(),
             Box::new(move |event| served(of_served(event))),
         );
         tell(AgentEvent::Listening { address });
@@ -217,7 +231,7 @@ impl Agent {
             counter,
             wake.clone(),
             shutdown.clone(),
-            move |event| sent(of_sent(event)),
+            Arc::new(move |event| sent(of_sent(event))),
         ));
         let photos = PhotoLoop {
             home: self.home,

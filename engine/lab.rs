@@ -11,6 +11,7 @@
 //!                               right digest
 //! OUT/ORDER_KEY/done.json       written last: everything arrived and was acknowledged
 //! OUT/ORDER_KEY/failed.json     written instead when it cannot be fetched any more
+//! OUT/ORDER_KEY/cancelled.json  the owner took it back in time; it is not taken again either
 //! ```
 //!
 //! The folders are the state: a lab that was killed goes on where they stand.
@@ -30,11 +31,15 @@ use crate::access::{Key, Manifest};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::ids::is_derived;
 use crate::base::member::Member;
-use crate::orders::webhook::{CloudEvent, MEMBERS_MAX, OrderMessage};
+use crate::orders::webhook::{CancelMessage, CloudEvent, MEMBERS_MAX, OrderMessage};
 use crate::store::Purpose;
-use crate::web::inbox::{self, Inbox, NotTaken, Taken};
+use crate::web::inbox::{self, Inbox, NotStopped, NotTaken, Taken};
+use crate::web::signature::Sender;
 use fetch::{Fetcher, Outcome};
 use home::{LabConfig, LabError, LabHome};
+
+/// File of an order that was taken back.
+const CANCELLED: &str = "cancelled.json";
 
 /// Originals fetched at the same time.
 const FETCHING_MAX: usize = 4;
@@ -81,6 +86,11 @@ pub enum LabEvent {
         reason: String,
         /// Until the next try.
         wait_ms: u64,
+    },
+    /// Its owner took it back in time.
+    Cancelled {
+        /// The order.
+        order_key: String,
     },
     /// It cannot be fetched any more.
     Failed {
@@ -188,6 +198,8 @@ async fn see_through(
                 tell(LabEvent::Filed { order_key, files, bytes_count, missing, millis });
                 return;
             }
+            // Whoever stopped it has told of it.
+            Ok(Outcome::Cancelled) => return,
             Ok(Outcome::Failed(reason)) => {
                 tell(LabEvent::Failed { order_key, reason });
                 return;
@@ -215,7 +227,8 @@ fn unfinished(out: &Path) -> Result<Vec<String>, LabError> {
     for entry in std::fs::read_dir(out).map_err(file_error)? {
         let entry = entry.map_err(file_error)?;
         let folder = entry.path();
-        let over = ["done.json", "failed.json"].iter().any(|name| folder.join(name).exists());
+        let over = ["done.json", "failed.json", CANCELLED].iter();
+        let over = over.copied().any(|name| folder.join(name).exists());
         if let Some(name) = entry.file_name().to_str()
             && is_derived(name)
             && folder.join("order.json").is_file()
@@ -263,8 +276,10 @@ impl Lab {
 }
 
 impl Inbox for Lab {
-    fn secret(&self, owner: &str) -> Option<String> {
-        self.home.owner(owner).map(|owner| owner.secret)
+    fn sender(&self, owner: &str) -> Sender {
+        let Some(owner) = self.home.owner(owner) else { return Sender::default() };
+        let key = owner.key.as_deref().and_then(|key| key.parse().ok());
+        Sender { secrets: [owner.secret].into_iter().chain(owner.former).collect(), key }
     }
 
     fn take(&self, owner: &str, event: CloudEvent) -> Result<Taken, NotTaken> {
@@ -278,6 +293,10 @@ impl Inbox for Lab {
         if path.is_file() {
             return Ok(Taken::Again);
         }
+        if folder.join(CANCELLED).is_file() {
+            return Err(NotTaken::Unfit("it was cancelled before it arrived".into()));
+        }
+        self.home.remember_key(owner, &order.owner_key).map_err(|error| trouble(&error))?;
         std::fs::create_dir_all(&folder).map_err(|error| trouble(&error))?;
         // The order goes last: once it is there, it is kept.
         for (name, bytes) in
@@ -298,5 +317,34 @@ impl Inbox for Lab {
         });
         let _ = self.incoming.send(order.order_key);
         Ok(Taken::New)
+    }
+
+    fn stop(&self, event: CloudEvent<CancelMessage>) -> Result<String, NotStopped> {
+        let order_key = event.data.order_key;
+        if !is_derived(&order_key) {
+            return Err(NotStopped::Unknown("the order key is malformed".into()));
+        }
+        let trouble = |error: &dyn std::fmt::Display| NotStopped::Trouble(error.to_string());
+        let folder = self.config.out.join(&order_key);
+        let words = match std::fs::read(folder.join("order.json")) {
+            Err(_not_there) => "it had not arrived, and will not be taken",
+            Ok(text) => {
+                let kept: CloudEvent =
+                    serde_json::from_slice(&text).map_err(|error| trouble(&error))?;
+                if kept.source != event.source {
+                    return Err(NotStopped::Unknown("there is no such order of yours".into()));
+                }
+                if folder.join("done.json").exists() {
+                    return Err(NotStopped::TooLate("everything is here, it is being made".into()));
+                }
+                "it was not begun"
+            }
+        };
+        std::fs::create_dir_all(&folder).map_err(|error| trouble(&error))?;
+        let note = serde_json::json!({ "source": event.source, "at": event.time }).to_string();
+        write_atomic(&folder.join(CANCELLED), note.as_bytes(), Readers::Usual)
+            .map_err(|error| trouble(&error))?;
+        (self.tell)(LabEvent::Cancelled { order_key });
+        Ok(words.into())
     }
 }

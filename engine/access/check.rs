@@ -92,11 +92,36 @@ pub fn check(
         return Err(Refusal::OtherProvider);
     }
     // What was signed is what counts; the row can only take away from it.
-    let grant = known.grant.filter(|row| row.grant_id == claims.jti);
-    let grant = grant.ok_or(Refusal::OtherContent)?;
-    if grant.token != token {
+    let grant = known.grant.filter(|row| row.grant_id == claims.jti && row.token == token);
+    holds(grant.ok_or(Refusal::OtherContent)?, &claims, known, now)?;
+    Ok(claims)
+}
+
+/// Decides about a request by an address that nobody can guess. Only a grant that is bound to no
+/// key can be used so.
+///
+/// # Errors
+/// The [`Refusal`]; nothing may be sent then.
+pub fn check_link(known: &Known<'_>, now: Timestamp) -> Result<Claims, Refusal> {
+    let grant = known.grant.ok_or(Refusal::NoGrant)?;
+    let claims: Claims = jws::parse(&grant.token, TYP)?.verify(known.agent_key)?;
+    if claims.jti != grant.grant_id {
         return Err(Refusal::OtherContent);
     }
+    if !claims.cnf.jkt.is_empty() || known.terms.is_some_and(|terms| !terms.key.is_empty()) {
+        return Err(Refusal::NoProof);
+    }
+    holds(grant, &claims, known, now)?;
+    Ok(claims)
+}
+
+/// Whether a grant that was signed still holds.
+fn holds(
+    grant: &GrantRow,
+    claims: &Claims,
+    known: &Known<'_>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     if known.stopped {
         return Err(Refusal::Stopped);
     }
@@ -111,7 +136,7 @@ pub fn check(
     if withdrawn || terms.valid_until.is_some_and(|end| end <= now) {
         return Err(Refusal::NoConsent);
     }
-    Ok(claims)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,18 +4,22 @@
 //! can make one. A grant is bound to the provider's key: whoever fetches proves that it
 //! holds that key (DPoP, RFC 9449), so a copied grant is worth nothing.
 
+pub mod card;
 pub mod check;
 pub mod consent;
 pub mod grant;
 pub mod jws;
 pub mod key;
+pub mod link;
 pub mod manifest;
 pub mod proof;
 pub mod seals;
 
+pub use card::Card;
 pub use check::{Refusal, Request, check};
 pub use consent::Consent;
 pub use grant::{Claims, member_for};
 pub use key::{Key, PublicKey};
+pub use link::LinkKey;
 pub use manifest::{Manifest, Structure};
 pub use seals::{Seals, seal_words};

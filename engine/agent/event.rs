@@ -147,6 +147,15 @@ pub enum AgentEvent {
         /// When.
         next_attempt: Timestamp,
     },
+    /// A provider tells what became of an order.
+    Moved {
+        /// The order.
+        order_key: String,
+        /// Where in its life it is now.
+        state: OrderState,
+        /// In words.
+        note: String,
+    },
     /// An order is over without being fulfilled.
     Ended {
         /// The order.
@@ -240,6 +249,12 @@ pub(super) fn of_sent(event: Sent) -> AgentEvent {
         }
         Sent::Postponed(order, next_attempt, reason) => {
             AgentEvent::Postponed { order_key: order.order_key, reason, next_attempt }
+        }
+        Sent::Moved(order) if order.state == OrderState::Done => {
+            AgentEvent::Done { order_key: order.order_key }
+        }
+        Sent::Moved(order) => {
+            AgentEvent::Moved { order_key: order.order_key, state: order.state, note: order.reason }
         }
         Sent::Ended(order, state, reason) => {
             AgentEvent::Ended { order_key: order.order_key, state, reason }

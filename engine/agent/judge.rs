@@ -233,7 +233,11 @@ pub(super) fn before(
     photo: &ContentHash,
     now: Timestamp,
 ) -> Result<Before, StoreError> {
-    let mut before = Before { held_since: state.held_since(photo)?, ..Before::default() };
+    let mut before = Before {
+        held_since: state.held_since(photo)?,
+        closing: state.parcels_closing()?,
+        ..Before::default()
+    };
     for provider in agreed.consent.keys() {
         before.usage.insert(provider.clone(), state.usage(provider, photo, now)?);
     }

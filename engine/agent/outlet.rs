@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -17,29 +17,33 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{Mode, OFlags};
 
 use super::analyse::{Analysis, path_fact};
-use super::books::ConsentBook;
 use super::group::{Companion, Group, Lies, evidence_word};
 use super::lock;
+use super::providers::{Providers, terms_of};
 use crate::access::grant::{Content, issue};
-use crate::access::{Consent, Key, Manifest, PublicKey, Structure, member_for};
+use crate::access::key::KeyError;
+use crate::access::{Consent, Key, LinkKey, Manifest, PublicKey, Structure, member_for};
 use crate::base::clock::Timestamp;
 use crate::base::config::Owner;
 use crate::base::file_state::FileState;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
-use crate::base::ids::ContentHash;
+use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::collection::group::ALBUM_NAMES;
 use crate::media::companion::album_title;
 use crate::media::read::BYTES_MAX;
 use crate::media::{DecodeSpec, Decoders, SharedBytes, read_shared};
 use crate::orders::Terms;
-use crate::orders::dispatch::{Hindrance, Outgoing, Outlet};
-use crate::orders::webhook::{MEMBERS_MAX, MemberMessage, OrderMessage, WebhookError, event, sign};
+use crate::orders::catalogue::Product;
+use crate::orders::dispatch::{Hindrance, Outlet};
+use crate::orders::parcel::{Line, Parcel, Sender};
+use crate::orders::target::{Files, Target};
+use crate::orders::webhook::{MEMBERS_MAX, MemberMessage};
 use crate::preview::{Imprint, PreviewSpec, Renderer};
 use crate::store::index::Index;
-use crate::store::{GrantRow, Order, State};
-use crate::web::{NotThere, Shelf};
+use crate::store::{GrantRow, Order, State, StoreError};
+use crate::web::{CALLBACK, GRANT, NotThere, Served, Shelf, fee_entries};
 
 /// Largest file that is looked at for the title of an album.
 const ALBUM_BYTES_MAX: u64 = 64 * 1024;
@@ -51,7 +55,9 @@ pub struct Counter {
     /// Whose photos these are.
     pub owner: Owner,
     /// The agent's key.
-    pub key: Key,
+    pub key: Arc<Key>,
+    /// Makes addresses that nobody can guess.
+    pub links: LinkKey,
     /// Where providers reach us, without a slash at the end.
     pub public_url: String,
     /// Collections by name.
@@ -60,18 +66,30 @@ pub struct Counter {
     pub state: Arc<State>,
     /// Where photos are.
     pub index: Arc<Mutex<Index>>,
-    /// What was agreed.
-    pub consent: Arc<ConsentBook>,
+    /// What was agreed, and the ways to providers.
+    pub providers: Providers,
+    /// Called for accesses by hand-over.
+    pub tell: Box<dyn Fn(Served) + Send + Sync>,
 }
 
 impl Outlet for Counter {
-    fn prepare(&self, order: &Order, now: Timestamp) -> Result<Outgoing, Hindrance> {
+    fn target(&self, provider: &str) -> Result<Box<dyn Target>, Hindrance> {
+        self.providers.target(provider)
+    }
+
+    fn batches(&self, provider: &str) -> bool {
+        let consent = self.providers.current();
+        consent.is_ok_and(|consent| {
+            let terms = consent.providers.get(provider);
+            terms.is_some_and(|terms| terms.batch_minutes > 0 && terms.target.carries().batches)
+        })
+    }
+
+    fn line(&self, order: &Order, now: Timestamp) -> Result<Line, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
-        let consent = self.consent.current().map_err(|error| later(&error))?;
+        let consent = self.providers.current()?;
         let provider = &order.provider;
-        let terms = consent.providers.get(provider).ok_or_else(|| {
-            Hindrance::Never(format!("there is no consent for provider `{provider}` any more"))
-        })?;
+        let terms = terms_of(&consent, provider)?;
         if !terms.purposes.contains(&order.purpose)
             || terms.valid_until.is_some_and(|end| end <= now)
         {
@@ -99,49 +117,114 @@ impl Outlet for Counter {
         let manifest = manifest.map_err(|error| later(&error))?;
         let manifest = self.state.put_manifest(&order.order_key, &manifest);
         let manifest = manifest.map_err(|error| later(&error))?;
-        let secret = self.home.secret_path(provider);
-        let secret = std::fs::read_to_string(&secret).map_err(|_error| {
-            Hindrance::Later(format!(
-                "the secret of provider `{provider}` is missing: `signet consent allow` its card"
-            ))
-        })?;
-        let message = self.message(order, &grants, manifest);
-        let event = event(message, &self.key.public().thumbprint(), order.created_at);
-        let message = sign(&event, secret.trim(), now).map_err(|error| match error {
-            WebhookError::TooLong { .. } => Hindrance::Never(error.to_string()),
-            _ => later(&error),
-        })?;
-        Ok(Outgoing { url: terms.orders_url.clone(), message })
+        let product = order.product.as_ref().map(|name| {
+            let offer = terms.products.get(name).cloned();
+            (name.clone(), offer.unwrap_or_else(|| Product::priced(order.price_minor)))
+        });
+        let pixels = self.analysis(&order.photo).ok();
+        Ok(Line {
+            order_key: order.order_key.clone(),
+            purpose: order.purpose,
+            product,
+            copies: order.copies,
+            price_minor: order.price_minor,
+            pixels: pixels.map(|analysis| (analysis.width_px, analysis.height_px)),
+            batch: self.batch(order, terms),
+            crop: None,
+            members: grants.iter().map(|grant| self.member(grant, terms)).collect(),
+            manifest,
+            receipt_url: format!("{}/v1/orders/{}/receipt", self.public_url, order.order_key),
+        })
+    }
+
+    fn parcel(
+        &self,
+        parcel_key: &str,
+        orders: &[Order],
+        lines: Vec<Line>,
+    ) -> Result<Parcel, Hindrance> {
+        let order = orders.first().ok_or_else(|| Hindrance::Never("it is empty".into()))?;
+        let consent = self.providers.current()?;
+        let delivery = &terms_of(&consent, &order.provider)?.delivery;
+        let faster = delivery.express.as_ref().filter(|_| order.express);
+        let secret = self.links.secret(CALLBACK, parcel_key);
+        let created_at = orders.iter().map(|order| order.created_at).min();
+        Ok(Parcel {
+            parcel_key: parcel_key.to_owned(),
+            provider: order.provider.clone(),
+            sender: Sender {
+                name: self.owner.name.clone(),
+                address: self.owner.address.clone(),
+                agent_id: self.key.public().thumbprint(),
+                key: self.key.public().to_string(),
+            },
+            recipient: None,
+            addressee: order.addressee.clone(),
+            express: order.express,
+            delivery: faster.or(delivery.standard.as_ref()).cloned(),
+            lines,
+            currency: order.currency.clone(),
+            callback_url: format!("{}/v1/callbacks/{parcel_key}/{secret}", self.public_url),
+            created_at: created_at.unwrap_or(order.created_at),
+        })
+    }
+
+    fn delivered(&self, parcel: &Parcel, now: Timestamp) -> Result<(), StoreError> {
+        let terms = self.terms(&parcel.provider);
+        for line in &parcel.lines {
+            for grant in self.state.grants(Some(&line.order_key))? {
+                let is_carried = line.members.iter().any(|member| member.sha256 == grant.digest);
+                if !is_carried || grant.revoked_at.is_some() {
+                    continue;
+                }
+                let entries = fee_entries(&grant, terms.as_ref());
+                if self.state.post_access(&grant, &entries, now)? {
+                    (self.tell)(Served::Accessed(Box::new(grant)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files for Counter {
+    fn open(&self, order_key: &str, member: &MemberMessage) -> io::Result<Box<dyn Read + Send>> {
+        let grants = self.state.grants(Some(order_key)).map_err(io::Error::other)?;
+        let grant = grants.into_iter().find(|grant| grant.digest == member.sha256);
+        let grant = grant.ok_or_else(|| io::Error::other("the order has no such member"))?;
+        let mut file = Shelf::open(self, &grant).map_err(io::Error::other)?;
+        file.seek(SeekFrom::Start(grant.offset.unwrap_or(0)))?;
+        Ok(Box::new(file.take(grant.bytes_count)))
     }
 }
 
 impl Counter {
-    fn message(&self, order: &Order, grants: &[GrantRow], manifest: String) -> OrderMessage {
-        let base = &self.public_url;
-        let member = |grant: &GrantRow| MemberMessage {
+    /// A member as a provider sees it. One without a key gets an address that works by itself.
+    fn member(&self, grant: &GrantRow, terms: &Terms) -> MemberMessage {
+        let (base, id) = (&self.public_url, &grant.grant_id);
+        let (url, token) = match terms.key.is_empty() {
+            true => {
+                let secret = self.links.secret(GRANT, id);
+                (format!("{base}/v1/links/{id}/{secret}/{}", url_name(&grant.name)), String::new())
+            }
+            false => (format!("{base}/v1/grants/{id}/content"), grant.token.clone()),
+        };
+        MemberMessage {
             role: grant.member,
             name: grant.name.clone(),
             media_type: grant.media_type.clone(),
             bytes_count: grant.bytes_count,
             sha256: grant.digest,
-            url: format!("{base}/v1/grants/{}/content", grant.grant_id),
-            grant: grant.token.clone(),
-        };
-        OrderMessage {
-            order_key: order.order_key.clone(),
-            owner: self.owner.name.clone(),
-            owner_key: self.key.public().to_string(),
-            purpose: order.purpose,
-            product: order.product.clone(),
-            copies: order.copies,
-            addressee: order.addressee.clone(),
-            express: order.express,
-            price_minor: order.price_minor,
-            currency: order.currency.clone(),
-            members: grants.iter().map(member).collect(),
-            manifest,
-            receipt_url: format!("{base}/v1/orders/{}/receipt", order.order_key),
+            url,
+            grant: token,
         }
+    }
+
+    /// Names the orders that go with one, where a target sends each alone.
+    fn batch(&self, order: &Order, terms: &Terms) -> Option<String> {
+        let until = order.hold.filter(|_| terms.batch_minutes > 0)?.until;
+        let addressee = order.addressee.as_deref().unwrap_or_default();
+        Some(derived("batch", &[&order.provider, addressee, &until.0.to_string()]))
     }
 
     /// The grants of an order, the photo's first: those it has, or new ones.
@@ -155,9 +238,14 @@ impl Counter {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let kept = self.state.grants(Some(&order.order_key)).map_err(|error| later(&error))?;
         let mut grants = if kept.is_empty() {
-            let holder: PublicKey =
-                terms.key.parse().map_err(|error: crate::access::key::KeyError| later(&error))?;
-            let holder = holder.thumbprint();
+            let holder = match terms.key.as_str() {
+                // Bound to nobody's key: of use only with the address that goes with it.
+                "" => String::new(),
+                key => {
+                    let key: PublicKey = key.parse().map_err(|error: KeyError| later(&error))?;
+                    key.thumbprint()
+                }
+            };
             let (contents, notes) = self.contents(order, terms)?;
             let new = contents.iter().map(|content| {
                 issue(order, content, terms, &holder, consent.number, &self.key, now)
@@ -386,7 +474,7 @@ impl Shelf for Counter {
     }
 
     fn terms(&self, provider: &str) -> Option<Terms> {
-        self.consent.providers().remove(provider)
+        self.providers.consent.providers().remove(provider)
     }
 }
 
@@ -438,6 +526,12 @@ fn photo_name(order: &Order, member: Member) -> String {
         }
         _ => name.into_owned(),
     })
+}
+
+/// A file name as the last part of an address: letters that need no escape.
+fn url_name(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
 
 /// A file name without what no name on paper has.

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::access::{Consent, Key, PublicKey};
+use crate::access::{Card, Consent, Key, PublicKey};
 use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
 use crate::base::member::Member;
 use crate::base::money::{decimal, parse_minor};
-use crate::lab::home::Card;
 use crate::orders::Terms;
+use crate::orders::target::TargetSpec;
 use crate::orders::terms;
 use crate::preview::PreviewSpec;
 use crate::store::{Purpose, State};
@@ -149,8 +149,15 @@ pub(super) fn agree(
             "the provider's name `{name}` should be letters, digits and hyphens: use --name"
         )));
     }
-    PublicKey::try_from(&card.key).map_err(failed)?;
-    if !card.orders_url.starts_with("https://") && !card.orders_url.starts_with("http://") {
+    if let Some(key) = &card.key {
+        PublicKey::try_from(key).map_err(failed)?;
+    }
+    let needs_url = matches!(card.target, TargetSpec::Lab);
+    let is_there = needs_url || !card.orders_url.is_empty();
+    if is_there
+        && !card.orders_url.starts_with("https://")
+        && !card.orders_url.starts_with("http://")
+    {
         return Err(CommandError::failed(format!(
             "the card's address `{}` is neither https:// nor http://",
             card.orders_url
@@ -167,9 +174,12 @@ pub(super) fn agree(
     let days_ms = i64::from(limits.valid_days) * 86_400_000;
     let terms = Terms {
         orders_url: card.orders_url,
-        key: card.key.x,
+        key: card.key.map(|key| key.x).unwrap_or_default(),
+        target: card.target,
         purposes,
         products: card.products,
+        delivery: card.delivery,
+        batch_minutes: card.batch_minutes,
         companions,
         structure: !limits.no_structure,
         fees: card.fees,
@@ -194,7 +204,9 @@ pub(super) fn agree(
         return Err(CommandError::failed("nothing was agreed"));
     }
     let path = home.secret_path(&name);
-    write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
+    if !card.secret.is_empty() {
+        write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
+    }
     Ok((name, terms))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::files::{Readers, write_atomic};
-use crate::lab::home::{LabConfig, LabHome, example};
+use crate::lab::home::{LabConfig, LabHome, Secrets, example};
 use crate::lab::{LabEvent, run as run_lab};
 
 use super::{CommandError, Context, Outcome, failed, output, serving};
@@ -43,6 +43,12 @@ enum Command {
         /// Where to write the card; it holds a secret
         #[arg(long)]
         card: Option<PathBuf>,
+        /// Make a new secret; the old one is good until it is retired
+        #[arg(long)]
+        rotate: bool,
+        /// Let only the newest secret be good from now on
+        #[arg(long, conflicts_with = "rotate")]
+        retire: bool,
         #[command(flatten)]
         new: New,
     },
@@ -55,9 +61,14 @@ enum Command {
 pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let home = LabHome::at(&context.home);
     match &args.command {
-        Some(Command::Invite { owner, card, new }) => {
+        Some(Command::Invite { owner, card, rotate, retire, new }) => {
             let config = open(&home, new)?;
-            let made = home.invite(&config, owner).map_err(failed)?;
+            let secrets = match (rotate, retire) {
+                (true, _) => Secrets::Rotate,
+                (_, true) => Secrets::Retire,
+                _ => Secrets::Keep,
+            };
+            let made = home.invite(&config, owner, secrets).map_err(failed)?;
             let text = serde_json::to_string_pretty(&made).map_err(failed)?;
             match card {
                 Some(path) => {
@@ -140,6 +151,9 @@ fn tell(event: &LabEvent, json: bool) {
         }
         LabEvent::Waiting { order_key, reason, wait_ms } => {
             output::line(format_args!("later {order_key}: {reason}; again in {wait_ms} ms"));
+        }
+        LabEvent::Cancelled { order_key } => {
+            output::line(format_args!("cancelled {order_key}: its owner took it back"));
         }
         LabEvent::Failed { order_key, reason } => {
             output::line(format_args!("failed {order_key}: {reason}"));

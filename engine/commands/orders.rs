@@ -1,9 +1,16 @@
 //! `signet orders list|show|approve|cancel`.
 
+use std::sync::Arc;
+
 use crate::access::{Consent, Key};
+use crate::agent::books::ConsentBook;
+use crate::agent::providers::Providers;
+use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::base::money::decimal;
+use crate::orders::decide::{self, DecideError};
+use crate::orders::outward::Outward;
 use crate::store::orders::words;
 use crate::store::{Order, OrderState, State};
 
@@ -20,7 +27,8 @@ pub struct Args {
 enum Command {
     /// Print orders, oldest first
     List {
-        /// Only those in one state: ask, held, ready, accepted, done, refused, failed, cancelled
+        /// Only those in one state: ask, held, planned, ready, sent, accepted, fetching, production,
+        /// shipped, done, refused, failed, cancelled
         #[arg(long)]
         state: Option<String>,
     },
@@ -35,11 +43,14 @@ enum Command {
         #[arg(required = true)]
         orders: Vec<String>,
     },
-    /// Take orders back and revoke their grants
+    /// Take orders back and revoke their grants; a provider that has one is asked to stop it
     Cancel {
         /// Their keys, or the beginnings of them
         #[arg(required = true)]
         orders: Vec<String>,
+        /// Where orders ship together and cannot be stopped one by one: stop all of them
+        #[arg(long)]
+        with_others: bool,
     },
 }
 
@@ -71,9 +82,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Approve { orders } => {
             let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
             let consent = Consent::load(&home, &key.public()).map_err(failed)?;
-            each(&state, orders, context, |order| approve(&state, &consent, order))
+            each(&state, orders, context, |order| {
+                let terms = consent.providers.get(&order.provider);
+                decide::approve(&state, terms, order, Timestamp::now())?;
+                Ok("approved".to_owned())
+            })
         }
-        Command::Cancel { orders } => each(&state, orders, context, |order| cancel(&state, order)),
+        Command::Cancel { orders, with_others } => {
+            let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+            let consent = Arc::new(ConsentBook::new(home.clone(), key.public()));
+            let outward = Outward::new();
+            let providers = Providers { home, consent, key: Arc::new(key), outward };
+            let target = |provider: &str| providers.target(provider);
+            each(&state, orders, context, |order| {
+                decide::cancel(&state, target, order, *with_others, Timestamp::now())
+            })
+        }
     }
 }
 
@@ -82,11 +106,17 @@ fn each(
     state: &State,
     names: &[String],
     context: &Context,
-    work: impl Fn(&Order) -> Result<String, CommandError>,
+    work: impl Fn(&Order) -> Result<String, DecideError>,
 ) -> Result<Outcome, CommandError> {
     let mut outcome = Outcome::Done;
     for name in names {
-        match find(state, name).and_then(|order| Ok((work(&order)?, order))) {
+        let done = find(state, name).and_then(|order| match work(&order) {
+            Ok(text) => Ok((text, order)),
+            Err(error) => {
+                Err(CommandError::failed(format!("`{}`: {}", order.order_key, one_line(&error))))
+            }
+        });
+        match done {
             Ok((text, order)) if context.json => {
                 output::json(&serde_json::json!({ "order_key": order.order_key, "done": text }));
             }
@@ -100,75 +130,18 @@ fn each(
     Ok(outcome)
 }
 
-fn approve(state: &State, consent: &Consent, order: &Order) -> Result<String, CommandError> {
-    let provider = &order.provider;
-    let terms = consent.providers.get(provider).ok_or_else(|| {
-        CommandError::failed(format!(
-            "`{}`: there is no consent for provider `{provider}`: run `signet consent allow` first",
-            order.order_key
-        ))
-    })?;
-    let each_minor = match &order.product {
-        None => 0,
-        Some(product) => {
-            let offer = terms.products.get(product).ok_or_else(|| {
-                CommandError::failed(format!("provider `{provider}` does not offer `{product}`"))
-            })?;
-            offer.price_minor
-        }
-    };
-    let price_minor = each_minor.saturating_mul(i64::from(order.copies));
-    let currency = terms.currency.as_str();
-    let moved = state
-        .approve_order(&order.order_key, price_minor, currency, Timestamp::now())
-        .map_err(failed)?;
-    if moved {
-        Ok("approved".into())
-    } else {
-        Err(CommandError::failed(format!(
-            "`{}` is {}: only an order that waits, was refused or failed can be approved",
-            order.order_key, order.state
-        )))
-    }
-}
-
-fn cancel(state: &State, order: &Order) -> Result<String, CommandError> {
-    let now = Timestamp::now();
-    let revoked_count =
-        state.revoke(Some(&order.order_key), "the order was cancelled", now).map_err(failed)?;
-    let before = [
-        OrderState::Ask,
-        OrderState::Held,
-        OrderState::Ready,
-        OrderState::Refused,
-        OrderState::Failed,
-    ];
-    let after = [OrderState::Accepted];
-    let note = "cancelled by the owner";
-    let cancelled = OrderState::Cancelled;
-    let key = &order.order_key;
-    if state.move_order(key, &before, cancelled, note, now).map_err(failed)? {
-        Ok("cancelled before the provider had it".into())
-    } else if state.move_order(key, &after, cancelled, note, now).map_err(failed)? {
-        Ok(format!(
-            "cancelled, {revoked_count} grants revoked; `{}` already has the order itself: call them",
-            order.provider
-        ))
-    } else {
-        Err(CommandError::failed(format!("`{key}` is {}: too late to cancel it", order.state)))
-    }
-}
-
 fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandError> {
     let grants = state.grants(Some(&order.order_key)).map_err(failed)?;
     let trouble = state.outbox_trouble(&order.order_key).map_err(failed)?;
+    let parcel = state.parcel_of(&order.order_key).map_err(failed)?;
     if context.json {
         let history = state.order_events(&order.order_key).map_err(failed)?.into_iter();
         let history = history
             .map(|(at, state, note)| serde_json::json!({ "at": at, "state": state, "note": note }));
         let history: Vec<_> = history.collect();
         output::json(&serde_json::json!({
-            "order": order, "grants": grants, "trouble": trouble, "history": history,
+            "order": order, "parcel": parcel, "grants": grants, "trouble": trouble,
+            "history": history,
         }));
         return Ok(());
     }
@@ -177,6 +150,20 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
     output::line(format_args!("  because   {}", order.origin));
     if order.reason != order.origin {
         output::line(format_args!("  {:<9} {}", order.state, order.reason));
+    }
+    if let (OrderState::Planned, Some(hold)) = (order.state, order.hold) {
+        output::line(format_args!(
+            "  goes out  {}, with others for the same addressee",
+            hold.until
+        ));
+    }
+    if let Some(parcel) = &parcel {
+        let remote = parcel.remote.as_deref().unwrap_or("not known yet whether it was taken");
+        output::line(format_args!("  parcel    {}, sent {}", parcel.parcel_key, parcel.sent_at));
+        output::line(format_args!("  there     {remote}"));
+        if let Some(next) = parcel.next_look_at {
+            output::line(format_args!("  asked     {next}, what became of it"));
+        }
     }
     if let (OrderState::Held, Some(hold)) = (order.state, order.hold) {
         let until = hold.until;

@@ -103,11 +103,14 @@ fn planned(order: &Order) -> String {
             let price = format!("{} {}", decimal(order.price_minor), order.currency);
             let order_words =
                 format!("order {key}: {what} from {provider}, {price}: {}", order.origin);
-            match order.hold.filter(|_| state == OrderState::Held) {
-                Some(Hold { until, .. }) => {
+            match (state, order.hold) {
+                (OrderState::Held, Some(Hold { until, .. })) => {
                     format!("  held until {until}: {order_words}; signet orders cancel {key}")
                 }
-                None => format!("  {order_words}"),
+                (OrderState::Planned, Some(Hold { until, .. })) => {
+                    format!("  goes with others at {until}: {order_words}")
+                }
+                _ => format!("  {order_words}"),
             }
         }
     }
@@ -176,6 +179,9 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Postponed { order_key, reason, next_attempt } => {
             format!("  order {order_key} waits until {next_attempt}: {reason}")
         }
+        AgentEvent::Moved { order_key, state, note } => {
+            format!("  order {order_key} {state}: {note}")
+        }
         AgentEvent::Ended { order_key, state, reason } => {
             format!("  order {order_key} {state}: {reason}")
         }
@@ -194,7 +200,7 @@ fn words(event: &AgentEvent) -> Option<String> {
                 decimal(*fee_minor)
             )
         }
-        AgentEvent::Done { order_key } => format!("  order {order_key} done, digest confirmed"),
+        AgentEvent::Done { order_key } => format!("  order {order_key} done"),
         AgentEvent::Refused { remote, reason, .. } => format!("  REFUSED {remote}: {reason}"),
         AgentEvent::Rules { revision, mistakes } if mistakes.is_empty() => {
             format!("rules: revision {revision} in force")

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Absent, Done};
+use super::{Absent, CANCELLED, Done};
 use crate::access::Key;
 use crate::access::proof::{self, ProvenRequest};
 use crate::base::clock::Timestamp;
@@ -26,6 +26,8 @@ pub(super) enum Outcome {
     Filed { done: Done, millis: u64 },
     /// Try again after a while.
     Waiting { reason: String, wait: Duration },
+    /// Its owner took it back.
+    Cancelled,
     /// It will not work any more; the reason is in `failed.json`.
     Failed(String),
 }
@@ -76,6 +78,9 @@ impl Fetcher {
     pub(super) fn work(&self, order_key: &str, attempt: usize) -> Outcome {
         let folder = self.out.join(order_key);
         let begun = Instant::now();
+        if folder.join(CANCELLED).exists() {
+            return Outcome::Cancelled;
+        }
         let trouble = match self.try_once(&folder) {
             Ok(done) => {
                 let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -83,6 +88,10 @@ impl Fetcher {
             }
             Err(trouble) => trouble,
         };
+        // What is taken back meanwhile can be had no longer.
+        if folder.join(CANCELLED).exists() {
+            return Outcome::Cancelled;
+        }
         let wait = Duration::from_secs(WAITS_S[attempt.min(WAITS_S.len() - 1)]);
         match trouble {
             Trouble::Later(reason) => Outcome::Waiting { reason, wait },
@@ -275,8 +284,8 @@ fn file_name(name: &str, index: usize) -> String {
 }
 
 /// Names that the lab gives to files of its own.
-const OWN_FILES: [&str; 5] =
-    ["order.json", "manifest.json", "manifest.jws", "done.json", "failed.json"];
+const OWN_FILES: [&str; 6] =
+    ["order.json", "manifest.json", "manifest.jws", "done.json", "failed.json", CANCELLED];
 
 #[cfg(test)]
 mod tests {

@@ -7,13 +7,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::access::Key;
-use crate::access::key::{Jwk, KeyError};
+use crate::access::card::VERSION;
+use crate::access::key::KeyError;
+use crate::access::{Card, Key};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::make_private_dir;
 use crate::base::ids::{derived, is_derived};
 use crate::base::money::Currency;
 use crate::orders::catalogue::Product;
+use crate::orders::target::TargetSpec;
 use crate::orders::terms::Fees;
 use crate::preview::PreviewWish;
 
@@ -44,31 +46,6 @@ pub struct LabConfig {
     pub preview: PreviewWish,
 }
 
-/// What a lab gives to an owner who wants to order: `signet consent allow CARD`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Card {
-    /// `provider/1`
-    pub signet: String,
-    /// Name for rule files.
-    pub name: String,
-    /// Where orders are posted to; its last part names the owner.
-    pub orders_url: String,
-    /// The lab's public key.
-    pub key: Jwk,
-    /// Shared secret that signs orders; keep the card private.
-    pub secret: String,
-    /// Currency of prices and fees.
-    pub currency: Currency,
-    /// What it offers, by the names that rules use.
-    pub products: BTreeMap<String, Product>,
-    /// What the lab pays for an access, minor units.
-    pub fees: Fees,
-    /// How it wants previews, where the owner's rule does not say.
-    #[serde(default)]
-    pub preview: PreviewWish,
-}
-
 /// An owner who was invited.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +54,23 @@ pub struct InvitedOwner {
     pub name: String,
     /// Shared secret, `whsec_…`.
     pub secret: String,
+    /// Secrets that it takes the place of; good until they are retired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<String>,
+    /// Public key of the owner's agent, as their first order said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What becomes of an owner's secret when they are invited again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// It stays.
+    Keep,
+    /// A new one takes its place; the old one is good for what is still on its way.
+    Rotate,
+    /// Only the newest is good from now on.
+    Retire,
 }
 
 /// Why a lab cannot run.
@@ -90,7 +84,7 @@ pub enum LabError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// `lab.toml` or a card is not well-formed.
+    /// `lab.toml` is not well-formed.
     #[error("`{}`: {message}", path.display())]
     Syntax {
         /// The file.
@@ -155,38 +149,50 @@ impl LabHome {
     }
 
     /// Invites an owner: makes a secret for them and the card that carries it. Inviting the
-    /// same name again gives the same secret.
+    /// same name again gives the same secret, unless a new one is asked for.
     ///
     /// # Errors
     /// Files that cannot be written, or no random numbers.
-    pub fn invite(&self, config: &LabConfig, name: &str) -> Result<Card, LabError> {
+    pub fn invite(
+        &self,
+        config: &LabConfig,
+        name: &str,
+        secrets: Secrets,
+    ) -> Result<Card, LabError> {
         let key = Key::load_or_create(&self.key_path())?;
         let reference = derived("owner", &[name]);
-        let owner = match self.owner(&reference) {
-            Some(owner) => owner,
-            None => {
-                let mut secret = [0; 32];
-                getrandom::fill(&mut secret).map_err(KeyError::from)?;
-                let secret = format!("whsec_{}", STANDARD.encode(secret));
-                let owner = InvitedOwner { name: name.to_owned(), secret };
-                let path = self.owner_path(&reference);
-                let text = serde_json::to_string_pretty(&owner).map_err(|error| {
-                    LabError::Syntax { path: path.clone(), message: error.to_string() }
-                })?;
-                write_atomic(&path, text.as_bytes(), Readers::OwnerOnly)
-                    .map_err(|source| LabError::File { path, source })?;
+        let (known, new) = (self.owner(&reference), || {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).map_err(KeyError::from)?;
+            Ok::<_, LabError>(format!("whsec_{}", STANDARD.encode(secret)))
+        });
+        let owner = match (known, secrets) {
+            (Some(owner), Secrets::Keep) => owner,
+            (Some(mut owner), Secrets::Rotate) => {
+                owner.former.insert(0, std::mem::replace(&mut owner.secret, new()?));
                 owner
             }
+            (Some(owner), Secrets::Retire) => InvitedOwner { former: Vec::new(), ..owner },
+            (None, _) => InvitedOwner {
+                name: name.to_owned(),
+                secret: new()?,
+                former: Vec::new(),
+                key: None,
+            },
         };
+        self.keep_owner(&reference, &owner)?;
         let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
         Ok(Card {
-            signet: "provider/1".into(),
+            signet: VERSION.into(),
             name: config.name.clone(),
             orders_url: format!("{}/orders/{reference}", base.trim_end_matches('/')),
-            key: key.public().jwk(),
+            target: TargetSpec::Lab,
+            key: Some(key.public().jwk()),
             secret: owner.secret,
             currency: config.currency.clone(),
             products: config.products.clone(),
+            delivery: Default::default(),
+            batch_minutes: 0,
             fees: config.fees,
             preview: config.preview,
         })
@@ -201,29 +207,29 @@ impl LabHome {
         serde_json::from_str(&text).ok()
     }
 
-    fn owner_path(&self, reference: &str) -> PathBuf {
-        self.0.join("owners").join(format!("{reference}.json"))
-    }
-}
-
-impl Card {
-    /// Reads a card.
+    /// Remembers the key of an owner's agent, the first time that it is told.
     ///
     /// # Errors
-    /// A file that cannot be read or is no card.
-    pub fn read(path: &Path) -> Result<Self, LabError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| LabError::File { path: path.into(), source })?;
-        let syntax = |message: String| LabError::Syntax { path: path.into(), message };
-        let card: Self = serde_json::from_str(&text)
-            .map_err(|error| syntax(format!("this is no provider card: {error}")))?;
-        if card.signet != "provider/1" {
-            return Err(syntax(format!(
-                "card version `{}` is newer than this program",
-                card.signet
-            )));
+    /// A file that cannot be written.
+    pub fn remember_key(&self, reference: &str, key: &str) -> Result<(), LabError> {
+        match self.owner(reference) {
+            Some(owner) if owner.key.is_none() => {
+                self.keep_owner(reference, &InvitedOwner { key: Some(key.to_owned()), ..owner })
+            }
+            _ => Ok(()),
         }
-        Ok(card)
+    }
+
+    fn keep_owner(&self, reference: &str, owner: &InvitedOwner) -> Result<(), LabError> {
+        let path = self.owner_path(reference);
+        let text = serde_json::to_string_pretty(owner)
+            .map_err(|error| LabError::Syntax { path: path.clone(), message: error.to_string() })?;
+        write_atomic(&path, text.as_bytes(), Readers::OwnerOnly)
+            .map_err(|source| LabError::File { path, source })
+    }
+
+    fn owner_path(&self, reference: &str) -> PathBuf {
+        self.0.join("owners").join(format!("{reference}.json"))
     }
 }
 

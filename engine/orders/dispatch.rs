@@ -1,12 +1,20 @@
-//! Sends what the outbox holds. The only place from which orders leave the computer.
+//! Sends what the outbox holds and asks what became of it. The only place from which orders leave
+//! the computer.
 //!
-//! A receiver that takes an order and then times out is asked again with the same event
-//! id; the provider keeps one order. Only an answer of 2xx counts as taken. 410 (no such
-//! address any more) and 422 (cannot be fulfilled) end it; everything else is tried again,
-//! each time later, until [`PATIENCE_MS`] is over.
+//! Each order goes through these steps, and a crash between any two of them does no harm:
 //!
-//! Nothing is sent while the kill switch is thrown. An order that is held becomes ready when its
-//! time is over, here and nowhere else.
+//! ```text
+//! line     its grants are made; it is kept what belongs to it
+//! quote    where the provider names prices: over the agreed price the order asks
+//! seal     in one transaction it is `sent` and in a parcel, unless it was taken back
+//! send     the one call
+//! taken    `accepted`; or it surely was not taken: `ready` again, later; or nobody knows: it stays
+//!          `sent`, and the provider is asked (`find`) before anything is sent again
+//! follow   what became of it, as rarely as the target says
+//! ```
+//!
+//! Nothing is sent while the kill switch is thrown. An order that is held or waits for others goes
+//! when its time is over, here and nowhere else.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,16 +23,18 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::webhook::{CLOUD_EVENT, SignedMessage};
+use super::parcel::{Line, Parcel, parcel_key};
+use super::target::{Cancelled, Fate, Files, Progress, Search, Setback, Taken, Target};
 use crate::base::clock::Timestamp;
 use crate::base::ids::derived;
-use crate::store::{Due, Order, OrderState, State, StoreError};
+use crate::base::money::decimal;
+use crate::store::{Due, News, Order, OrderState, ParcelRow, State, StoreError};
 
-/// Orders under way at the same time.
+/// Parcels under way at the same time.
 const SENDING_MAX: usize = 8;
 
-/// A provider that has not answered by then has not taken the order.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// Most orders in one parcel.
+pub const LINES_MAX: u32 = 100;
 
 /// How often the outbox is looked at when nobody calls: other processes write to it too.
 const POLL: Duration = Duration::from_millis(500);
@@ -36,17 +46,8 @@ const WAITS_S: [i64; 10] = [1, 4, 15, 60, 300, 1800, 7200, 18_000, 36_000, 86_40
 /// grants hold by default.
 const PATIENCE_MS: i64 = 14 * 86_400_000;
 
-/// Largest part of an answer that is read.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
-
-/// What goes out for one order.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// Where to.
-    pub url: String,
-    /// The signed body.
-    pub message: SignedMessage,
-}
+/// A provider that could not be asked what became of a parcel is asked again after this long.
+const LOOK_AGAIN_MS: i64 = 300_000;
 
 /// Why an order cannot go out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +58,39 @@ pub enum Hindrance {
     Never(String),
 }
 
-/// Turns an order into what is sent; makes its grants. Called off the async threads.
-pub trait Outlet: Send + Sync + 'static {
-    /// Prepares one try. Called again for the next try; the grants must be the same.
+/// Turns orders into what is sent; makes their grants. Called off the async threads.
+pub trait Outlet: Files + Send + Sync + 'static {
+    /// The way to a provider, as the consent in force has it.
+    ///
+    /// # Errors
+    /// A [`Hindrance`].
+    fn target(&self, provider: &str) -> Result<Box<dyn Target>, Hindrance>;
+
+    /// Whether orders for one addressee wait for others that go with them.
+    fn batches(&self, provider: &str) -> bool;
+
+    /// Prepares one order. Called again for the next try; the grants must be the same.
     ///
     /// # Errors
     /// A [`Hindrance`]; the order waits or is refused.
-    fn prepare(&self, order: &Order, now: Timestamp) -> Result<Outgoing, Hindrance>;
+    fn line(&self, order: &Order, now: Timestamp) -> Result<Line, Hindrance>;
+
+    /// Puts prepared orders of one provider and one addressee together.
+    ///
+    /// # Errors
+    /// A [`Hindrance`], of all of them.
+    fn parcel(
+        &self,
+        parcel_key: &str,
+        orders: &[Order],
+        lines: Vec<Line>,
+    ) -> Result<Parcel, Hindrance>;
+
+    /// The provider took a parcel together with the bytes: all of them were accessed.
+    ///
+    /// # Errors
+    /// When that could not be kept; it is tried again.
+    fn delivered(&self, parcel: &Parcel, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What became of a try.
@@ -73,8 +100,39 @@ pub enum Sent {
     Accepted(Order),
     /// It will be tried again at that time.
     Postponed(Order, Timestamp, String),
+    /// The provider tells something new of it; its state says what.
+    Moved(Order),
     /// It is over; the state says how.
     Ended(Order, OrderState, String),
+}
+
+/// Shows what became of tries.
+pub type Tell = dyn Fn(Sent) + Send + Sync;
+
+/// What is under way at one time.
+enum Task {
+    /// Orders that were not sent yet.
+    Fresh(Vec<Order>, u32),
+    /// A parcel of which it is not known whether it was taken.
+    Doubtful(ParcelRow, Vec<Order>, u32),
+    /// A parcel to be asked about.
+    Look(ParcelRow),
+}
+
+impl Task {
+    /// What nothing else may work on meanwhile.
+    fn keys(&self) -> Vec<String> {
+        let orders = |orders: &[Order]| orders.iter().map(|o| o.order_key.clone()).collect();
+        match self {
+            Self::Fresh(all, _) => orders(all),
+            Self::Doubtful(parcel, all, _) => {
+                let mut keys: Vec<String> = orders(all);
+                keys.push(parcel.parcel_key.clone());
+                keys
+            }
+            Self::Look(parcel) => vec![parcel.parcel_key.clone()],
+        }
+    }
 }
 
 /// Runs until `shutdown` becomes true; tries under way are finished first.
@@ -86,172 +144,496 @@ pub async fn run(
     outlet: Arc<dyn Outlet>,
     wake: Arc<Notify>,
     mut shutdown: watch::Receiver<bool>,
-    tell: impl Fn(Sent) + Send + Sync + 'static,
+    tell: Arc<Tell>,
 ) {
-    let tell = Arc::new(tell);
-    let client = client();
-    let mut sending = JoinSet::new();
-    let mut keys: HashSet<String> = HashSet::new();
+    let mut working = JoinSet::new();
+    let mut under_way: HashSet<String> = HashSet::new();
+    let mut tasks_count = 0_usize;
     while !*shutdown.borrow() {
-        match due(&state, &keys) {
-            Ok(orders) => {
-                for order in orders {
-                    keys.insert(order.order.order_key.clone());
-                    let (state, outlet) = (state.clone(), outlet.clone());
-                    let (client, tell) = (client.clone(), tell.clone());
-                    sending.spawn_blocking(move || {
-                        let key = order.order.order_key.clone();
-                        match attempt(&state, outlet.as_ref(), &client, order) {
-                            Ok(Some(sent)) => tell(sent),
-                            Ok(None) => {}
-                            Err(error) => tracing::error!(%error, "the outbox cannot be kept"),
+        match due(&state, outlet.as_ref(), &under_way, SENDING_MAX.saturating_sub(tasks_count)) {
+            Ok(tasks) => {
+                for task in tasks {
+                    let keys = task.keys();
+                    under_way.extend(keys.iter().cloned());
+                    tasks_count += 1;
+                    let (state, outlet, tell) = (state.clone(), outlet.clone(), tell.clone());
+                    working.spawn_blocking(move || {
+                        let desk = Desk { state: &state, outlet: outlet.as_ref(), tell: &*tell };
+                        if let Err(error) = desk.work(task, Timestamp::now()) {
+                            tracing::error!(%error, "the outbox cannot be kept");
                         }
-                        key
+                        keys
                     });
                 }
             }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }
         tokio::select! {
-            Some(done) = sending.join_next(), if !sending.is_empty() => match done {
-                Ok(key) => { keys.remove(&key); }
-                // A panic in one try: forget who is under way, the outbox knows the rest.
-                Err(error) => { tracing::error!(%error, "a try broke off"); keys.clear(); }
+            Some(done) = working.join_next(), if !working.is_empty() => {
+                tasks_count = tasks_count.saturating_sub(1);
+                match done {
+                    Ok(keys) => keys.iter().for_each(|key| { under_way.remove(key); }),
+                    // A panic in one try: forget who is under way, the outbox knows the rest.
+                    Err(error) => { tracing::error!(%error, "a try broke off"); under_way.clear(); }
+                }
             },
             () = wake.notified() => {}
             () = tokio::time::sleep(POLL) => {}
             _ = shutdown.changed() => {}
         }
     }
-    while sending.join_next().await.is_some() {}
+    while working.join_next().await.is_some() {}
 }
 
-fn due(state: &State, under_way: &HashSet<String>) -> Result<Vec<Due>, StoreError> {
-    let places = SENDING_MAX.saturating_sub(under_way.len());
+/// Works off everything that is due at `now`, one after the other, and returns how much that was.
+/// What [`run`] does all the time; for programs that end.
+///
+/// # Errors
+/// As any read or write of the store.
+pub fn run_due(
+    state: &State,
+    outlet: &dyn Outlet,
+    now: Timestamp,
+    tell: &Tell,
+) -> Result<usize, StoreError> {
+    let desk = Desk { state, outlet, tell };
+    let mut done: HashSet<String> = HashSet::new();
+    let mut tasks_count = 0;
+    loop {
+        let tasks = due_at(state, outlet, &done, SENDING_MAX, now)?;
+        if tasks.is_empty() {
+            return Ok(tasks_count);
+        }
+        for task in tasks {
+            done.extend(task.keys());
+            desk.work(task, now)?;
+            tasks_count += 1;
+        }
+    }
+}
+
+fn due(
+    state: &State,
+    outlet: &dyn Outlet,
+    under_way: &HashSet<String>,
+    places: usize,
+) -> Result<Vec<Task>, StoreError> {
+    due_at(state, outlet, under_way, places, Timestamp::now())
+}
+
+fn due_at(
+    state: &State,
+    outlet: &dyn Outlet,
+    under_way: &HashSet<String>,
+    places: usize,
+    now: Timestamp,
+) -> Result<Vec<Task>, StoreError> {
     if places == 0 || state.stopped_since()?.is_some() {
         return Ok(Vec::new());
     }
-    let orders_max = u32::try_from(SENDING_MAX * 2).unwrap_or(u32::MAX);
-    let mut orders = state.outbox_due(Timestamp::now(), orders_max)?;
-    orders.retain(|due| !under_way.contains(&due.order.order_key));
-    orders.truncate(places);
-    Ok(orders)
-}
-
-/// One try for one order, and what the store is told of it.
-fn attempt(
-    state: &State,
-    outlet: &dyn Outlet,
-    client: &ureq::Agent,
-    due: Due,
-) -> Result<Option<Sent>, StoreError> {
-    let Due { mut order, attempts_count } = due;
-    let ready = [OrderState::Ready];
-    if order.state == OrderState::Held {
-        let note = "the time to take it back is over";
-        let (held, now) = ([OrderState::Held], Timestamp::now());
-        if !state.move_order(&order.order_key, &held, OrderState::Ready, note, now)? {
-            return Ok(None);
+    let rows_max = u32::try_from(under_way.len() + SENDING_MAX * 2).unwrap_or(u32::MAX);
+    let mut taken = under_way.clone();
+    let mut tasks = Vec::new();
+    for Due { order, attempts_count, parcel_key } in state.outbox_due(now, rows_max)? {
+        if tasks.len() == places {
+            break;
         }
-        (order.state, order.updated_at) = (OrderState::Ready, now);
-    }
-    let end = |to: OrderState, why: String| -> Result<Option<Sent>, StoreError> {
-        let moved = state.move_order(&order.order_key, &ready, to, &why, Timestamp::now())?;
-        Ok(moved.then(|| Sent::Ended(order.clone(), to, why)))
-    };
-    let trouble = match outlet.prepare(&order, Timestamp::now()) {
-        Err(Hindrance::Never(why)) => return end(OrderState::Refused, why),
-        Err(Hindrance::Later(why)) => Trouble { why, wait_s: None },
-        // The switch may have been thrown, or the order cancelled, since the row was read.
-        Ok(_) if !still_wanted(state, &order)? => return Ok(None),
-        Ok(outgoing) => match send(client, &outgoing) {
-            Answer::Taken => {
-                let note = "the provider has it";
-                let now = Timestamp::now();
-                state.move_order(&order.order_key, &ready, OrderState::Accepted, note, now)?;
-                return Ok(Some(Sent::Accepted(order)));
+        if taken.contains(&order.order_key) {
+            continue;
+        }
+        let task = match parcel_key {
+            Some(key) => {
+                let Some(parcel) = state.parcel(&key)? else { continue };
+                let mut orders = state.parcel_orders(&key)?;
+                orders.retain(|order| order.state == OrderState::Sent);
+                Task::Doubtful(parcel, orders, attempts_count)
             }
-            Answer::Final(why) => return end(OrderState::Failed, why),
-            Answer::Trouble(trouble) => trouble,
-        },
-    };
-    let now = Timestamp::now();
-    if now.0 - order.updated_at.0 > PATIENCE_MS {
-        return end(OrderState::Failed, format!("given up: {}", trouble.why));
+            None if outlet.batches(&order.provider) => {
+                let mut orders = state.outbox_beside(&order, now, LINES_MAX)?;
+                orders.retain(|order| !taken.contains(&order.order_key));
+                Task::Fresh(orders, attempts_count)
+            }
+            None => Task::Fresh(vec![order], attempts_count),
+        };
+        taken.extend(task.keys());
+        tasks.push(task);
     }
-    let next = now.plus_millis(wait_ms(&order.order_key, attempts_count, trouble.wait_s));
-    state.outbox_postpone(&order.order_key, next, &trouble.why)?;
-    Ok(Some(Sent::Postponed(order, next, trouble.why)))
+    let rows_max = u32::try_from(under_way.len() + places).unwrap_or(u32::MAX);
+    for parcel in state.parcels_due(now, rows_max)? {
+        if tasks.len() < places && !taken.contains(&parcel.parcel_key) {
+            tasks.push(Task::Look(parcel));
+        }
+    }
+    Ok(tasks)
 }
 
-fn still_wanted(state: &State, order: &Order) -> Result<bool, StoreError> {
-    Ok(state.stopped_since()?.is_none()
-        && state.order(&order.order_key)?.is_some_and(|order| order.state == OrderState::Ready))
+/// Where orders are worked on.
+struct Desk<'a> {
+    state: &'a State,
+    outlet: &'a dyn Outlet,
+    tell: &'a Tell,
+}
+
+impl Desk<'_> {
+    fn work(&self, task: Task, now: Timestamp) -> Result<(), StoreError> {
+        match task {
+            Task::Fresh(orders, attempts_count) => self.send(orders, attempts_count, now),
+            Task::Doubtful(parcel, orders, attempts_count) => {
+                self.resolve(&parcel, &orders, attempts_count, now)
+            }
+            Task::Look(parcel) => self.look(&parcel, now),
+        }
+    }
+
+    /// Sends orders for the first time, or again after they surely were not taken.
+    fn send(&self, orders: Vec<Order>, tries: u32, now: Timestamp) -> Result<(), StoreError> {
+        let (mut packed, mut lines) = (Vec::new(), Vec::new());
+        for order in orders {
+            match self.outlet.line(&order, now) {
+                Ok(line) => {
+                    packed.push(order);
+                    lines.push(line);
+                }
+                Err(hindrance) => self.hindered(&[order], hindrance, tries, now)?,
+            }
+        }
+        let Some(provider) = packed.first().map(|order| order.provider.clone()) else {
+            return Ok(());
+        };
+        let keys: Vec<&str> = packed.iter().map(|order| order.order_key.as_str()).collect();
+        let key = parcel_key(&provider, &keys, self.state.rounds(&keys)?);
+        let ready = self.outlet.target(&provider).and_then(|target| {
+            self.outlet.parcel(&key, &packed, lines).map(|parcel| (target, parcel))
+        });
+        let (target, parcel) = match ready {
+            Ok(ready) => ready,
+            Err(hindrance) => return self.hindered(&packed, hindrance, tries, now),
+        };
+        match target.quote(&parcel) {
+            Ok(Some(quote)) => {
+                let agreed = (parcel.price_minor(), parcel.currency.as_str());
+                if quote.minor > agreed.0 || quote.currency != agreed.1 {
+                    let (quoted, currency) = (decimal(quote.minor), &quote.currency);
+                    let reason = format!(
+                        "`{provider}` wants {quoted} {currency} with everything, agreed are {} {}",
+                        decimal(agreed.0),
+                        agreed.1
+                    );
+                    return self.ask(&packed, &parcel, quote.minor, &reason, now);
+                }
+            }
+            Ok(None) => {}
+            Err(setback) => return self.put_off(&packed, &setback, tries, now),
+        }
+        // The switch may have been thrown, or an order cancelled, since the rows were read.
+        if !self.state.seal_parcel(&key, &provider, &keys, now)? {
+            return Ok(());
+        }
+        self.hand_over(target.as_ref(), &parcel, &packed, tries, now)
+    }
+
+    /// Finds out whether a provider has a parcel, and sends it again when it has not.
+    fn resolve(
+        &self,
+        row: &ParcelRow,
+        orders: &[Order],
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let lines: Result<Vec<Line>, Hindrance> =
+            orders.iter().map(|order| self.outlet.line(order, now)).collect();
+        let ready = self.outlet.target(&row.provider).and_then(|target| {
+            self.outlet.parcel(&row.parcel_key, orders, lines?).map(|parcel| (target, parcel))
+        });
+        let (target, parcel) = match ready {
+            Ok(ready) => ready,
+            Err(Hindrance::Later(why)) => {
+                return self.doubt(&row.parcel_key, orders, &Setback::unknown(why), tries, now);
+            }
+            Err(Hindrance::Never(why)) => {
+                let note =
+                    format!("nobody knows whether `{}` has it: {why}; ask there", row.provider);
+                return self.end(&row.parcel_key, OrderState::Failed, &note, now);
+            }
+        };
+        match (target.find(&parcel), row.cancel_asked_at) {
+            (Ok(Search::Found(taken)), None) => self.taken(target.as_ref(), &parcel, taken, now),
+            (Ok(Search::Found(taken)), Some(_)) => {
+                let remote = taken.remote.clone();
+                self.taken(target.as_ref(), &parcel, taken, now)?;
+                self.stop(target.as_ref(), &row.parcel_key, &remote, now)
+            }
+            (Ok(Search::SendAgain), Some(_)) => {
+                let remote = row.remote.as_deref().unwrap_or(&row.parcel_key);
+                self.stop(target.as_ref(), &row.parcel_key, remote, now)
+            }
+            (Ok(Search::SendAgain), None) if self.state.stopped_since()?.is_some() => Ok(()),
+            (Ok(Search::SendAgain), None) => {
+                self.hand_over(target.as_ref(), &parcel, orders, tries, now)
+            }
+            (Err(setback), _) => self.doubt(&row.parcel_key, orders, &setback, tries, now),
+        }
+    }
+
+    /// The one call, and what the store is told of it.
+    fn hand_over(
+        &self,
+        target: &dyn Target,
+        parcel: &Parcel,
+        orders: &[Order],
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let setback = match target.send(parcel, self.outlet) {
+            Ok(taken) => return self.taken(target, parcel, taken, now),
+            Err(setback) => setback,
+        };
+        let key = &parcel.parcel_key;
+        match setback.fate {
+            Fate::Refused => self.end(key, OrderState::Failed, &setback.why, now),
+            Fate::Unknown => self.doubt(key, orders, &setback, tries, now),
+            Fate::NotTaken if is_over(orders, now) => {
+                let note = format!("given up: {}", setback.why);
+                self.end(key, OrderState::Failed, &note, now)
+            }
+            Fate::NotTaken => {
+                let next = next_try(key, tries, setback.wait_s, now);
+                self.state.unseal_parcel(key, next, &setback.why)?;
+                self.tell_all(orders, |order| Sent::Postponed(order, next, setback.why.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn taken(
+        &self,
+        target: &dyn Target,
+        parcel: &Parcel,
+        taken: Taken,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if target.carries().bytes {
+            self.outlet.delivered(parcel, now)?;
+        }
+        let Taken { remote, progress } = taken;
+        self.news(&parcel.parcel_key, Some(&remote), &progress, now)
+    }
+
+    /// Asks what became of a parcel.
+    fn look(&self, row: &ParcelRow, now: Timestamp) -> Result<(), StoreError> {
+        let Some(remote) = &row.remote else { return Ok(()) };
+        let later = |why: &str| {
+            tracing::info!(parcel = row.parcel_key, why, "a provider could not be asked");
+            self.state.look_later(&row.parcel_key, now.plus_millis(LOOK_AGAIN_MS))
+        };
+        match self.outlet.target(&row.provider) {
+            Err(Hindrance::Later(why)) => later(&why),
+            Err(Hindrance::Never(why)) => {
+                let state = OrderState::Accepted;
+                let note =
+                    format!("`{}` is not asked any more what became of it: {why}", row.provider);
+                let progress = Progress { state, note, look_again_s: None };
+                self.news(&row.parcel_key, None, &progress, now)
+            }
+            Ok(target) => match target.follow(&row.parcel_key, remote) {
+                Ok(progress) => self.news(&row.parcel_key, None, &progress, now),
+                Err(setback) => later(&setback.why),
+            },
+        }
+    }
+
+    /// Asks a provider to stop a parcel that the owner wanted stopped while nobody knew whether
+    /// the provider has it.
+    fn stop(
+        &self,
+        target: &dyn Target,
+        parcel_key: &str,
+        remote: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let note = match target.cancel(parcel_key, remote) {
+            Ok(Cancelled::Stopped(words)) => format!("cancelled by the owner: {words}"),
+            Ok(Cancelled::TooLate(words)) => {
+                let progress = Progress {
+                    state: OrderState::Accepted,
+                    note: format!("it was too late to cancel it: {words}"),
+                    look_again_s: Some(1),
+                };
+                return self.news(parcel_key, Some(remote), &progress, now);
+            }
+            Ok(Cancelled::CannotBeAsked) => {
+                "cancelled by the owner; whether the provider has it is not known: call them".into()
+            }
+            Err(setback) => {
+                let orders = self.state.parcel_orders(parcel_key)?;
+                return self.doubt(parcel_key, &orders, &setback, 1, now);
+            }
+        };
+        for order in self.state.parcel_orders(parcel_key)? {
+            self.state.revoke(Some(&order.order_key), "the order was cancelled", now)?;
+        }
+        self.end(parcel_key, OrderState::Cancelled, &note, now)
+    }
+
+    /// Keeps what a provider says of a parcel, and tells of it.
+    fn news(
+        &self,
+        parcel_key: &str,
+        remote: Option<&str>,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let is_over =
+            matches!(progress.state, OrderState::Done | OrderState::Cancelled | OrderState::Failed);
+        let again_s = progress.look_again_s.filter(|_| !is_over).map(|seconds| seconds.max(1));
+        let next_look_at = again_s.map(|seconds| now.plus_millis(seconds.saturating_mul(1000)));
+        let news = News { state: progress.state, note: &progress.note, next_look_at };
+        for order in self.state.parcel_news(parcel_key, remote, news, now)? {
+            (self.tell)(match order.state {
+                state @ (OrderState::Cancelled | OrderState::Failed) => {
+                    Sent::Ended(order, state, progress.note.clone())
+                }
+                OrderState::Accepted if remote.is_some() => Sent::Accepted(order),
+                _ => Sent::Moved(order),
+            });
+        }
+        Ok(())
+    }
+
+    fn end(
+        &self,
+        parcel_key: &str,
+        to: OrderState,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for order in self.state.end_parcel(parcel_key, to, note, now)? {
+            (self.tell)(Sent::Ended(order, to, note.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Lets orders ask that cost more than was agreed. Each one's part of the price is as it was
+    /// agreed, the last one's what is left.
+    fn ask(
+        &self,
+        orders: &[Order],
+        parcel: &Parcel,
+        quoted_minor: i64,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut left = quoted_minor;
+        for (index, order) in orders.iter().enumerate() {
+            let part = match orders.len() - 1 - index {
+                0 => left,
+                _ => {
+                    let (price, all) = (i128::from(order.price_minor), parcel.price_minor().max(1));
+                    let part = i128::from(quoted_minor) * price / i128::from(all);
+                    i64::try_from(part).unwrap_or(left)
+                }
+            };
+            left = left.saturating_sub(part);
+            if self.state.quote_order(&order.order_key, part, reason, now)? {
+                (self.tell)(Sent::Ended(order.clone(), OrderState::Ask, reason.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Something on this computer is in the way of orders that were not sent.
+    fn hindered(
+        &self,
+        orders: &[Order],
+        hindrance: Hindrance,
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match hindrance {
+            Hindrance::Later(why) => self.put_off(orders, &Setback::not_taken(why), tries, now),
+            Hindrance::Never(why) => self.give_up(orders, OrderState::Refused, &why, now),
+        }
+    }
+
+    /// Tries orders again later that are in no parcel.
+    fn put_off(
+        &self,
+        orders: &[Order],
+        setback: &Setback,
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if setback.fate == Fate::Refused {
+            return self.give_up(orders, OrderState::Failed, &setback.why, now);
+        }
+        if is_over(orders, now) {
+            let note = format!("given up: {}", setback.why);
+            return self.give_up(orders, OrderState::Failed, &note, now);
+        }
+        for order in orders {
+            let next = next_try(&order.order_key, tries, setback.wait_s, now);
+            self.state.outbox_postpone(&order.order_key, next, &setback.why)?;
+            (self.tell)(Sent::Postponed(order.clone(), next, setback.why.clone()));
+        }
+        Ok(())
+    }
+
+    fn give_up(
+        &self,
+        orders: &[Order],
+        to: OrderState,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let from = [OrderState::Held, OrderState::Planned, OrderState::Ready];
+        for order in orders {
+            if self.state.move_order(&order.order_key, &from, to, why, now)? {
+                (self.tell)(Sent::Ended(order.clone(), to, why.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody knows whether the provider has a parcel: it is asked later.
+    fn doubt(
+        &self,
+        parcel_key: &str,
+        orders: &[Order],
+        setback: &Setback,
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if is_over(orders, now) {
+            let note = format!("given up, and nobody knows whether it was taken: {}", setback.why);
+            return self.end(parcel_key, OrderState::Failed, &note, now);
+        }
+        let next = next_try(parcel_key, tries, setback.wait_s, now);
+        self.state.doubt_parcel(parcel_key, next, &setback.why, now)?;
+        self.tell_all(orders, |order| Sent::Postponed(order, next, setback.why.clone()));
+        Ok(())
+    }
+
+    fn tell_all(&self, orders: &[Order], sent: impl Fn(Order) -> Sent) {
+        orders.iter().for_each(|order| (self.tell)(sent(order.clone())));
+    }
+}
+
+/// Whether no try is worth it any more.
+fn is_over(orders: &[Order], now: Timestamp) -> bool {
+    orders.iter().any(|order| now.0 - order.updated_at.0 > PATIENCE_MS)
+}
+
+fn next_try(key: &str, tries: u32, asked_s: Option<i64>, now: Timestamp) -> Timestamp {
+    now.plus_millis(wait_ms(key, tries, asked_s))
 }
 
 /// Time until the next try: the schedule with a fifth of jitter, or longer if asked to.
-fn wait_ms(order_key: &str, attempts_count: u32, asked_s: Option<i64>) -> i64 {
+fn wait_ms(key: &str, attempts_count: u32, asked_s: Option<i64>) -> i64 {
     let index = usize::try_from(attempts_count).unwrap_or(usize::MAX).min(WAITS_S.len() - 1);
     let wait = WAITS_S[index] * 1000;
-    let digits = derived("jitter", &[order_key, &attempts_count.to_string()]);
+    let digits = derived("jitter", &[key, &attempts_count.to_string()]);
     let jitter = digits.bytes().take(4).fold(0_i64, |sum, byte| sum + i64::from(byte)) % 41 - 20;
     (wait + wait * jitter / 100).max(asked_s.unwrap_or(0).saturating_mul(1000))
-}
-
-struct Trouble {
-    why: String,
-    wait_s: Option<i64>,
-}
-
-enum Answer {
-    Taken,
-    Final(String),
-    Trouble(Trouble),
-}
-
-fn client() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(TIMEOUT))
-        .user_agent(concat!("signet/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into()
-}
-
-fn send(client: &ureq::Agent, outgoing: &Outgoing) -> Answer {
-    let message = &outgoing.message;
-    let answer = client
-        .post(&outgoing.url)
-        .header("content-type", CLOUD_EVENT)
-        .header("webhook-id", &message.id)
-        .header("webhook-timestamp", message.timestamp.to_string())
-        .header("webhook-signature", &message.signature)
-        .send(message.body.as_bytes());
-    let trouble = |why: String, wait_s| Answer::Trouble(Trouble { why, wait_s });
-    match answer {
-        Err(error) => trouble(format!("the provider cannot be reached: {error}"), None),
-        Ok(mut answer) => {
-            let status = answer.status().as_u16();
-            // Read what it says, so that the connection can be used again.
-            let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-            let text: String =
-                text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
-            match status {
-                200..=299 => Answer::Taken,
-                410 => Answer::Final("the provider takes no more orders at its address".into()),
-                422 => Answer::Final(format!("the provider cannot fulfil it: {text}")),
-                _ => {
-                    let wait_s = answer
-                        .headers()
-                        .get("retry-after")
-                        .and_then(|value| value.to_str().ok()?.parse::<i64>().ok())
-                        .map(|seconds| seconds.clamp(0, 86_400));
-                    trouble(format!("the provider answered {status}: {text}"), wait_s)
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! From verdicts to orders at a provider, each wish once.
 //!
-//! [`plan`] is a pure function; [`webhook`] writes the message; [`dispatch`] sends what the
-//! outbox holds, and is where async begins.
+//! [`plan`] is a pure function; [`parcel`] is the neutral order; each file of [`target`] puts one
+//! into the words of its provider; [`dispatch`] sends what the outbox holds, and is where async
+//! begins.
 
 pub mod catalogue;
 pub mod crop;
+pub mod decide;
 pub mod dispatch;
 pub mod outward;
 pub mod parcel;

@@ -53,6 +53,8 @@ pub struct Line {
     pub price_minor: i64,
     /// The photo in pixels of its upright original, width and height; absent when not known.
     pub pixels: Option<(u32, u32)>,
+    /// Names the orders that ship together, where the target sends each alone.
+    pub batch: Option<String>,
     /// Which part of the photo to show; absent: all of it, or what the provider cuts by itself.
     pub crop: Option<Crop>,
     /// What belongs to it, the photo first. For a provider without a key each `url` works by itself

@@ -2,7 +2,7 @@
 //!
 //! In:  one photo, the verdicts of the rules, the terms of each provider, the limits of the rule
 //! files, what was ordered before.
-//! Out: orders that are `ready`, wait for their time (`held`) or for a yes (`ask`), or are not
+//! Out: orders that are `ready`, wait for others (`planned`), for their time (`held`) or for a yes (`ask`), or are not
 //! covered (`refused`), with the reason in words. Nothing is dropped in silence: a companion that a rule names and that the consent
 //! does not cover stays at home, and so does one that never came; the reason says so and the
 //! photo goes without it.
@@ -62,6 +62,8 @@ pub struct Before {
     pub spent: Vec<Spent>,
     /// Since when orders are held that are planned anew, by their keys.
     pub held_since: BTreeMap<String, Timestamp>,
+    /// When parcels close that orders still wait for, by provider and addressee.
+    pub closing: BTreeMap<(String, Option<String>), Timestamp>,
 }
 
 /// A companion that a photo says exists and that is not there.
@@ -140,7 +142,11 @@ pub fn plan(
         if orders.iter().any(|other| other.order_key == order.order_key) {
             continue;
         }
-        if matches!(order.state, OrderState::Ready | OrderState::Held) {
+        if let (OrderState::Planned, Some(hold)) = (order.state, order.hold) {
+            let with = (order.provider.clone(), order.addressee.clone());
+            before.closing.insert(with, hold.until);
+        }
+        if matches!(order.state, OrderState::Ready | OrderState::Held | OrderState::Planned) {
             before.count(&order, agreed.limits);
         }
         orders.push(order);
@@ -234,12 +240,36 @@ fn decide(
                     order.state = OrderState::Held;
                 }
             }
+            if order.state == OrderState::Ready
+                && let Some(until) = closes(&order, terms, before, since)
+                && until > now.at
+            {
+                order.hold = Some(Hold { from: since, until });
+                order.state = OrderState::Planned;
+            }
         }
     }
     for words in left_out(photo, wished, terms) {
         order.reason = format!("{}; {words}", order.reason);
     }
     order
+}
+
+/// When the parcel closes that an order goes with; `None`: it goes alone. An urgent one does not
+/// wait.
+fn closes(
+    order: &Order,
+    terms: Option<&Terms>,
+    before: &Before,
+    since: Timestamp,
+) -> Option<Timestamp> {
+    let minutes = terms.map(|terms| terms.batch_minutes).filter(|minutes| *minutes > 0)?;
+    if order.express {
+        return None;
+    }
+    let with = (order.provider.clone(), order.addressee.clone());
+    let own = since.plus_millis(i64::from(minutes) * 60_000);
+    Some(before.closing.get(&with).copied().unwrap_or(own))
 }
 
 /// Which companions that are wished stay at home, and why.

@@ -9,10 +9,14 @@
 //! Blocking code; called off the async threads. Every call to a network address goes through
 //! `outward`.
 
+pub mod lab;
+
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::outward::Outward;
 use super::parcel::Parcel;
 use super::webhook::MemberMessage;
 use crate::store::OrderState;
@@ -193,4 +197,39 @@ pub enum TargetSpec {
     /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
     #[default]
     Lab,
+}
+
+/// Signs bytes with the agent's key.
+pub type Sign = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
+
+/// What targets work with.
+#[derive(Clone)]
+pub struct Means {
+    /// Where orders go, from the terms.
+    pub orders_url: String,
+    /// What the provider and the owner share: an API key, a password, or webhook secrets with
+    /// blanks between them.
+    pub secret: String,
+    /// Makes calls.
+    pub outward: Outward,
+    /// Signs as the owner's agent.
+    pub sign: Arc<Sign>,
+    /// Id of the owner's agent.
+    pub agent_id: String,
+}
+
+impl TargetSpec {
+    /// Puts a target together.
+    pub fn open(&self, means: Means) -> Box<dyn Target> {
+        match self {
+            Self::Lab => Box::new(lab::Lab::new(means)),
+        }
+    }
+
+    /// What it can carry.
+    pub const fn carries(&self) -> Carries {
+        match self {
+            Self::Lab => lab::CARRIES,
+        }
+    }
 }

@@ -72,7 +72,7 @@ impl Terms {
             batch_minutes: 0,
             companions: BTreeSet::new(),
             structure: false,
-            fees: Fees { original_minor: 0, preview_minor: 0, companion_minor: 0 },
+            fees: Fees::default(),
             preview: PreviewWish::default(),
             service_percent: 0,
             service: String::new(),
@@ -87,12 +87,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// What a provider pays for one access, in minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fees {
     /// For an original.
+    #[serde(default)]
     pub original_minor: i64,
     /// For a preview.
+    #[serde(default)]
     pub preview_minor: i64,
     /// For each companion.
     #[serde(default)]

@@ -1,11 +1,19 @@
-//! The message that carries an order to a provider: a CloudEvent, signed as Standard
-//! Webhooks say.
+//! The messages that carry orders to a provider: CloudEvents, signed as Standard Webhooks say.
+//!
+//! Signed with each secret that is shared with the provider (`v1`, HMAC-SHA256; two while one takes
+//! the other's place) and with the agent's key (`v1a`, Ed25519), so that a receiver believes
+//! whichever it knows.
 //!
 //! The id of the event is derived from the order, so every try sends the same id and a
 //! receiver that keeps ids sees one order.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use standardwebhooks::Webhook;
+
+use super::crop::Crop;
+use super::parcel::{Recipient, Sender};
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, derived};
@@ -15,6 +23,9 @@ use crate::store::Purpose;
 /// Type of the event, and version of its data. Version 1 had no manifest; a provider that
 /// took it could not tell whether members were left out on the way.
 pub const ORDER_EVENT: &str = "org.signet.order.v2";
+
+/// Type of the event that takes an order back, and version of its data.
+pub const CANCEL_EVENT: &str = "org.signet.order.cancel.v1";
 
 /// Most members of one order: the photo, and companions.
 pub const MEMBERS_MAX: usize = 16;
@@ -27,14 +38,14 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// A CloudEvent 1.0 in structured mode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CloudEvent {
+pub struct CloudEvent<D = OrderMessage> {
     /// `1.0`
     pub specversion: String,
     /// The same for every try.
     pub id: String,
     /// The agent that sent it: `urn:signet:` and its id.
     pub source: String,
-    /// [`ORDER_EVENT`]
+    /// [`ORDER_EVENT`] or [`CANCEL_EVENT`]
     #[serde(rename = "type")]
     pub event_type: String,
     /// Key of the order.
@@ -43,8 +54,15 @@ pub struct CloudEvent {
     pub time: String,
     /// `application/json`
     pub datacontenttype: String,
-    /// The order.
-    pub data: OrderMessage,
+    /// What it is about.
+    pub data: D,
+}
+
+/// An order that is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelMessage {
+    /// Which one.
+    pub order_key: String,
 }
 
 /// An order as a provider sees it. Nothing of rules or other providers, and of where the photo
@@ -66,6 +84,9 @@ pub struct OrderMessage {
     /// Label of who it is for, as the owner and the provider agreed; absent: the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addressee: Option<String>,
+    /// Where it is shipped to; absent: as the owner and the provider agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Recipient>,
     /// Whether it is urgent; absent: it is not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub express: bool,
@@ -73,6 +94,12 @@ pub struct OrderMessage {
     pub price_minor: i64,
     /// Currency of the price.
     pub currency: String,
+    /// Orders of the same batch ship together; absent: this one ships alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// Which part of the photo to show; absent: the middle of it, as much as fits the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     /// What to fetch; the photo first.
     pub members: Vec<MemberMessage>,
     /// The same members and where the photo lies, signed by the owner's agent (JWS; see
@@ -138,34 +165,74 @@ pub enum WebhookError {
 }
 
 /// Wraps an order as a CloudEvent.
-pub fn event(order: OrderMessage, agent_id: &str, created_at: Timestamp) -> CloudEvent {
+pub fn order_event(order: OrderMessage, sender: &Sender, created_at: Timestamp) -> CloudEvent {
+    let id = derived("event", &[&order.order_key]);
+    event(ORDER_EVENT, id, order.order_key.clone(), order, &sender.agent_id, created_at)
+}
+
+/// Wraps the wish to take an order back as a CloudEvent.
+pub fn cancel_event(
+    order: CancelMessage,
+    agent_id: &str,
+    now: Timestamp,
+) -> CloudEvent<CancelMessage> {
+    let id = derived("cancel", &[&order.order_key]);
+    event(CANCEL_EVENT, id, order.order_key.clone(), order, agent_id, now)
+}
+
+fn event<D>(
+    event_type: &str,
+    id: String,
+    subject: String,
+    data: D,
+    agent_id: &str,
+    at: Timestamp,
+) -> CloudEvent<D> {
     CloudEvent {
         specversion: "1.0".into(),
-        id: derived("event", &[&order.order_key]),
+        id,
         source: format!("urn:signet:{agent_id}"),
-        event_type: ORDER_EVENT.into(),
-        subject: order.order_key.clone(),
-        time: created_at.to_string(),
+        event_type: event_type.into(),
+        subject,
+        time: at.to_string(),
         datacontenttype: "application/json".into(),
-        data: order,
+        data,
     }
 }
 
 /// Signs an event for one try at `now`.
 ///
+/// - `secrets`: those shared with the provider, `whsec_…`; may be none
+/// - `key`: signs with the agent's Ed25519 key
+///
 /// # Errors
 /// A secret that is none, or an order that is too long.
-pub fn sign(
-    event: &CloudEvent,
-    secret: &str,
+pub fn sign<D: Serialize>(
+    event: &CloudEvent<D>,
+    secrets: &[&str],
+    key: impl Fn(&[u8]) -> [u8; 64],
     now: Timestamp,
 ) -> Result<SignedMessage, WebhookError> {
     let body = serde_json::to_string(event)?;
     if body.len() > BODY_BYTES_MAX {
         return Err(WebhookError::TooLong { bytes_count: body.len() });
     }
-    let signature = Webhook::new(secret)
-        .and_then(|webhook| webhook.sign(&event.id, now.seconds(), body.as_bytes()))
-        .map_err(WebhookError::Secret)?;
-    Ok(SignedMessage { id: event.id.clone(), timestamp: now.seconds(), signature, body })
+    let timestamp = now.seconds();
+    let mut signatures = Vec::new();
+    for secret in secrets {
+        let signature = Webhook::new(secret)
+            .and_then(|webhook| webhook.sign(&event.id, timestamp, body.as_bytes()))
+            .map_err(WebhookError::Secret)?;
+        signatures.push(signature);
+    }
+    let signed = signed_content(&event.id, timestamp, body.as_bytes());
+    signatures.push(format!("v1a,{}", STANDARD.encode(key(&signed))));
+    Ok(SignedMessage { id: event.id.clone(), timestamp, signature: signatures.join(" "), body })
+}
+
+/// The bytes that a signature of Standard Webhooks is over: `id.timestamp.body`.
+pub fn signed_content(id: &str, timestamp: i64, body: &[u8]) -> Vec<u8> {
+    let mut content = format!("{id}.{timestamp}.").into_bytes();
+    content.extend_from_slice(body);
+    content
 }

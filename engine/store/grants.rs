@@ -278,7 +278,13 @@ impl State {
                 "INSERT INTO deliveries (grant_id, start_byte, end_byte) VALUES (?1, ?2, ?3)",
                 params![grant_id, signed(start), signed(end)],
             )?;
-            Ok(Some(tx.last_insert_rowid()))
+            let delivery = tx.last_insert_rowid();
+            tx.execute(
+                "UPDATE orders SET state = 'fetching' WHERE state = 'accepted'
+                 AND order_key = (SELECT order_key FROM grants WHERE grant_id = ?1)",
+                [grant_id],
+            )?;
+            Ok(Some(delivery))
         })
     }
 
@@ -392,7 +398,8 @@ impl State {
                 [order_key],
                 |row| row.get(0),
             )?;
-            let from = [OrderState::Ready, OrderState::Accepted];
+            let from =
+                [OrderState::Ready, OrderState::Sent, OrderState::Accepted, OrderState::Fetching];
             let note = "fetched, and its digest confirmed by the provider";
             Ok(missing == 0 && move_order(tx, order_key, &from, OrderState::Done, note, now)?)
         })

@@ -12,6 +12,7 @@ pub mod grants;
 pub mod index;
 pub mod members;
 pub mod orders;
+pub mod parcels;
 pub mod state;
 
 pub use db::{Durability, StoreError};
@@ -21,4 +22,5 @@ pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Vol
 pub use index::{Arrival, Index, Location, Neighbour, PhotoRow, Shot};
 pub use members::{CompanionRow, Held, MarkRow};
 pub use orders::{Due, Hold, Order, OrderFilter, OrderState, Purpose, Replanned, Spent, Usage};
+pub use parcels::{News, ParcelRow};
 pub use state::State;

@@ -126,6 +126,8 @@ pub struct Due {
     pub order: Order,
     /// Tries so far.
     pub attempts_count: u32,
+    /// The parcel that it went out with, when it is not known whether that was taken.
+    pub parcel_key: Option<String>,
 }
 
 /// What became of a photo's orders when it was judged.
@@ -269,7 +271,7 @@ fn hold_of(row: &Row<'_>) -> rusqlite::Result<Option<Hold>> {
     Ok(from.zip(until).map(|(from, until)| Hold { from: Timestamp(from), until: Timestamp(until) }))
 }
 
-fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
+pub(super) fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
     Ok(Order {
         order_key: row.get("order_key")?,
         rule: row.get("rule")?,
@@ -307,11 +309,16 @@ pub(super) fn find_order(db: &Connection, order_key: &str) -> rusqlite::Result<O
 
 /// Orders that judging their photo again may change: the owner has not decided, and no
 /// grant was made, which is the first step of sending.
-const OPEN: &str = "state IN ('ask', 'held', 'ready', 'refused', 'cancelled') AND is_decided = 0
+const OPEN: &str = "state IN ('ask', 'held', 'planned', 'ready', 'refused', 'cancelled')
+    AND is_decided = 0
     AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.order_key = orders.order_key)";
 
 /// States of orders that count towards limits.
-const COUNTED: &str = "('held', 'ready', 'accepted', 'done')";
+const COUNTED: &str = "('held', 'planned', 'ready', 'sent', 'accepted', 'fetching', 'production',
+    'shipped', 'done')";
+
+/// States of orders that their provider has.
+const TOLD: &str = "('accepted', 'fetching', 'production', 'shipped', 'done')";
 
 /// Why an order that nobody was told of is cancelled.
 const WITHDRAWN: &str = "it is no longer asked for";
@@ -333,19 +340,19 @@ pub(super) fn move_order(
     if !state.is_some_and(|state| from.contains(&state)) {
         return Ok(false);
     }
-    tx.execute(
+    tx.prepare_cached(
         "UPDATE orders SET state = ?2, reason = ?3, updated_ms = ?4 WHERE order_key = ?1",
-        params![order_key, to, note, now.0],
-    )?;
+    )?
+    .execute(params![order_key, to, note, now.0])?;
     log_event(tx, order_key, to, note, now)?;
     if to == OrderState::Ready {
-        tx.execute(
+        tx.prepare_cached(
             "INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)
              ON CONFLICT DO UPDATE SET next_attempt_ms = excluded.next_attempt_ms",
-            params![order_key, now.0],
-        )?;
+        )?
+        .execute(params![order_key, now.0])?;
     } else {
-        tx.execute("DELETE FROM outbox WHERE order_key = ?1", [order_key])?;
+        tx.prepare_cached("DELETE FROM outbox WHERE order_key = ?1")?.execute([order_key])?;
     }
     Ok(true)
 }
@@ -357,10 +364,10 @@ pub(super) fn log_event(
     note: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    tx.execute(
+    tx.prepare_cached(
         "INSERT INTO order_events (order_key, at_ms, state, note) VALUES (?1, ?2, ?3, ?4)",
-        params![order_key, now.0, state, note],
-    )?;
+    )?
+    .execute(params![order_key, now.0, state, note])?;
     Ok(())
 }
 
@@ -410,7 +417,9 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     log_event(tx, &order.order_key, order.state, &order.reason, order.updated_at)?;
     let due = match order.state {
         OrderState::Ready => order.updated_at,
-        OrderState::Held => order.hold.map_or(order.updated_at, |hold| hold.until),
+        OrderState::Held | OrderState::Planned => {
+            order.hold.map_or(order.updated_at, |hold| hold.until)
+        }
         _ => return Ok(()),
     };
     tx.prepare_cached("INSERT INTO outbox (order_key, next_attempt_ms) VALUES (?1, ?2)")?
@@ -436,7 +445,7 @@ pub fn words(order: &Order) -> String {
 }
 
 impl State {
-    /// Keeps new orders, each with its outbox row when `ready` or `held`. Keys that are known already
+    /// Keeps new orders, each with its outbox row when it is to go out. Keys that are known already
     /// are left as they are: one wish, one order. Returns those that were new.
     ///
     /// # Errors
@@ -492,7 +501,13 @@ impl State {
                 }
                 let key = &old.order_key;
                 match (is_open, old.state) {
-                    (true, OrderState::Ask | OrderState::Held | OrderState::Ready) => {
+                    (
+                        true,
+                        OrderState::Ask
+                        | OrderState::Held
+                        | OrderState::Planned
+                        | OrderState::Ready,
+                    ) => {
                         let from = [old.state];
                         move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
                         replanned.withdrawn.extend(find_order(tx, key)?);
@@ -502,7 +517,9 @@ impl State {
                         let from = [OrderState::Refused];
                         move_order(tx, key, &from, OrderState::Cancelled, WITHDRAWN, now)?;
                     }
-                    (false, OrderState::Ready | OrderState::Accepted | OrderState::Done) => {
+                    (false, OrderState::Cancelled | OrderState::Refused | OrderState::Failed) => {}
+                    (false, OrderState::Ask | OrderState::Held | OrderState::Planned) => {}
+                    (false, _) => {
                         let note = "stays ordered, although it is no longer asked for";
                         log_event(tx, key, old.state, note, now)?;
                         replanned.kept.push(old.clone());
@@ -568,7 +585,7 @@ impl State {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT count(*) FROM orders WHERE photo = ?1
-                 AND state IN ('ask', 'held', 'ready', 'accepted', 'done')",
+                 AND state NOT IN ('refused', 'failed', 'cancelled')",
             )?
             .query_row([photo.as_bytes()], |row| Ok(row.get::<_, i64>(0)? > 0))
         })
@@ -580,10 +597,10 @@ impl State {
     /// As any read.
     pub fn told_orders(&self, photo: &ContentHash) -> Result<Vec<Order>, StoreError> {
         self.read(|db| {
-            db.prepare_cached(
-                "SELECT * FROM orders WHERE photo = ?1 AND state IN ('accepted', 'done')
+            db.prepare_cached(&format!(
+                "SELECT * FROM orders WHERE photo = ?1 AND state IN {TOLD}
                  ORDER BY created_ms, order_key",
-            )?
+            ))?
             .query_map([photo.as_bytes()], order_of)?
             .collect()
         })
@@ -719,6 +736,23 @@ impl State {
         })
     }
 
+    /// When parcels close that orders still wait for, by provider and addressee.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn parcels_closing(
+        &self,
+    ) -> Result<BTreeMap<(String, Option<String>), Timestamp>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT provider, addressee, min(held_until_ms) FROM orders
+                 WHERE state = 'planned' GROUP BY provider, addressee",
+            )?
+            .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), Timestamp(row.get(2)?))))?
+            .collect()
+        })
+    }
+
     /// Since when the orders of a photo are held that may still be planned anew, by their keys.
     ///
     /// # Errors
@@ -730,7 +764,7 @@ impl State {
         self.read(|db| {
             db.prepare_cached(&format!(
                 "SELECT order_key, held_from_ms FROM orders WHERE photo = ?1
-                 AND state IN ('held', 'ready') AND held_from_ms IS NOT NULL AND {OPEN}"
+                 AND state IN ('held', 'planned', 'ready') AND held_from_ms IS NOT NULL AND {OPEN}"
             ))?
             .query_map([photo.as_bytes()], |row| Ok((row.get(0)?, Timestamp(row.get(1)?))))?
             .collect()
@@ -748,8 +782,45 @@ impl State {
                  WHERE next_attempt_ms <= ?1 ORDER BY next_attempt_ms LIMIT ?2",
             )?
             .query_map(params![now.0, orders_max], |row| {
-                Ok(Due { order: order_of(row)?, attempts_count: row.get("attempts_count")? })
+                Ok(Due {
+                    order: order_of(row)?,
+                    attempts_count: row.get("attempts_count")?,
+                    parcel_key: row.get("parcel_key")?,
+                })
             })?
+            .collect()
+        })
+    }
+
+    /// Orders that are due, wait to be sent, and could go in one parcel with this one.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn outbox_beside(
+        &self,
+        order: &Order,
+        now: Timestamp,
+        orders_max: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT orders.* FROM outbox JOIN orders USING (order_key)
+                 WHERE next_attempt_ms <= ?1 AND parcel_key IS NULL AND provider = ?2
+                 AND coalesce(addressee, '') = ?3 AND express = ?4 AND purpose = ?5
+                 AND currency = ?6 ORDER BY order_key LIMIT ?7",
+            )?
+            .query_map(
+                params![
+                    now.0,
+                    order.provider,
+                    order.addressee.as_deref().unwrap_or_default(),
+                    order.express,
+                    order.purpose,
+                    order.currency,
+                    orders_max
+                ],
+                order_of,
+            )?
             .collect()
         })
     }
@@ -821,14 +892,22 @@ impl State {
         currency: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let from = [OrderState::Ask, OrderState::Held, OrderState::Refused, OrderState::Failed];
+        let from = [
+            OrderState::Ask,
+            OrderState::Held,
+            OrderState::Planned,
+            OrderState::Refused,
+            OrderState::Failed,
+        ];
         self.write(|tx| {
             let moved =
                 move_order(tx, order_key, &from, OrderState::Ready, "approved by the owner", now)?;
             if moved {
                 decide(tx, order_key)?;
                 tx.execute(
-                    "UPDATE orders SET price_minor = ?2, currency = ?3 WHERE order_key = ?1",
+                    "UPDATE orders SET price_minor = ?2, currency = ?3, parcel_key = NULL,
+                         rounds = rounds + (parcel_key IS NOT NULL)
+                     WHERE order_key = ?1",
                     params![order_key, price_minor, currency],
                 )?;
             }

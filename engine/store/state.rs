@@ -3,13 +3,13 @@
 //! Opened with full durability. Several processes may use it at once (the agent and short
 //! commands); every operation is one transaction, so each finds the others' work whole.
 //!
-//! INVARIANT: an order that is `ready` or `held` has an outbox row, written in the same
-//! transaction; of a held one it is due when its time is over.
+//! INVARIANT: an order that is `ready`, `held`, `planned` or `sent` has an outbox row, written in
+//! the same transaction; of a held or planned one it is due when its time is over.
 //! INVARIANT: an access and its posting are written in the same transaction, once a grant.
 //! INVARIANT: postings balance, and neither they nor accesses are ever changed or deleted;
 //! the database itself refuses (triggers below).
 //!
-//! The operations are methods of [`State`], spread over `orders`, `grants` and `ledger`.
+//! The operations are methods of [`State`], spread over `orders`, `parcels` and `grants`.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -208,6 +208,26 @@ ALTER TABLE orders ADD COLUMN people TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE orders ADD COLUMN held_from_ms INTEGER;
 ALTER TABLE orders ADD COLUMN held_until_ms INTEGER;
 CREATE INDEX orders_by_time ON orders (created_ms);
+",
+    "
+-- What a provider is sent at once. `remote`: its own name of it. `rounds`: how often the owner let
+-- an order go anew after it had failed. `quoted_minor`: what a provider wanted when it was asked.
+CREATE TABLE parcels (
+    parcel_key TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    remote TEXT,
+    sent_ms INTEGER NOT NULL,
+    taken_ms INTEGER,
+    looked_ms INTEGER,
+    next_look_ms INTEGER,
+    cancel_asked_ms INTEGER
+) STRICT;
+CREATE INDEX parcels_by_look ON parcels (next_look_ms);
+ALTER TABLE orders ADD COLUMN parcel_key TEXT REFERENCES parcels;
+ALTER TABLE orders ADD COLUMN quoted_minor INTEGER;
+ALTER TABLE orders ADD COLUMN rounds INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX orders_by_parcel ON orders (parcel_key);
+CREATE INDEX orders_planned ON orders (provider, addressee, held_until_ms) WHERE state = 'planned';
 ",
 ];
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! GET, HEAD  /v1/grants/{grant}/content    the bytes that a grant is about
+//! GET, HEAD  /v1/links/{grant}/{secret}/…  the same, for providers that have no key
+//! POST       /v1/callbacks/{parcel}/{secret}  a hint that something changed at the provider
 //! POST       /v1/orders/{order}/receipt    the provider has them, with these digests
 //! GET        /v1/health
 //! ```
@@ -13,6 +15,7 @@ mod content;
 pub mod inbox;
 mod range;
 mod reply;
+pub mod signature;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -26,11 +29,11 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::access::check::Known;
+use crate::access::check::{Known, check_link};
 use crate::access::proof::Seen;
-use crate::access::{PublicKey, Refusal, Request, check};
+use crate::access::{Claims, LinkKey, PublicKey, Refusal, Request, check};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ContentHash, is_derived};
 use crate::ledger::access_entries;
@@ -43,6 +46,12 @@ const RESPONSES_MAX: usize = 256;
 
 /// Largest receipt, in bytes.
 const RECEIPT_BYTES_MAX: usize = 64 * 1024;
+
+/// Kind of address under which a member lies for a provider without a key, see [`LinkKey`].
+pub const GRANT: &str = "grant";
+
+/// Kind of address to which a provider sends hints.
+pub const CALLBACK: &str = "callback";
 
 /// Where the bytes of a member are found. Called off the async threads.
 pub trait Shelf: Send + Sync + 'static {
@@ -92,6 +101,10 @@ pub struct Service {
     pub state: Arc<store::State>,
     /// The agent's public key: grants are checked against it.
     pub agent_key: PublicKey,
+    /// Knows addresses that nobody can guess.
+    pub links: LinkKey,
+    /// Notified when a provider hints that something changed.
+    pub wake: Arc<Notify>,
     /// Where bytes and consent come from.
     pub shelf: Arc<dyn Shelf>,
     /// Called for what happened.
@@ -105,11 +118,13 @@ impl Service {
     pub fn new(
         state: Arc<store::State>,
         agent_key: PublicKey,
+        links: LinkKey,
         shelf: Arc<dyn Shelf>,
+        wake: Arc<Notify>,
         tell: Box<dyn Fn(Served) + Send + Sync>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(RESPONSES_MAX));
-        Self { state, agent_key, shelf, tell, seen: Mutex::default(), places }
+        Self { state, agent_key, links, wake, shelf, tell, seen: Mutex::default(), places }
     }
 }
 
@@ -124,6 +139,8 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/v1/grants/{grant}/content", get(fetch))
+        .route("/v1/links/{grant}/{secret}/{name}", get(fetch_link))
+        .route("/v1/callbacks/{parcel}/{secret}", post(callback))
         .route("/v1/orders/{order}/receipt", post(receipt))
         .route("/v1/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
@@ -148,14 +165,47 @@ async fn fetch(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
+    serve_member(service, method, headers, move |service, method, headers| {
+        let path = format!("/v1/grants/{grant_id}/content");
+        let shown = Shown { method, path: &path, headers, remote };
+        authorise(service, &shown, &grant_id)
+    })
+    .await
+}
+
+async fn fetch_link(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    Path((grant_id, secret, _name)): Path<(String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    serve_member(service, method, headers, move |service, _method, _headers| {
+        judge(service, remote, &grant_id, |known, _seen, now| {
+            if !service.links.opens(GRANT, &grant_id, &secret) {
+                return Err(Refusal::NoGrant);
+            }
+            check_link(known, now)
+        })
+    })
+    .await
+}
+
+/// Serves a member to whoever may have it.
+///
+/// - `may`: decides that, off the async threads
+async fn serve_member(
+    service: Arc<Service>,
+    method: Method,
+    headers: HeaderMap,
+    may: impl FnOnce(&Service, &str, &HeaderMap) -> Result<GrantRow, Failure> + Send + 'static,
+) -> Response {
     let Ok(place) = service.places.clone().try_acquire_owned() else {
         return Failure::Crowded.into_reply();
     };
-    let worker = service.clone();
+    let worker = service;
     let opened = tokio::task::spawn_blocking(move || {
-        let path = format!("/v1/grants/{grant_id}/content");
-        let shown = Shown { method: method.as_str(), path: &path, headers: &headers, remote };
-        let grant = authorise(&worker, &shown, &grant_id)?;
+        let grant = may(&worker, method.as_str(), &headers)?;
         let opened =
             worker.shelf.open(&grant).map_err(Failure::NotThere).and_then(|file| {
                 content::open(worker.clone(), &grant, file, &method, &headers, place)
@@ -167,6 +217,27 @@ async fn fetch(
     });
     match opened.await {
         Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.into_reply(),
+        Err(error) => Failure::Bug(error.to_string()).into_reply(),
+    }
+}
+
+/// A hint: whoever knows the address may say that it is worth asking the provider again. What it
+/// says besides is not looked at.
+async fn callback(
+    State(service): State<Arc<Service>>,
+    Path((parcel_key, secret)): Path<(String, String)>,
+) -> Response {
+    if !is_derived(&parcel_key) || !service.links.opens(CALLBACK, &parcel_key, &secret) {
+        return Failure::Refused(Refusal::NoGrant).into_reply();
+    }
+    let kept = tokio::task::spawn_blocking(move || {
+        let hinted = service.state.hint_parcel(&parcel_key, Timestamp::now());
+        service.wake.notify_one();
+        hinted.map_err(Failure::Store)
+    });
+    match kept.await {
+        Ok(Ok(_)) => reply::done(),
         Ok(Err(failure)) => failure.into_reply(),
         Err(error) => Failure::Bug(error.to_string()).into_reply(),
     }
@@ -225,6 +296,16 @@ fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Gra
         grant: header("authorization").and_then(|value| value.strip_prefix("DPoP ")),
         proof: header("dpop"),
     };
+    judge(service, shown.remote, grant_id, |known, seen, now| check(request, known, seen, now))
+}
+
+/// Asks whether the grant that an address names holds; counts the try when it does not.
+fn judge(
+    service: &Service,
+    remote: SocketAddr,
+    grant_id: &str,
+    check: impl FnOnce(&Known<'_>, &mut Seen, Timestamp) -> Result<Claims, Refusal>,
+) -> Result<GrantRow, Failure> {
     let known_id = is_derived(grant_id);
     let grant =
         if known_id { service.state.grant(grant_id).map_err(Failure::Store)? } else { None };
@@ -238,7 +319,7 @@ fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Gra
     let now = Timestamp::now();
     let checked = {
         let mut seen = service.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        check(request, &known, &mut seen, now)
+        check(&known, &mut seen, now)
     };
     let refusal = match checked {
         Ok(_) => match grant {
@@ -254,7 +335,7 @@ fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Gra
     }
     // Ids of grants that do not exist are not worth a row each.
     let grant_id = if grant.is_some() { grant_id } else { "" };
-    let (remote, reason) = (shown.remote.ip().to_string(), refusal.to_string());
+    let (remote, reason) = (remote.ip().to_string(), refusal.to_string());
     service.state.record_refusal(&remote, grant_id, &reason, now).map_err(Failure::Store)?;
     (service.tell)(Served::Refused { remote, grant_id: grant_id.into(), reason });
     Err(Failure::Refused(refusal))
@@ -281,13 +362,23 @@ fn complete(service: &Service, order_key: &str) -> Result<(), Failure> {
 
 /// Records the first complete delivery under a grant, with what it pays.
 fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
-    let (name, percent) = service
-        .shelf
-        .terms(&grant.provider)
-        .map_or(("signet".to_owned(), 0), |terms| (terms.service, terms.service_percent));
-    let entries = access_entries(&grant.provider, &name, grant.fee_minor, percent);
+    let terms = service.shelf.terms(&grant.provider);
+    let entries = fee_entries(grant, terms.as_ref());
     if service.state.post_access(grant, &entries, Timestamp::now()).map_err(Failure::Store)? {
         (service.tell)(Served::Accessed(Box::new(grant.clone())));
     }
-    Ok(())
+    // Who has no key sends no receipt; one who tells nothing more has all when it fetched all.
+    match terms {
+        Some(terms) if terms.key.is_empty() && !terms.target.carries().progress => {
+            complete(service, &grant.order_key)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an access pays, and to whom.
+pub fn fee_entries(grant: &GrantRow, terms: Option<&Terms>) -> [store::Entry; 3] {
+    let (name, percent) =
+        terms.map_or(("signet", 0), |terms| (&terms.service, terms.service_percent));
+    access_entries(&grant.provider, name, grant.fee_minor, percent)
 }

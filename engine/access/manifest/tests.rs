@@ -58,10 +58,13 @@ fn order(key: &Key) -> OrderMessage {
         product: None,
         copies: 1,
         addressee: None,
+        recipient: None,
         express: false,
         price_minor: 0,
         currency: "EUR".into(),
         members: grants.iter().map(member).collect(),
+        batch: None,
+        crop: None,
         manifest: manifest.sign(key).expect("signed"),
         receipt_url: String::new(),
     }
