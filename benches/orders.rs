@@ -90,6 +90,7 @@ fn main() {
         crop: None,
         manifest: String::new(),
         receipt_url: "https://owner.example/v1/orders/k/receipt".to_owned(),
+        status_url: String::new(),
     };
     let key = Key::generate().expect("a key");
     let sender = Sender {

@@ -33,6 +33,7 @@ use crate::base::ids::is_derived;
 use crate::base::member::Member;
 use crate::orders::webhook::{CancelMessage, CloudEvent, MEMBERS_MAX, OrderMessage};
 use crate::store::Purpose;
+use crate::web::Stage;
 use crate::web::inbox::{self, Inbox, NotStopped, NotTaken, Taken};
 use crate::web::signature::Sender;
 use fetch::{Fetcher, Outcome};
@@ -172,6 +173,24 @@ pub async fn run(
         Ok(Err(source)) => Err(LabError::Listen { source }),
         _ => Ok(()),
     }
+}
+
+/// Tells the owner of an order what becomes of it.
+///
+/// # Errors
+/// In words: there is no such order, or its owner cannot be reached.
+pub fn tell_owner(
+    home: &LabHome,
+    config: &LabConfig,
+    order_key: &str,
+    state: Stage,
+    note: &str,
+) -> Result<(), String> {
+    if !is_derived(order_key) {
+        return Err(format!("`{order_key}` is no order key: it has 26 letters and digits"));
+    }
+    let key = Key::load_or_create(&home.key_path()).map_err(|error| error.to_string())?;
+    Fetcher::new(key, config.out.clone()).tell(order_key, state, note)
 }
 
 /// Works on one order until it is done, failed or the lab stops.

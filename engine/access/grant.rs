@@ -78,6 +78,21 @@ pub struct Content {
     pub evidence: Option<String>,
 }
 
+impl Content {
+    /// What a grant is about.
+    pub fn of(grant: &GrantRow) -> Self {
+        Self {
+            member: grant.member,
+            digest: grant.digest,
+            bytes_count: grant.bytes_count,
+            media_type: grant.media_type.clone(),
+            name: grant.name.clone(),
+            offset: grant.offset,
+            evidence: grant.evidence.clone(),
+        }
+    }
+}
+
 /// Makes and signs the grant of an order for one member. The id is derived from the order,
 /// what the member is and its digest, so making it again gives the same grant and the store
 /// keeps the first.

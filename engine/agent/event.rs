@@ -236,6 +236,7 @@ pub(super) fn of_served(event: Served) -> AgentEvent {
             currency: grant.currency,
         },
         Served::Completed(order_key) => AgentEvent::Done { order_key },
+        Served::Moved(order) => of_sent(Sent::Moved(*order)),
         Served::Refused { remote, grant_id, reason } => {
             AgentEvent::Refused { remote, grant_id, reason }
         }

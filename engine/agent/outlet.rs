@@ -42,7 +42,7 @@ use crate::orders::target::{Files, Target};
 use crate::orders::webhook::{MEMBERS_MAX, MemberMessage};
 use crate::preview::{Imprint, PreviewSpec, Renderer};
 use crate::store::index::Index;
-use crate::store::{GrantRow, Order, State, StoreError};
+use crate::store::{GrantRow, Order, OrderState, State, StoreError};
 use crate::web::{CALLBACK, GRANT, NotThere, Served, Shelf, fee_entries};
 
 /// Largest file that is looked at for the title of an album.
@@ -134,6 +134,7 @@ impl Outlet for Counter {
             members: grants.iter().map(|grant| self.member(grant, terms)).collect(),
             manifest,
             receipt_url: format!("{}/v1/orders/{}/receipt", self.public_url, order.order_key),
+            status_url: format!("{}/v1/orders/{}/status", self.public_url, order.order_key),
         })
     }
 
@@ -237,15 +238,16 @@ impl Counter {
     ) -> Result<Vec<GrantRow>, Hindrance> {
         let later = |error: &dyn std::error::Error| Hindrance::Later(error.to_string());
         let kept = self.state.grants(Some(&order.order_key)).map_err(|error| later(&error))?;
+        let holder = match terms.key.as_str() {
+            // Bound to nobody's key: of use only with the address that goes with it.
+            "" => String::new(),
+            key => {
+                let key: PublicKey = key.parse().map_err(|error: KeyError| later(&error))?;
+                key.thumbprint()
+            }
+        };
+        let ran_out = |grant: &GrantRow| grant.expires_at <= now && grant.revoked_at.is_none();
         let mut grants = if kept.is_empty() {
-            let holder = match terms.key.as_str() {
-                // Bound to nobody's key: of use only with the address that goes with it.
-                "" => String::new(),
-                key => {
-                    let key: PublicKey = key.parse().map_err(|error: KeyError| later(&error))?;
-                    key.thumbprint()
-                }
-            };
             let (contents, notes) = self.contents(order, terms)?;
             let new = contents.iter().map(|content| {
                 issue(order, content, terms, &holder, consent.number, &self.key, now)
@@ -255,6 +257,18 @@ impl Counter {
             // With grants it is under way: from here on no card that arrives late changes it.
             kept.map_err(|error| later(&error))?
                 .ok_or_else(|| Hindrance::Later("it was just changed".into()))?
+        } else if order.state != OrderState::Sent && kept.iter().any(ran_out) {
+            // The provider was away for so long.
+            let again = kept.iter().map(|grant| {
+                issue(order, &Content::of(grant), terms, &holder, consent.number, &self.key, now)
+            });
+            let again = again.collect::<Result<Vec<_>, _>>().map_err(|error| later(&error))?;
+            self.state.renew_grants(&again).map_err(|error| later(&error))?;
+            for grant in &again {
+                let path = self.home.grants_dir().join(format!("{}.jws", grant.grant_id));
+                let _not_there = std::fs::remove_file(path);
+            }
+            self.state.grants(Some(&order.order_key)).map_err(|error| later(&error))?
         } else {
             kept
         };

@@ -152,7 +152,7 @@ pub(super) fn agree(
     if let Some(key) = &card.key {
         PublicKey::try_from(key).map_err(failed)?;
     }
-    let needs_url = matches!(card.target, TargetSpec::Lab);
+    let needs_url = matches!(card.target, TargetSpec::Lab(_));
     let is_there = needs_url || !card.orders_url.is_empty();
     if is_there
         && !card.orders_url.starts_with("https://")

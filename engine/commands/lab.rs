@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::base::files::{Readers, write_atomic};
 use crate::lab::home::{LabConfig, LabHome, Secrets, example};
-use crate::lab::{LabEvent, run as run_lab};
+use crate::lab::{LabEvent, run as run_lab, tell_owner};
+use crate::web::Stage;
 
 use super::{CommandError, Context, Outcome, failed, output, serving};
 
@@ -36,6 +37,18 @@ struct New {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Tell the owner of orders what becomes of them; lab.toml says `tells = true` then
+    Tell {
+        /// What they are now
+        #[arg(value_enum)]
+        state: Told,
+        /// Their keys
+        #[arg(required = true)]
+        orders: Vec<String>,
+        /// In words for the owner, such as a tracking number
+        #[arg(long, default_value = "")]
+        note: String,
+    },
     /// Write a card for an owner: they agree with `signet consent allow CARD`
     Invite {
         /// The owner's name
@@ -52,6 +65,19 @@ enum Command {
         #[command(flatten)]
         new: New,
     },
+}
+
+/// What a lab tells.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Told {
+    /// It is being made
+    Production,
+    /// It is on its way
+    Shipped,
+    /// It is over
+    Done,
+    /// It cannot be made
+    Failed,
 }
 
 /// Runs it.
@@ -83,6 +109,35 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                 None => output::line(text),
             }
             Ok(Outcome::Done)
+        }
+        Some(Command::Tell { state, orders, note }) => {
+            let config = open(&home, &args.new)?;
+            if !config.tells {
+                return Err(CommandError::failed(
+                    "the owners were not told to wait for it: write `tells = true` into lab.toml \
+                     and give them their cards again",
+                ));
+            }
+            let stage = match state {
+                Told::Production => Stage::Production,
+                Told::Shipped => Stage::Shipped,
+                Told::Done => Stage::Done,
+                Told::Failed => Stage::Failed,
+            };
+            let mut outcome = Outcome::Done;
+            for order_key in orders {
+                match tell_owner(&home, &config, order_key, stage, note) {
+                    Ok(()) if context.json => {
+                        output::json(&serde_json::json!({ "order_key": order_key, "told": stage }));
+                    }
+                    Ok(()) => output::line(format_args!("{order_key}: told")),
+                    Err(why) => {
+                        tracing::error!("`{order_key}`: {why}");
+                        outcome = Outcome::SomeFailed;
+                    }
+                }
+            }
+            Ok(outcome)
         }
         None => serve(home, open(&home_of(context), &args.new)?, context),
     }

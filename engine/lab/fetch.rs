@@ -12,7 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::files::{Readers, sync_folder, write_atomic};
 use crate::base::ids::ContentHash;
 use crate::orders::webhook::{CloudEvent, MemberMessage, OrderMessage};
-use crate::web::Receipt;
+use crate::web::{Receipt, Stage, Status};
 
 /// Waiting times after each failed try, in seconds; the last repeats.
 const WAITS_S: [u64; 8] = [1, 2, 5, 15, 60, 300, 900, 3600];
@@ -223,6 +223,42 @@ impl Fetcher {
             200..=299 => Ok(()),
             _ => Err(refused(&mut answer)),
         }
+    }
+
+    /// Tells the owner what becomes of an order.
+    ///
+    /// # Errors
+    /// Why it could not be told, in words.
+    pub(super) fn tell(&self, order_key: &str, state: Stage, note: &str) -> Result<(), String> {
+        let text = fs::read_to_string(self.out.join(order_key).join("order.json"))
+            .map_err(|error| format!("there is no order `{order_key}`: {error}"))?;
+        let event: CloudEvent = serde_json::from_str(&text)
+            .map_err(|error| format!("order.json of `{order_key}` is damaged: {error}"))?;
+        let order = event.data;
+        let photo = order.members.first().ok_or("the order has no members")?;
+        if order.status_url.is_empty() {
+            return Err("its owner has a Signet that is not told such things".into());
+        }
+        let grant_id = photo.url.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let status = Status { grant_id, state, note: note.to_owned() };
+        let body = serde_json::to_string(&status).map_err(|error| error.to_string())?;
+        let sent = || -> Result<(), Trouble> {
+            let mut answer = self
+                .client
+                .post(&order.status_url)
+                .header("authorization", format!("DPoP {}", photo.grant))
+                .header("dpop", self.proof("POST", &order.status_url, &photo.grant)?)
+                .header("content-type", "application/json")
+                .send(body.as_bytes())?;
+            match answer.status().as_u16() {
+                200..=299 => Ok(()),
+                _ => Err(refused(&mut answer)),
+            }
+        };
+        sent().map_err(|trouble| match trouble {
+            Trouble::Later(why) | Trouble::After(why, _) => format!("{why}; try again later"),
+            Trouble::Never(why) => why,
+        })
     }
 
     fn proof(&self, method: &str, url: &str, grant: &str) -> Result<String, Trouble> {

@@ -15,7 +15,7 @@ use crate::base::home::make_private_dir;
 use crate::base::ids::{derived, is_derived};
 use crate::base::money::Currency;
 use crate::orders::catalogue::Product;
-use crate::orders::target::TargetSpec;
+use crate::orders::target::{TargetSpec, lab};
 use crate::orders::terms::Fees;
 use crate::preview::PreviewWish;
 
@@ -44,6 +44,9 @@ pub struct LabConfig {
     /// How it wants previews, where the owner's rule does not say.
     #[serde(default)]
     pub preview: PreviewWish,
+    /// Whether the lab tells with `signet lab tell` when it makes an order and ships it.
+    #[serde(default)]
+    pub tells: bool,
 }
 
 /// An owner who was invited.
@@ -186,7 +189,7 @@ impl LabHome {
             signet: VERSION.into(),
             name: config.name.clone(),
             orders_url: format!("{}/orders/{reference}", base.trim_end_matches('/')),
-            target: TargetSpec::Lab,
+            target: TargetSpec::Lab(lab::Spec { tells: config.tells }),
             key: Some(key.public().jwk()),
             secret: owner.secret,
             currency: config.currency.clone(),
@@ -258,5 +261,6 @@ pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         products: products.map(|(name, price)| (name.to_owned(), Product::priced(price))).into(),
         preview: PreviewWish::default(),
+        tells: false,
     }
 }

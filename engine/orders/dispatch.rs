@@ -13,11 +13,14 @@
 //! follow   what became of it, as rarely as the target says
 //! ```
 //!
+//! A provider that cannot be reached rests: one try, later and later, instead of one for each of its
+//! orders, and all of them when it is back.
+//!
 //! Nothing is sent while the kill switch is thrown. An order that is held or waits for others goes
 //! when its time is over, here and nowhere else.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -42,9 +45,11 @@ const POLL: Duration = Duration::from_millis(500);
 /// Waiting times after each failed try, in seconds, jittered by a fifth; the last repeats.
 const WAITS_S: [i64; 10] = [1, 4, 15, 60, 300, 1800, 7200, 18_000, 36_000, 86_400];
 
-/// An order that no try brought through for this long has failed: 14 days, as long as its
-/// grants hold by default.
-const PATIENCE_MS: i64 = 14 * 86_400_000;
+/// An order that no try brought through for this long has failed: eight weeks, more than a holiday.
+const PATIENCE_MS: i64 = 56 * 86_400_000;
+
+/// A provider that cannot be reached is tried so often at least, in seconds: an hour.
+const REST_S_MAX: i64 = 3600;
 
 /// A provider that could not be asked what became of a parcel is asked again after this long.
 const LOOK_AGAIN_MS: i64 = 300_000;
@@ -147,18 +152,26 @@ pub async fn run(
     tell: Arc<Tell>,
 ) {
     let mut working = JoinSet::new();
+    let resting = Arc::new(Resting::default());
     let mut under_way: HashSet<String> = HashSet::new();
     let mut tasks_count = 0_usize;
     while !*shutdown.borrow() {
-        match due(&state, outlet.as_ref(), &under_way, SENDING_MAX.saturating_sub(tasks_count)) {
+        let places = SENDING_MAX.saturating_sub(tasks_count);
+        match due(&state, outlet.as_ref(), &under_way, &resting, places, Timestamp::now()) {
             Ok(tasks) => {
                 for task in tasks {
                     let keys = task.keys();
                     under_way.extend(keys.iter().cloned());
                     tasks_count += 1;
                     let (state, outlet, tell) = (state.clone(), outlet.clone(), tell.clone());
+                    let resting = resting.clone();
                     working.spawn_blocking(move || {
-                        let desk = Desk { state: &state, outlet: outlet.as_ref(), tell: &*tell };
+                        let desk = Desk {
+                            state: &state,
+                            outlet: outlet.as_ref(),
+                            resting: &resting,
+                            tell: &*tell,
+                        };
                         if let Err(error) = desk.work(task, Timestamp::now()) {
                             tracing::error!(%error, "the outbox cannot be kept");
                         }
@@ -196,11 +209,12 @@ pub fn run_due(
     now: Timestamp,
     tell: &Tell,
 ) -> Result<usize, StoreError> {
-    let desk = Desk { state, outlet, tell };
+    let resting = Resting::default();
+    let desk = Desk { state, outlet, resting: &resting, tell };
     let mut done: HashSet<String> = HashSet::new();
     let mut tasks_count = 0;
     loop {
-        let tasks = due_at(state, outlet, &done, SENDING_MAX, now)?;
+        let tasks = due(state, outlet, &done, &resting, SENDING_MAX, now)?;
         if tasks.is_empty() {
             return Ok(tasks_count);
         }
@@ -212,19 +226,40 @@ pub fn run_due(
     }
 }
 
+/// Providers that cannot be reached just now: until when they rest, and how often they were tried.
+#[derive(Debug, Default)]
+struct Resting(Mutex<BTreeMap<String, (Timestamp, u32)>>);
+
+impl Resting {
+    fn names(&self, now: Timestamp) -> Vec<String> {
+        let resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = resting.iter().filter(|(_, (until, _))| *until > now);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Lets a provider rest, longer each time; returns until when.
+    fn rest(&self, provider: &str, asked_s: Option<i64>, now: Timestamp) -> Timestamp {
+        let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, tries) = resting.entry(provider.to_owned()).or_insert((now, 0));
+        // Tries that were under way at the same time count as one.
+        if *until <= now {
+            let wait_ms = wait_ms(provider, *tries, None).min(REST_S_MAX * 1000);
+            *until = now.plus_millis(wait_ms.max(asked_s.unwrap_or(0).saturating_mul(1000)));
+            *tries += 1;
+        }
+        *until
+    }
+
+    fn is_back(&self, provider: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(provider);
+    }
+}
+
 fn due(
     state: &State,
     outlet: &dyn Outlet,
     under_way: &HashSet<String>,
-    places: usize,
-) -> Result<Vec<Task>, StoreError> {
-    due_at(state, outlet, under_way, places, Timestamp::now())
-}
-
-fn due_at(
-    state: &State,
-    outlet: &dyn Outlet,
-    under_way: &HashSet<String>,
+    resting: &Resting,
     places: usize,
     now: Timestamp,
 ) -> Result<Vec<Task>, StoreError> {
@@ -234,7 +269,9 @@ fn due_at(
     let rows_max = u32::try_from(under_way.len() + SENDING_MAX * 2).unwrap_or(u32::MAX);
     let mut taken = under_way.clone();
     let mut tasks = Vec::new();
-    for Due { order, attempts_count, parcel_key } in state.outbox_due(now, rows_max)? {
+    for Due { order, attempts_count, parcel_key } in
+        state.outbox_due(now, rows_max, &resting.names(now))?
+    {
         if tasks.len() == places {
             break;
         }
@@ -271,6 +308,7 @@ fn due_at(
 struct Desk<'a> {
     state: &'a State,
     outlet: &'a dyn Outlet,
+    resting: &'a Resting,
     tell: &'a Tell,
 }
 
@@ -364,13 +402,14 @@ impl Desk<'_> {
                 self.stop(target.as_ref(), &row.parcel_key, &remote, now)
             }
             (Ok(Search::SendAgain), Some(_)) => {
-                let remote = row.remote.as_deref().unwrap_or(&row.parcel_key);
-                self.stop(target.as_ref(), &row.parcel_key, remote, now)
+                self.cancelled(&row.parcel_key, "the provider does not have it", now)
             }
-            (Ok(Search::SendAgain), None) if self.state.stopped_since()?.is_some() => Ok(()),
-            (Ok(Search::SendAgain), None) => {
-                self.hand_over(target.as_ref(), &parcel, orders, tries, now)
+            (Ok(Search::TakesAgain), Some(_)) => {
+                let first = orders.first().map_or("", |order| order.order_key.as_str());
+                self.stop(target.as_ref(), &row.parcel_key, first, now)
             }
+            (Ok(_), None) if self.state.stopped_since()?.is_some() => Ok(()),
+            (Ok(_), None) => self.hand_over(target.as_ref(), &parcel, orders, tries, now),
             (Err(setback), _) => self.doubt(&row.parcel_key, orders, &setback, tries, now),
         }
     }
@@ -392,12 +431,12 @@ impl Desk<'_> {
         match setback.fate {
             Fate::Refused => self.end(key, OrderState::Failed, &setback.why, now),
             Fate::Unknown => self.doubt(key, orders, &setback, tries, now),
-            Fate::NotTaken if is_over(orders, now) => {
+            Fate::NotTaken | Fate::Away if is_over(orders, now) => {
                 let note = format!("given up: {}", setback.why);
                 self.end(key, OrderState::Failed, &note, now)
             }
-            Fate::NotTaken => {
-                let next = next_try(key, tries, setback.wait_s, now);
+            Fate::NotTaken | Fate::Away => {
+                let next = self.next_try(key, &parcel.provider, tries, &setback, now);
                 self.state.unseal_parcel(key, next, &setback.why)?;
                 self.tell_all(orders, |order| Sent::Postponed(order, next, setback.why.clone()));
                 Ok(())
@@ -415,6 +454,7 @@ impl Desk<'_> {
         if target.carries().bytes {
             self.outlet.delivered(parcel, now)?;
         }
+        self.resting.is_back(&parcel.provider);
         let Taken { remote, progress } = taken;
         self.news(&parcel.parcel_key, Some(&remote), &progress, now)
     }
@@ -451,8 +491,8 @@ impl Desk<'_> {
         remote: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let note = match target.cancel(parcel_key, remote) {
-            Ok(Cancelled::Stopped(words)) => format!("cancelled by the owner: {words}"),
+        let words = match target.cancel(parcel_key, remote) {
+            Ok(Cancelled::Stopped(words)) => words,
             Ok(Cancelled::TooLate(words)) => {
                 let progress = Progress {
                     state: OrderState::Accepted,
@@ -462,16 +502,21 @@ impl Desk<'_> {
                 return self.news(parcel_key, Some(remote), &progress, now);
             }
             Ok(Cancelled::CannotBeAsked) => {
-                "cancelled by the owner; whether the provider has it is not known: call them".into()
+                "whether the provider has it is not known: call them".into()
             }
             Err(setback) => {
                 let orders = self.state.parcel_orders(parcel_key)?;
                 return self.doubt(parcel_key, &orders, &setback, 1, now);
             }
         };
+        self.cancelled(parcel_key, &words, now)
+    }
+
+    fn cancelled(&self, parcel_key: &str, words: &str, now: Timestamp) -> Result<(), StoreError> {
         for order in self.state.parcel_orders(parcel_key)? {
             self.state.revoke(Some(&order.order_key), "the order was cancelled", now)?;
         }
+        let note = format!("cancelled by the owner: {words}");
         self.end(parcel_key, OrderState::Cancelled, &note, now)
     }
 
@@ -571,7 +616,7 @@ impl Desk<'_> {
             return self.give_up(orders, OrderState::Failed, &note, now);
         }
         for order in orders {
-            let next = next_try(&order.order_key, tries, setback.wait_s, now);
+            let next = self.next_try(&order.order_key, &order.provider, tries, setback, now);
             self.state.outbox_postpone(&order.order_key, next, &setback.why)?;
             (self.tell)(Sent::Postponed(order.clone(), next, setback.why.clone()));
         }
@@ -607,10 +652,26 @@ impl Desk<'_> {
             let note = format!("given up, and nobody knows whether it was taken: {}", setback.why);
             return self.end(parcel_key, OrderState::Failed, &note, now);
         }
-        let next = next_try(parcel_key, tries, setback.wait_s, now);
+        let provider = orders.first().map_or("", |order| order.provider.as_str());
+        let next = self.next_try(parcel_key, provider, tries, setback, now);
         self.state.doubt_parcel(parcel_key, next, &setback.why, now)?;
         self.tell_all(orders, |order| Sent::Postponed(order, next, setback.why.clone()));
         Ok(())
+    }
+
+    /// When to try again: by the schedule, or when a provider that cannot be reached has rested.
+    fn next_try(
+        &self,
+        key: &str,
+        provider: &str,
+        tries: u32,
+        setback: &Setback,
+        now: Timestamp,
+    ) -> Timestamp {
+        match setback.fate {
+            Fate::Away => self.resting.rest(provider, setback.wait_s, now),
+            _ => now.plus_millis(wait_ms(key, tries, setback.wait_s)),
+        }
     }
 
     fn tell_all(&self, orders: &[Order], sent: impl Fn(Order) -> Sent) {
@@ -623,10 +684,6 @@ fn is_over(orders: &[Order], now: Timestamp) -> bool {
     orders.iter().any(|order| now.0 - order.updated_at.0 > PATIENCE_MS)
 }
 
-fn next_try(key: &str, tries: u32, asked_s: Option<i64>, now: Timestamp) -> Timestamp {
-    now.plus_millis(wait_ms(key, tries, asked_s))
-}
-
 /// Time until the next try: the schedule with a fifth of jitter, or longer if asked to.
 fn wait_ms(key: &str, attempts_count: u32, asked_s: Option<i64>) -> i64 {
     let index = usize::try_from(attempts_count).unwrap_or(usize::MAX).min(WAITS_S.len() - 1);
@@ -637,17 +694,5 @@ fn wait_ms(key: &str, attempts_count: u32, asked_s: Option<i64>) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_and_stay_near_the_schedule() {
-        for (attempt, wait) in WAITS_S.iter().enumerate() {
-            let attempt = u32::try_from(attempt).expect("small");
-            let got = wait_ms("k", attempt, None);
-            assert!((wait * 800..=wait * 1200).contains(&got), "try {attempt}: {got} ms");
-        }
-        assert_eq!(wait_ms("k", 0, Some(90)), 90_000, "the provider asked for more");
-        assert!(wait_ms("k", 4_000_000, None) >= 86_400 * 800);
-    }
-}
+#[path = "dispatch/tests.rs"]
+mod tests;

@@ -80,8 +80,7 @@ impl Outward {
     /// Makes a call and reads the answer, whatever its status.
     ///
     /// # Errors
-    /// [`super::target::Fate::NotTaken`] when the other side cannot have seen the call, else
-    /// `Unknown`.
+    /// [`super::target::Fate::Away`] when the other side cannot have seen the call, else `Unknown`.
     pub fn call(&self, call: Call<'_>) -> Result<Reply, Setback> {
         let mut request = ureq::http::Request::builder().method(call.method).uri(call.url);
         for (name, value) in &call.headers {
@@ -100,13 +99,11 @@ impl Outward {
         let mut answer = answer.map_err(|error| {
             let why = format!("`{}` cannot be reached: {error}", call.url);
             match error {
-                ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
-                    Setback::not_taken(why)
-                }
+                ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Setback::away(why),
                 ureq::Error::Io(source)
                     if source.kind() == std::io::ErrorKind::ConnectionRefused =>
                 {
-                    Setback::not_taken(why)
+                    Setback::away(why)
                 }
                 _ => Setback::unknown(why),
             }

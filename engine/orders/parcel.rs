@@ -64,6 +64,8 @@ pub struct Line {
     pub manifest: String,
     /// Where the provider tells that everything arrived with the right digest.
     pub receipt_url: String,
+    /// Where the provider tells what becomes of it.
+    pub status_url: String,
 }
 
 /// Whose order it is.

@@ -58,6 +58,9 @@ pub trait Target: Send + Sync {
 
     /// Asks the provider to stop a parcel that it has.
     ///
+    /// - `remote`: the provider's own name of it; the key of its first order where the provider
+    ///   takes the same parcel twice as once and it is not known whether it did
+    ///
     /// # Errors
     /// A [`Setback`]; whether it was stopped is not known.
     fn cancel(&self, _parcel_key: &str, _remote: &str) -> Result<Cancelled, Setback> {
@@ -131,8 +134,10 @@ pub struct Quote {
 pub enum Search {
     /// It has.
     Found(Taken),
-    /// It has not, or takes the same parcel twice as once: send it.
+    /// It has not: send it.
     SendAgain,
+    /// Nobody has to ask: it takes the same parcel twice as once.
+    TakesAgain,
 }
 
 /// What a provider said to a request to stop.
@@ -164,6 +169,9 @@ pub enum Fate {
     Refused,
     /// The provider has not acted; another try may get through.
     NotTaken,
+    /// As [`Self::NotTaken`], and it would be the same for every parcel just now: the provider
+    /// cannot be reached, or wants to be left alone for a while.
+    Away,
     /// Nobody knows: ask before trying again.
     Unknown,
 }
@@ -179,6 +187,11 @@ impl Setback {
         Self { why: why.into(), fate: Fate::NotTaken, wait_s: None }
     }
 
+    /// The provider cannot be reached, so it has not acted.
+    pub fn away(why: impl Into<String>) -> Self {
+        Self { why: why.into(), fate: Fate::Away, wait_s: None }
+    }
+
     /// It may have got there.
     pub fn unknown(why: impl Into<String>) -> Self {
         Self { why: why.into(), fate: Fate::Unknown, wait_s: None }
@@ -191,12 +204,17 @@ impl Setback {
 }
 
 /// Which target a provider has, and what it has to know. Part of the signed consent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TargetSpec {
     /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
-    #[default]
-    Lab,
+    Lab(lab::Spec),
+}
+
+impl Default for TargetSpec {
+    fn default() -> Self {
+        Self::Lab(lab::Spec::default())
+    }
 }
 
 /// Signs bytes with the agent's key.
@@ -222,14 +240,14 @@ impl TargetSpec {
     /// Puts a target together.
     pub fn open(&self, means: Means) -> Box<dyn Target> {
         match self {
-            Self::Lab => Box::new(lab::Lab::new(means)),
+            Self::Lab(spec) => Box::new(lab::Lab::new(*spec, means)),
         }
     }
 
     /// What it can carry.
     pub const fn carries(&self) -> Carries {
         match self {
-            Self::Lab => lab::CARRIES,
+            Self::Lab(spec) => spec.carries(),
         }
     }
 }

@@ -108,6 +108,9 @@ pub struct OrderMessage {
     pub manifest: String,
     /// Where to tell that everything arrived with the right digest.
     pub receipt_url: String,
+    /// Where to tell what becomes of it, by whoever does that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub status_url: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

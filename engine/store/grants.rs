@@ -190,6 +190,27 @@ impl State {
         })
     }
 
+    /// Makes the grants of an order that was not sent yet hold longer: their time ran out while its
+    /// provider could not be reached. Grants that were revoked or used stay as they are.
+    ///
+    /// # Errors
+    /// As any write.
+    pub fn renew_grants(&self, grants: &[GrantRow]) -> Result<(), StoreError> {
+        self.write(|tx| {
+            for grant in grants {
+                tx.execute(
+                    "UPDATE grants SET token = ?2, issued_ms = ?3, expires_ms = ?4
+                     WHERE grant_id = ?1 AND revoked_ms IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM accesses WHERE accesses.grant_id = ?1)
+                     AND EXISTS (SELECT 1 FROM orders WHERE orders.order_key = grants.order_key
+                                 AND parcel_key IS NULL)",
+                    params![grant.grant_id, grant.token, grant.issued_at.0, grant.expires_at.0],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
     /// Keeps the signed manifest of an order, unless it has one; returns the one kept.
     ///
     /// # Errors
@@ -384,12 +405,18 @@ impl State {
         })
     }
 
-    /// Moves an accepted order to `done` once every member granted for it was accessed. A
-    /// companion whose grant was taken back, since it was changed, say, is not waited for.
+    /// Moves an accepted order to `done` once every member granted for it was accessed, or to
+    /// `production` where its provider tells more; returns it then. A companion whose grant was
+    /// taken back, since it was changed, say, is not waited for.
     ///
     /// # Errors
     /// As any write.
-    pub fn complete_order(&self, order_key: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn complete_order(
+        &self,
+        order_key: &str,
+        provider_tells: bool,
+        now: Timestamp,
+    ) -> Result<Option<Order>, StoreError> {
         self.write(|tx| {
             let missing: i64 = tx.query_row(
                 "SELECT count(*) FROM grants LEFT JOIN accesses USING (grant_id)
@@ -401,7 +428,11 @@ impl State {
             let from =
                 [OrderState::Ready, OrderState::Sent, OrderState::Accepted, OrderState::Fetching];
             let note = "fetched, and its digest confirmed by the provider";
-            Ok(missing == 0 && move_order(tx, order_key, &from, OrderState::Done, note, now)?)
+            let to = if provider_tells { OrderState::Production } else { OrderState::Done };
+            match missing == 0 && move_order(tx, order_key, &from, to, note, now)? {
+                true => find_order(tx, order_key),
+                false => Ok(None),
+            }
         })
     }
 

@@ -773,15 +773,24 @@ impl State {
 
     /// Orders whose turn to be sent has come, the longest waiting first.
     ///
+    /// - `resting`: providers whose orders have to wait
+    ///
     /// # Errors
     /// As any read.
-    pub fn outbox_due(&self, now: Timestamp, orders_max: u32) -> Result<Vec<Due>, StoreError> {
+    pub fn outbox_due(
+        &self,
+        now: Timestamp,
+        orders_max: u32,
+        resting: &[String],
+    ) -> Result<Vec<Due>, StoreError> {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT orders.*, attempts_count FROM outbox JOIN orders USING (order_key)
-                 WHERE next_attempt_ms <= ?1 ORDER BY next_attempt_ms LIMIT ?2",
+                 WHERE next_attempt_ms <= ?1
+                 AND provider NOT IN (SELECT value FROM json_each(?3))
+                 ORDER BY next_attempt_ms LIMIT ?2",
             )?
-            .query_map(params![now.0, orders_max], |row| {
+            .query_map(params![now.0, orders_max, names_json(resting)], |row| {
                 Ok(Due {
                     order: order_of(row)?,
                     attempts_count: row.get("attempts_count")?,

@@ -46,7 +46,7 @@ pub struct News<'a> {
     pub next_look_at: Option<Timestamp>,
 }
 
-/// States of orders that a provider may have and that are not over.
+/// States of orders that a provider may have and that are not over, in the order of time.
 const ALIVE: [OrderState; 5] = [
     OrderState::Sent,
     OrderState::Accepted,
@@ -191,8 +191,8 @@ impl State {
             ])?;
             let mut changed = Vec::new();
             for order in orders_in(tx, parcel_key)? {
-                let is_behind = news.state == OrderState::Accepted
-                    && matches!(order.state, OrderState::Fetching | OrderState::Production);
+                let place = |state| ALIVE.iter().position(|other| *other == state);
+                let is_behind = place(news.state).is_some_and(|new| place(order.state) > Some(new));
                 let same = order.state == news.state && order.reason == news.note;
                 if !ALIVE.contains(&order.state) || is_behind || same {
                     continue;

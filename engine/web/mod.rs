@@ -5,6 +5,7 @@
 //! GET, HEAD  /v1/links/{grant}/{secret}/…  the same, for providers that have no key
 //! POST       /v1/callbacks/{parcel}/{secret}  a hint that something changed at the provider
 //! POST       /v1/orders/{order}/receipt    the provider has them, with these digests
+//! POST       /v1/orders/{order}/status     what becomes of it at the provider
 //! GET        /v1/health
 //! ```
 //!
@@ -16,6 +17,7 @@ pub mod inbox;
 mod range;
 mod reply;
 pub mod signature;
+mod word;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -27,7 +29,6 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -35,11 +36,12 @@ use crate::access::check::{Known, check_link};
 use crate::access::proof::Seen;
 use crate::access::{Claims, LinkKey, PublicKey, Refusal, Request, check};
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ContentHash, is_derived};
+use crate::base::ids::is_derived;
 use crate::ledger::access_entries;
 use crate::orders::Terms;
-use crate::store::{self, GrantRow};
+use crate::store::{self, GrantRow, Order};
 use reply::Failure;
+pub use word::{Receipt, Stage, Status};
 
 /// Responses under way at the same time; more are asked to come back.
 const RESPONSES_MAX: usize = 256;
@@ -84,6 +86,8 @@ pub enum Served {
     Accessed(Box<GrantRow>),
     /// All members of an order were confirmed.
     Completed(String),
+    /// The provider tells what becomes of an order.
+    Moved(Box<Order>),
     /// A try was refused.
     Refused {
         /// Address it came from.
@@ -141,7 +145,8 @@ pub async fn serve(
         .route("/v1/grants/{grant}/content", get(fetch))
         .route("/v1/links/{grant}/{secret}/{name}", get(fetch_link))
         .route("/v1/callbacks/{parcel}/{secret}", post(callback))
-        .route("/v1/orders/{order}/receipt", post(receipt))
+        .route("/v1/orders/{order}/receipt", post(word::receipt))
+        .route("/v1/orders/{order}/status", post(word::status))
         .route("/v1/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
         .with_state(service);
@@ -243,42 +248,6 @@ async fn callback(
     }
 }
 
-/// The provider's word that it has the members of an order.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Receipt {
-    /// Id of the grant that was used.
-    pub grant_id: String,
-    /// Digest of the bytes as they lie at the provider.
-    pub sha256: ContentHash,
-}
-
-async fn receipt(
-    State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
-    Path(order_key): Path<String>,
-    headers: HeaderMap,
-    body: axum::body::Bytes,
-) -> Response {
-    let done = tokio::task::spawn_blocking(move || {
-        let receipt: Receipt = serde_json::from_slice(&body).map_err(Failure::Body)?;
-        let path = format!("/v1/orders/{order_key}/receipt");
-        let shown = Shown { method: "POST", path: &path, headers: &headers, remote };
-        let grant = authorise(&service, &shown, &receipt.grant_id)?;
-        if grant.order_key != order_key || grant.digest != receipt.sha256 {
-            return Err(Failure::OtherDigest);
-        }
-        // Its word that it has the bytes stands in for deliveries that a crash forgot.
-        post_access(&service, &grant)?;
-        complete(&service, &order_key)
-    });
-    match done.await {
-        Ok(Ok(())) => reply::done(),
-        Ok(Err(failure)) => failure.into_reply(),
-        Err(error) => Failure::Bug(error.to_string()).into_reply(),
-    }
-}
-
 /// What a request showed.
 struct Shown<'a> {
     method: &'a str,
@@ -352,10 +321,17 @@ fn give_up(service: &Service, grant: &GrantRow, why: &str) -> Result<(), Failure
     complete(service, &grant.order_key)
 }
 
-/// Ends an order of which everything was confirmed.
+/// Ends an order of which everything was confirmed. One whose provider tells what becomes of it
+/// goes into production instead.
 fn complete(service: &Service, order_key: &str) -> Result<(), Failure> {
-    if service.state.complete_order(order_key, Timestamp::now()).map_err(Failure::Store)? {
-        (service.tell)(Served::Completed(order_key.to_owned()));
+    let order = service.state.order(order_key).map_err(Failure::Store)?;
+    let terms = order.and_then(|order| service.shelf.terms(&order.provider));
+    let tells = terms.is_some_and(|terms| terms.target.carries().progress);
+    let completed = service.state.complete_order(order_key, tells, Timestamp::now());
+    match completed.map_err(Failure::Store)? {
+        Some(order) if tells => (service.tell)(Served::Moved(Box::new(order))),
+        Some(order) => (service.tell)(Served::Completed(order.order_key)),
+        None => {}
     }
     Ok(())
 }

@@ -67,6 +67,7 @@ fn order(key: &Key) -> OrderMessage {
         crop: None,
         manifest: manifest.sign(key).expect("signed"),
         receipt_url: String::new(),
+        status_url: String::new(),
     }
 }
 

@@ -9,6 +9,8 @@
 //! Success is 2xx with nothing, or with JSON. Anything else with a 2xx, such as the page of a
 //! proxy, was not said by a receiver of orders, and the order is sent again.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Cancelled, Carries, Fate, Files, Means, Progress, Search, Setback, Taken, Target};
 use crate::base::clock::Timestamp;
 use crate::orders::outward::{Body, Call, Reply};
@@ -19,25 +21,42 @@ use crate::orders::webhook::{
 };
 use crate::store::OrderState;
 
-/// What such a receiver can carry.
-pub const CARRIES: Carries = Carries {
-    batches: false,
-    bytes: false,
-    crop: true,
-    companions: true,
-    address: true,
-    contact: true,
-    progress: true,
-    cancels: true,
-};
+/// What an owner has to know of such a receiver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Whether it tells when it makes an order and ships it; otherwise an order is done when
+    /// everything was fetched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells: bool,
+}
+
+impl Spec {
+    /// What such a receiver can carry.
+    pub const fn carries(self) -> Carries {
+        Carries {
+            batches: false,
+            bytes: false,
+            crop: true,
+            companions: true,
+            address: true,
+            contact: true,
+            progress: self.tells,
+            cancels: true,
+        }
+    }
+}
 
 /// A receiver of signed events.
-pub struct Lab(Means);
+pub struct Lab {
+    spec: Spec,
+    means: Means,
+}
 
 impl Lab {
     /// The receiver at `means.orders_url`.
-    pub fn new(means: Means) -> Self {
-        Self(means)
+    pub fn new(spec: Spec, means: Means) -> Self {
+        Self { spec, means }
     }
 
     fn message(parcel: &Parcel, line: &Line) -> OrderMessage {
@@ -58,12 +77,13 @@ impl Lab {
             members: line.members.clone(),
             manifest: line.manifest.clone(),
             receipt_url: line.receipt_url.clone(),
+            status_url: line.status_url.clone(),
         }
     }
 
-    fn post<D: serde::Serialize>(&self, event: &CloudEvent<D>) -> Result<Reply, Setback> {
-        let secrets: Vec<&str> = self.0.secret.split_whitespace().collect();
-        let message = sign(event, &secrets, &*self.0.sign, Timestamp::now());
+    fn post<D: Serialize>(&self, event: &CloudEvent<D>) -> Result<Reply, Setback> {
+        let secrets: Vec<&str> = self.means.secret.split_whitespace().collect();
+        let message = sign(event, &secrets, &*self.means.sign, Timestamp::now());
         let SignedMessage { id, timestamp, signature, body } =
             message.map_err(|error| match error {
                 WebhookError::TooLong { .. } => Setback::refused(error.to_string()),
@@ -75,14 +95,14 @@ impl Lab {
             ("webhook-timestamp", timestamp.to_string()),
             ("webhook-signature", signature),
         ];
-        let (url, body) = (self.0.orders_url.as_str(), Body::Bytes(body.as_bytes()));
-        self.0.outward.call(Call { method: "POST", url, headers, body })
+        let (url, body) = (self.means.orders_url.as_str(), Body::Bytes(body.as_bytes()));
+        self.means.outward.call(Call { method: "POST", url, headers, body })
     }
 }
 
 impl Target for Lab {
     fn carries(&self) -> Carries {
-        CARRIES
+        self.spec.carries()
     }
 
     fn send(&self, parcel: &Parcel, _files: &dyn Files) -> Result<Taken, Setback> {
@@ -108,12 +128,13 @@ impl Target for Lab {
             410 => Err(Setback::refused("the provider takes no more orders at its address")),
             422 => Err(Setback::refused(format!("the provider cannot fulfil it: {words}"))),
             200..=299 | 409 | 500..=599 => Err(trouble(Fate::Unknown)),
+            429 => Err(trouble(Fate::Away)),
             _ => Err(trouble(Fate::NotTaken)),
         }
     }
 
     fn find(&self, _parcel: &Parcel) -> Result<Search, Setback> {
-        Ok(Search::SendAgain)
+        Ok(Search::TakesAgain)
     }
 
     /// Nothing: fetches and receipts come by themselves, and so do words of a lab that says more.
@@ -127,7 +148,7 @@ impl Target for Lab {
 
     fn cancel(&self, _parcel_key: &str, remote: &str) -> Result<Cancelled, Setback> {
         let order = CancelMessage { order_key: remote.to_owned() };
-        let reply = self.post(&cancel_event(order, &self.0.agent_id, Timestamp::now()))?;
+        let reply = self.post(&cancel_event(order, &self.means.agent_id, Timestamp::now()))?;
         let words = reply.words();
         match reply.status {
             200..=299 if is_answer(&reply) => Ok(Cancelled::Stopped(words)),

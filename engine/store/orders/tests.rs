@@ -104,12 +104,12 @@ fn held_order_is_due_when_its_time_is_over_or_its_owner_says_yes() {
         |key: &str| Order { hold: Some(Hold { from: NOW, until }), ..order(key, OrderState::Held) };
     state.put_orders(vec![held("a"), held("b"), held("c")]).expect("kept");
     assert_eq!(state.outbox_next().expect("read"), Some(until));
-    assert!(state.outbox_due(NOW, 9).expect("read").is_empty());
+    assert!(state.outbox_due(NOW, 9, &[]).expect("read").is_empty());
     assert!(state.approve_order("a", 29, "EUR", NOW).expect("approved"));
     let cancelled = OrderState::Cancelled;
     assert!(state.move_order("b", &[OrderState::Held], cancelled, "no", NOW).expect("moved"));
     let due = |at| {
-        let due = state.outbox_due(at, 9).expect("read").into_iter();
+        let due = state.outbox_due(at, 9, &[]).expect("read").into_iter();
         due.map(|due| due.order.order_key).collect::<Vec<_>>()
     };
     assert_eq!(due(NOW), ["a"]);

@@ -83,7 +83,7 @@ fn order_put_twice_is_one_order_and_one_outbox_row() {
     let first = state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
     let again = state.put_orders(vec![order("k", OrderState::Ready)]).expect("kept");
     assert_eq!((first.len(), again.len()), (1, 0));
-    assert_eq!(state.outbox_due(NOW, 10).expect("due").len(), 1);
+    assert_eq!(state.outbox_due(NOW, 10, &[]).expect("due").len(), 1);
 }
 
 #[test]
@@ -159,7 +159,10 @@ fn grants_and_accesses_of_an_older_program_are_kept_with_all_that_hangs_on_them(
         (1, Member::Original, "")
     );
     assert_eq!(grants[0].offset, None);
-    assert!(state.complete_order("k", NOW).expect("asked"), "the access is still known");
+    assert!(
+        state.complete_order("k", false, NOW).expect("asked").is_some(),
+        "the access is still known"
+    );
     // What hangs on a grant still does.
     assert!(state.write(|tx| tx.execute("DELETE FROM grants", [])).is_err());
     let other = order("k2", OrderState::Ready);
@@ -202,7 +205,7 @@ fn members_of_an_order_are_decided_once() {
 fn order_is_done_when_every_member_that_can_be_had_was_fetched() {
     let (state, kept) = state_with_members();
     let none = entries(&[0]);
-    let done = |state: &State| state.complete_order("k", NOW).expect("asked");
+    let done = |state: &State| state.complete_order("k", false, NOW).expect("asked").is_some();
     state.post_access(&kept[1], &none, NOW).expect("posted");
     assert!(!done(&state));
     assert_eq!(state.revoke(Some("a"), "it was changed", NOW).expect("revoked"), 1);
@@ -218,7 +221,7 @@ fn photo_that_was_revoked_does_not_make_its_order_done() {
         state.post_access(film, &entries(&[0]), NOW).expect("posted");
     }
     state.revoke(Some("k"), "stopped", NOW).expect("revoked");
-    assert!(!state.complete_order("k", NOW).expect("asked"));
+    assert!(state.complete_order("k", false, NOW).expect("asked").is_none());
 }
 
 #[test]
@@ -232,7 +235,7 @@ fn order_that_was_changed_since_it_was_read_gets_no_grant() {
     assert_eq!(put_grant(&state, &before, 10), None);
     let now = state.order("k").expect("read").expect("is there");
     assert_eq!((now.copies, now.created_at), (3, NOW));
-    assert_eq!(state.outbox_due(NOW.plus_millis(1), 10).expect("due").len(), 1);
+    assert_eq!(state.outbox_due(NOW.plus_millis(1), 10, &[]).expect("due").len(), 1);
     assert!(put_grant(&state, &now, 10).is_some());
     let replanned = state.replan(&before.photo, vec![before.clone()], NOW).expect("planned");
     assert_eq!((replanned.changed.len(), replanned.kept.len()), (0, 1), "it is on its way");
@@ -242,7 +245,7 @@ fn order_that_was_changed_since_it_was_read_gets_no_grant() {
 #[test]
 fn only_ready_orders_are_in_the_outbox() {
     let state = State::in_memory().expect("opens");
-    let due = |state: &State| state.outbox_due(NOW, 10).expect("due").len();
+    let due = |state: &State| state.outbox_due(NOW, 10, &[]).expect("due").len();
     state.put_orders(vec![order("k", OrderState::Ask)]).expect("kept");
     assert_eq!(due(&state), 0);
     assert!(state.approve_order("k", 30, "EUR", NOW).expect("moved"));
