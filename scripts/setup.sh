@@ -7,7 +7,8 @@
 #    and for what only tests use: exiftool, ledger, jsonschema; and for libheif, with which HEIC and AVIF
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
-# 2. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
+# 2. Fetches into target/peers/ what only tests use: the Python package `standardwebhooks`.
+# 3. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
 #    package `onnxruntime`. Nothing is installed into Python. The library is taken only if
 #    its SHA-256 is the one written below.
 #
@@ -124,7 +125,20 @@ if ! printf '%s\n%s\n' "$rust_min" "$rust_version" | sort -t. -k1,1n -k2,2n -C; 
     fail "Rust $rust_version is too old, $rust_min is needed. Cure: $rust_cure"
 fi
 
-# --- 2. ONNX Runtime -------------------------------------------------------------------
+# --- 2. Peers of tests -----------------------------------------------------------------
+
+# Read by Python where it lies; only tests miss it.
+webhooks=standardwebhooks-1.1.0-py3-none-any.whl
+webhooks_sha256=9a88d48a1f198be61517fc7ad328cf58ba02b73f0fbd8941d4213e9c0b6c2a61
+if [ ! -f "$target/peers/$webhooks" ]; then
+    mkdir -p "$target/peers"
+    printf 'standardwebhooks==1.1.0 --hash=sha256:%s\n' "$webhooks_sha256" >"$target/peers/requirements"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-cache-dir --only-binary=:all: \
+        --require-hashes --requirement "$target/peers/requirements" --dest "$target/peers" >/dev/null 2>&1 ||
+        say "some tests will be skipped without the Python package standardwebhooks: check the network"
+fi
+
+# --- 3. ONNX Runtime -------------------------------------------------------------------
 
 # Runs Python with no packages of the user and without writing .pyc files.
 library_is_right() {

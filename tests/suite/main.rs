@@ -26,4 +26,5 @@ mod seal;
 mod sheets;
 mod study;
 mod watching;
+mod webhooks;
 mod world;

@@ -111,7 +111,7 @@ impl Target for Lab {
         };
         let event = order_event(Self::message(parcel, line), &parcel.sender, parcel.created_at);
         let reply = self.post(&event)?;
-        let words = reply.words();
+        let words = words(&reply);
         let trouble = |fate| {
             let why = format!("the provider answered {}: {words}", reply.status);
             Setback { why, fate, wait_s: None }.after(reply.retry_after_s)
@@ -149,7 +149,7 @@ impl Target for Lab {
     fn cancel(&self, _parcel_key: &str, remote: &str) -> Result<Cancelled, Setback> {
         let order = CancelMessage { order_key: remote.to_owned() };
         let reply = self.post(&cancel_event(order, &self.means.agent_id, Timestamp::now()))?;
-        let words = reply.words();
+        let words = words(&reply);
         match reply.status {
             200..=299 if is_answer(&reply) => Ok(Cancelled::Stopped(words)),
             409 => Ok(Cancelled::TooLate(words)),
@@ -158,6 +158,14 @@ impl Target for Lab {
                 .after(reply.retry_after_s)),
         }
     }
+}
+
+/// What a receiver says: the detail of its answer, as `signet lab` gives one, or how it begins.
+fn words(reply: &Reply) -> String {
+    let answer = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
+    let detail = answer.and_then(|answer| answer.get("detail")?.as_str().map(str::to_owned));
+    let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
+    detail.map_or_else(|| reply.words(), plain)
 }
 
 /// Whether an answer can be one of a receiver of orders: nothing, or JSON, and all of it.
