@@ -161,7 +161,7 @@ fn secret_of_a_lab_changes_and_no_order_is_lost() {
 }
 
 #[test]
-fn order_is_cancelled_at_a_lab_that_has_not_begun_it_and_too_late_at_one_that_has() {
+fn order_is_cancelled_at_a_lab_that_has_not_begun_it() {
     // The owner names another address than its own, so nothing can be fetched at first.
     let elsewhere = format!("http://127.0.0.1:{}", free_port());
     let world = World::new();
@@ -218,4 +218,49 @@ fn lab_that_tells_says_when_an_order_is_made_and_shipped() {
     world.wait_orders(1, "shipped");
     world.lab.run(&["lab", "tell", "done", key]).done();
     world.wait_orders(1, "done");
+}
+
+#[test]
+fn provider_without_a_key_fetches_by_an_address_that_nobody_can_guess() {
+    let Some(mut command) = peer() else { return };
+    let mut receiver = Service::start(command.args(["receive", SECRET]));
+    let port = event(&receiver.line_with("port"))["port"].to_string();
+    let world = World::new();
+    let card = world.owner.path().join("web-lab.toml");
+    let text = format!(
+        "signet = 'provider/1'\nname = 'lab'\norders_url = 'http://127.0.0.1:{port}/signet'\n\
+         secret = '{SECRET}'\ncurrency = 'EUR'\n[fees]\noriginal_minor = 25\n\
+         [products]\nprint-10x15 = {{ price_minor = 29, size_mm = [102, 152] }}\n"
+    );
+    std::fs::write(&card, text).expect("written");
+    world.owner.run(&["--yes", "consent", "allow", card.to_str().expect("plain")]).done();
+    let _agent = world.start_agent();
+    let photo = sample("meadow");
+    world.drop_photo("Ä photo.jpg", &photo);
+    let taken = event(&receiver.line_with(r#""verified": true"#));
+    let order: Value = serde_json::from_str(taken["body"].as_str().expect("a body")).expect("JSON");
+    let member = &order["data"]["members"][0];
+    assert_eq!(member["grant"], "");
+    let url = member["url"].as_str().expect("an address");
+    assert!(url.ends_with("/__photo.jpg") || url.ends_with("/_photo.jpg"), "{url}");
+    world.wait_orders(1, "accepted");
+
+    let get = |url: &str| {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(url).call().expect("an answer");
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body");
+        (answer.status().as_u16(), body)
+    };
+    let (front, secret) = url.rsplit_once('/').expect("a name").0.rsplit_once('/').expect("both");
+    let guess = secret.replace(secret.chars().next_back().expect("a letter"), "_");
+    assert_eq!(get(&format!("{front}/{guess}/photo.jpg")).0, 401);
+    let grant = front.rsplit_once('/').expect("an id").1;
+    let bound = url.split("/v1/").next().expect("the owner").to_owned();
+    assert_eq!(get(&format!("{bound}/v1/grants/{grant}/content")).0, 401, "there it needs a key");
+    assert_eq!(get(url), (200, photo));
+    world.wait_orders(1, "done");
+    assert_eq!(world.report("access").len(), 1);
+    world.owner.run(&["grants", "revoke", grant]).done();
+    assert_eq!(get(url).0, 410);
 }
