@@ -52,6 +52,11 @@ fn main() {
         state: OrderState::Ready,
         reason: String::new(),
         origin: String::new(),
+        crop: None,
+        remove_icon: false,
+        price_max: None,
+        fallback: Vec::new(),
+        instead_of: None,
         created_at: NOW,
         updated_at: NOW,
     };

@@ -39,6 +39,11 @@ fn order(number: usize) -> Order {
         state: OrderState::Accepted,
         reason: String::new(),
         origin: String::new(),
+        crop: None,
+        remove_icon: false,
+        price_max: None,
+        fallback: Vec::new(),
+        instead_of: None,
         created_at: NOW,
         updated_at: NOW,
     }

@@ -42,6 +42,8 @@ fn photo(number: u32) -> Photo {
         companions: [].into(),
         missing: Vec::new(),
         people: Vec::new(),
+        pixels: Some((4000, 3000)),
+        marks: Vec::new(),
     }
 }
 
@@ -57,6 +59,9 @@ fn main() {
             addressee: None,
             express: false,
             with: Vec::new(),
+            or: Vec::new(),
+            price_max: None,
+            remove_icon: false,
         },
         confirm: Confirm::No,
         reason: "the print icon is on the photo".to_owned(),

@@ -211,6 +211,8 @@ impl Agent {
                 key,
                 outward: Outward::new(),
             },
+            limits: self.rules.limits(),
+            icons: self.config.icons,
             tell: Box::new(move |event| handed_over(of_served(event))),
         });
         let wake = Arc::new(Notify::new());

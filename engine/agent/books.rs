@@ -16,6 +16,7 @@ use crate::base::files::{Readers, write_atomic};
 use crate::base::home::{Home, make_private_dir};
 use crate::orders::Terms;
 use crate::rules::files::{self, FilesError};
+use crate::rules::limit::Limit;
 use crate::rules::{Author, Known, Offer, RuleMistake, RuleSet, RulesInForce};
 
 /// The consent in force.
@@ -77,6 +78,22 @@ pub struct RuleBook {
     saving: Option<(Stamp, Instant)>,
     /// Whether the newest files are not the ones in force.
     refused: bool,
+    limits: LimitsInForce,
+}
+
+/// What the rules in force limit orders by, for those who know no rules.
+#[derive(Debug, Clone)]
+pub struct LimitsInForce(Arc<Mutex<Arc<[Limit]>>>);
+
+impl LimitsInForce {
+    /// As they are now.
+    pub fn get(&self) -> Arc<[Limit]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, limits: &[Limit]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = limits.into();
+    }
 }
 
 /// Names, sizes and times of the rule files: enough to see that one was saved.
@@ -140,7 +157,8 @@ impl RuleBook {
             },
         };
         let (in_force, refused) = (RulesInForce::new(set), change.is_some());
-        let mut book = Self { folder, good, known, in_force, stamp, saving: None, refused };
+        let limits = LimitsInForce(Arc::new(Mutex::new(in_force.set().limits().into())));
+        let mut book = Self { folder, good, known, in_force, stamp, saving: None, refused, limits };
         if change.is_none() {
             book.keep();
         }
@@ -153,6 +171,11 @@ impl RuleBook {
         if self.refused {
             self.stamp.clear();
         }
+    }
+
+    /// What they limit orders by, now and whenever it is asked for.
+    pub fn limits(&self) -> LimitsInForce {
+        self.limits.clone()
     }
 
     /// The rules to judge by.
@@ -196,6 +219,7 @@ impl RuleBook {
                 .then(|| RuleChange::Taken(self.in_force.set().revision().to_owned())),
             Offer::Taken(revision) => {
                 self.refused = false;
+                self.limits.set(self.in_force.set().limits());
                 self.keep();
                 Some(RuleChange::Taken(revision))
             }

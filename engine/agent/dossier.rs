@@ -13,8 +13,10 @@ use super::group::Group;
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::collection::group::{Kind, kind_of};
-use crate::orders::plan::{Missing, Photo};
-use crate::rules::facts::OrderedFact;
+use crate::detection::{IconSighting, Tier};
+use crate::orders::crop::{Crop, card_around};
+use crate::orders::plan::{Mark, Missing, Photo};
+use crate::rules::facts::{OrderedFact, PersonFact};
 use crate::rules::{CardFact, Facts, Inputs, Role, Standing};
 use crate::store::index::{Index, Shot};
 use crate::store::{Order, State, StoreError};
@@ -67,6 +69,8 @@ pub(super) struct Dossier {
     pub(super) may_order: bool,
     /// The networks that looked.
     pub(super) seen_by: String,
+    /// Icons on it; corners in pixels of the upright original.
+    icons: Vec<IconSighting>,
 }
 
 impl Dossier {
@@ -110,6 +114,7 @@ impl Dossier {
             is_in_roll: shot.is_some(),
             may_order: row.may_order,
             seen_by: analysis.seen_by,
+            icons: analysis.icons,
         }))
     }
 
@@ -149,8 +154,42 @@ impl Dossier {
             companions: self.group.members(),
             missing: self.group.missing.iter().cloned().chain(unread).collect(),
             people: self.inputs.facts.sure_people(),
+            pixels: Some(self.pixels()),
+            marks: self.marks(),
         }
     }
+
+    fn pixels(&self) -> (u32, u32) {
+        (self.inputs.facts.width_px, self.inputs.facts.height_px)
+    }
+
+    /// Where faces and icons are on it.
+    fn marks(&self) -> Vec<Mark> {
+        let pixels = self.pixels();
+        let icons = self.icons.iter().filter_map(|icon| {
+            let part = Crop::around(&icon.corners, pixels)?;
+            let card = Crop::around(&card_around(icon.corners), pixels).unwrap_or(part);
+            let (name, is_sure) = (icon.name.clone(), icon.tier == Tier::Order);
+            Some(Mark::Icon { name, is_sure, part, card })
+        });
+        let faces = self.inputs.facts.people.iter().filter_map(|person| {
+            let part = Crop::around(&face_corners(person, pixels), pixels)?;
+            let is_sure = person.tier == Tier::Order;
+            Some(Mark::Face { person: is_sure.then(|| person.name.clone()), part })
+        });
+        faces.chain(icons).collect()
+    }
+}
+
+/// Two opposite corners of a face.
+fn face_corners(person: &PersonFact, (width, height): (u32, u32)) -> [[f32; 2]; 2] {
+    let (width, height) = (f64::from(width), f64::from(height));
+    let half = person.size * width.max(height) / 2.0;
+    #[expect(clippy::cast_possible_truncation, reason = "a pixel more or less does not matter")]
+    let corner = |sign: f64| {
+        [(person.x * width + sign * half) as f32, (person.y * height + sign * half) as f32]
+    };
+    [corner(-1.0), corner(1.0)]
 }
 
 /// A companion that lies beside a photo and was not read in time.

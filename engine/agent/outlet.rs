@@ -17,14 +17,17 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{Mode, OFlags};
 
 use super::analyse::{Analysis, path_fact};
+use super::books::LimitsInForce;
+use super::dossier::Dossier;
 use super::group::{Companion, Group, Lies, evidence_word};
+use super::judge::before;
 use super::lock;
 use super::providers::{Providers, terms_of};
 use crate::access::grant::{Content, issue};
 use crate::access::key::KeyError;
 use crate::access::{Consent, Key, LinkKey, Manifest, PublicKey, Structure, member_for};
-use crate::base::clock::Timestamp;
-use crate::base::config::Owner;
+use crate::base::clock::{Moment, Timestamp};
+use crate::base::config::{Icons, Owner};
 use crate::base::file_state::FileState;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
@@ -37,7 +40,9 @@ use crate::media::{DecodeSpec, Decoders, SharedBytes, read_shared};
 use crate::orders::Terms;
 use crate::orders::catalogue::Product;
 use crate::orders::dispatch::{Hindrance, Outlet};
+use crate::orders::failover::instead;
 use crate::orders::parcel::{Line, Parcel, Sender};
+use crate::orders::plan::Agreed;
 use crate::orders::target::{Files, Target};
 use crate::orders::webhook::{MEMBERS_MAX, MemberMessage};
 use crate::preview::{Imprint, PreviewSpec, Renderer};
@@ -68,6 +73,10 @@ pub struct Counter {
     pub index: Arc<Mutex<Index>>,
     /// What was agreed, and the ways to providers.
     pub providers: Providers,
+    /// What narrows orders.
+    pub limits: LimitsInForce,
+    /// Whether icons have to carry the owner's seal.
+    pub icons: Icons,
     /// Called for accesses by hand-over.
     pub tell: Box<dyn Fn(Served) + Send + Sync>,
 }
@@ -75,6 +84,30 @@ pub struct Counter {
 impl Outlet for Counter {
     fn target(&self, provider: &str) -> Result<Box<dyn Target>, Hindrance> {
         self.providers.target(provider)
+    }
+
+    fn instead(
+        &self,
+        order: &Order,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Option<Order>, StoreError> {
+        // Whoever takes a grant back wants the photo to go nowhere.
+        let is_revoked = |grant: &GrantRow| grant.revoked_at.is_some();
+        if order.fallback.is_empty()
+            || self.state.grants(Some(&order.order_key))?.iter().any(is_revoked)
+        {
+            return Ok(None);
+        }
+        let dossier = Dossier::of(&lock(&self.index), &order.photo, self.icons)?;
+        let (Some(dossier), Ok(consent)) = (dossier, self.providers.current()) else {
+            return Ok(None);
+        };
+        let limits = self.limits.get();
+        let agreed = Agreed { consent: &consent.providers, limits: &limits };
+        let before = before(&self.state, agreed, &order.photo, now)?;
+        let photo = dossier.named(&order.photo, &[]);
+        Ok(instead(order, why, &photo, agreed, &before, Moment::local(now)))
     }
 
     fn batches(&self, provider: &str) -> bool {
@@ -130,7 +163,7 @@ impl Outlet for Counter {
             price_minor: order.price_minor,
             pixels: pixels.map(|analysis| (analysis.width_px, analysis.height_px)),
             batch: self.batch(order, terms),
-            crop: None,
+            crop: order.crop,
             members: grants.iter().map(|grant| self.member(grant, terms)).collect(),
             manifest,
             receipt_url: format!("{}/v1/orders/{}/receipt", self.public_url, order.order_key),

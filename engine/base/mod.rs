@@ -5,6 +5,7 @@
 pub mod causes;
 pub mod clock;
 pub mod config;
+pub mod crop;
 pub mod file_kind;
 pub mod file_state;
 pub mod files;

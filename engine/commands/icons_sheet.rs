@@ -617,6 +617,22 @@ mod tests {
         }
     }
 
+    /// What is cropped away with an icon is its whole card.
+    #[test]
+    fn card_is_as_large_as_orders_take_it_to_be() {
+        let [left, above, right, below] = crate::orders::crop::CARD;
+        for paper in [Paper::A4, Paper::Letter] {
+            let page = Page { content: Content::new(), size: paper.size() };
+            let [width, height] = page.cell(CARDS);
+            let inset = (height - CARDS.tile) / 2.0;
+            let beyond =
+                [inset, inset, width - inset - CARDS.tile, inset].map(|edge| edge / CARDS.tile);
+            for (edge, taken) in beyond.into_iter().zip([left, above, right, below]) {
+                assert!(edge <= taken + 1e-4 && taken <= edge + 0.1, "{paper:?}: {edge} {taken}");
+            }
+        }
+    }
+
     #[test]
     fn words_of_every_card_fit_beside_its_icon() {
         let set = IconSet::house().expect("the built-in icons");

@@ -171,6 +171,22 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
             "  goes out  {until}, unless you say `signet orders cancel`; `approve` sends it now"
         ));
     }
+    if let Some(crop) = order.crop {
+        output::line(format_args!("  crop      {crop} of the upright photo"));
+    }
+    if let Some(most) = &order.price_max {
+        output::line(format_args!("  up to     {most}, by its rule"));
+    }
+    if let Some(before) = &order.instead_of {
+        output::line(format_args!("  instead   of {before}"));
+    }
+    if let Some(heir) = state.heir_of(&order.order_key).map_err(failed)? {
+        let Order { order_key, provider, state, .. } = heir;
+        output::line(format_args!("  replaced  by {order_key} at `{provider}`, which is {state}"));
+    }
+    if !order.fallback.is_empty() {
+        output::line(format_args!("  or from   {}", order.fallback.join(", then ")));
+    }
     output::line(format_args!("  planned   {}", order.created_at));
     output::line(format_args!("  changed   {}", order.updated_at));
     for (at, state, note) in state.order_events(&order.order_key).map_err(failed)? {

@@ -23,6 +23,14 @@ pub enum DecideError {
         /// What.
         product: String,
     },
+    /// Another provider has it now.
+    #[error("it was given to provider `{provider}` instead: `signet orders cancel {key}` first")]
+    Replaced {
+        /// Who.
+        provider: String,
+        /// Key of the order there.
+        key: String,
+    },
     /// It is past that.
     #[error("it is {0}: only an order that waits, was refused or failed can be approved")]
     NotWaiting(OrderState),
@@ -87,7 +95,10 @@ pub fn approve(
     let price_minor = state.quoted_minor(&order.order_key)?.unwrap_or(0).max(agreed_minor);
     match state.approve_order(&order.order_key, price_minor, terms.currency.as_str(), now)? {
         true => Ok(()),
-        false => Err(DecideError::NotWaiting(order.state)),
+        false => Err(match state.heir_of(&order.order_key)? {
+            Some(Order { provider, order_key: key, .. }) => DecideError::Replaced { provider, key },
+            None => DecideError::NotWaiting(order.state),
+        }),
     }
 }
 

@@ -54,6 +54,18 @@ const REST_S_MAX: i64 = 3600;
 /// A provider that could not be asked what became of a parcel is asked again after this long.
 const LOOK_AGAIN_MS: i64 = 300_000;
 
+/// States of orders that can be given to another provider, once it is sure that theirs does not
+/// make them.
+const UNMADE: [OrderState; 7] = [
+    OrderState::Held,
+    OrderState::Planned,
+    OrderState::Ready,
+    OrderState::Sent,
+    OrderState::Accepted,
+    OrderState::Fetching,
+    OrderState::Production,
+];
+
 /// Why an order cannot go out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hindrance {
@@ -70,6 +82,20 @@ pub trait Outlet: Files + Send + Sync + 'static {
     /// # Errors
     /// A [`Hindrance`].
     fn target(&self, provider: &str) -> Result<Box<dyn Target>, Hindrance>;
+
+    /// The order at another provider in the place of one that its own surely did not make; `None`
+    /// where its rule names nobody else.
+    ///
+    /// - `why`: why it did not, in words
+    ///
+    /// # Errors
+    /// When that cannot be found out; it is tried again.
+    fn instead(
+        &self,
+        order: &Order,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Option<Order>, StoreError>;
 
     /// Whether orders for one addressee wait for others that go with them.
     fn batches(&self, provider: &str) -> bool;
@@ -367,7 +393,7 @@ impl Desk<'_> {
         if !self.state.seal_parcel(&key, &provider, &keys, now)? {
             return Ok(());
         }
-        self.hand_over(target.as_ref(), &parcel, &packed, tries, now)
+        self.hand_over(target.as_ref(), (&parcel, &packed, true), tries, now)
     }
 
     /// Finds out whether a provider has a parcel, and sends it again when it has not.
@@ -409,17 +435,22 @@ impl Desk<'_> {
                 self.stop(target.as_ref(), &row.parcel_key, first, now)
             }
             (Ok(_), None) if self.state.stopped_since()?.is_some() => Ok(()),
-            (Ok(_), None) => self.hand_over(target.as_ref(), &parcel, orders, tries, now),
+            (Ok(search), None) => {
+                let has_none = search == Search::SendAgain;
+                self.hand_over(target.as_ref(), (&parcel, orders, has_none), tries, now)
+            }
             (Err(setback), _) => self.doubt(&row.parcel_key, orders, &setback, tries, now),
         }
     }
 
     /// The one call, and what the store is told of it.
+    ///
+    /// - `has_none`: the provider surely has not taken it at a try before; else what it says of this
+    ///   try tells nothing of that one
     fn hand_over(
         &self,
         target: &dyn Target,
-        parcel: &Parcel,
-        orders: &[Order],
+        (parcel, orders, has_none): (&Parcel, &[Order], bool),
         tries: u32,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -429,11 +460,17 @@ impl Desk<'_> {
         };
         let key = &parcel.parcel_key;
         match setback.fate {
+            Fate::Refused if has_none => {
+                self.end_unmade(key, orders, OrderState::Failed, &setback.why, now)
+            }
             Fate::Refused => self.end(key, OrderState::Failed, &setback.why, now),
+            Fate::NotTaken | Fate::Away if !has_none => {
+                self.doubt(key, orders, &setback, tries, now)
+            }
             Fate::Unknown => self.doubt(key, orders, &setback, tries, now),
             Fate::NotTaken | Fate::Away if is_over(orders, now) => {
                 let note = format!("given up: {}", setback.why);
-                self.end(key, OrderState::Failed, &note, now)
+                self.end_unmade(key, orders, OrderState::Failed, &note, now)
             }
             Fate::NotTaken | Fate::Away => {
                 let next = self.next_try(key, &parcel.provider, tries, &setback, now);
@@ -528,6 +565,12 @@ impl Desk<'_> {
         progress: &Progress,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if progress.state == OrderState::Cancelled
+            && self.state.parcel(parcel_key)?.is_some_and(|row| row.cancel_asked_at.is_none())
+        {
+            let orders = self.state.parcel_orders(parcel_key)?;
+            self.replace_all(&orders, OrderState::Cancelled, &progress.note, now)?;
+        }
         let is_over =
             matches!(progress.state, OrderState::Done | OrderState::Cancelled | OrderState::Failed);
         let again_s = progress.look_again_s.filter(|_| !is_over).map(|seconds| seconds.max(1));
@@ -554,6 +597,48 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         for order in self.state.end_parcel(parcel_key, to, note, now)? {
             (self.tell)(Sent::Ended(order, to, note.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Ends a parcel that its provider surely does not make; where rules name another one, that one
+    /// has the orders next.
+    fn end_unmade(
+        &self,
+        parcel_key: &str,
+        orders: &[Order],
+        to: OrderState,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.replace_all(orders, to, why, now)?;
+        self.end(parcel_key, to, why, now)
+    }
+
+    /// Gives orders that their provider surely does not make to the next ones that their rules
+    /// name; the others stay as they are.
+    fn replace_all(
+        &self,
+        orders: &[Order],
+        to: OrderState,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for order in orders {
+            let Some(mut instead) = self.outlet.instead(order, why, now)? else { continue };
+            if to == OrderState::Cancelled && instead.state != OrderState::Ask {
+                // The owner may have said so to the provider itself.
+                (instead.state, instead.hold) = (OrderState::Ask, None);
+                instead.reason.push_str("; but it was cancelled there, maybe by yourself");
+            }
+            let (key, provider) = (&instead.order_key, &instead.provider);
+            let note = match instead.state {
+                OrderState::Ask => format!("{why}; `{provider}` has it once you approve {key}"),
+                _ => format!("{why}; `{provider}` has it instead, as {key}"),
+            };
+            if self.state.replace_order(&order.order_key, &UNMADE, (to, &note), &instead, now)? {
+                (self.tell)(Sent::Ended(order.clone(), to, note));
+            }
         }
         Ok(())
     }
@@ -631,6 +716,7 @@ impl Desk<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let from = [OrderState::Held, OrderState::Planned, OrderState::Ready];
+        self.replace_all(orders, to, why, now)?;
         for order in orders {
             if self.state.move_order(&order.order_key, &from, to, why, now)? {
                 (self.tell)(Sent::Ended(order.clone(), to, why.to_owned()));

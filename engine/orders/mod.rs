@@ -8,6 +8,8 @@ pub mod catalogue;
 pub mod crop;
 pub mod decide;
 pub mod dispatch;
+pub mod failover;
+mod fit;
 pub mod outward;
 pub mod parcel;
 pub mod plan;

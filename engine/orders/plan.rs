@@ -7,6 +7,10 @@
 //! does not cover stays at home, and so does one that never came; the reason says so and the
 //! photo goes without it.
 //!
+//! An order whose provider the consent does not cover goes to the next one that its rule names, as
+//! `failover` says. What part of the photo a product shows, and whether that has enough pixels, is
+//! in `fit`.
+//!
 //! The key of an order is derived from rule, photo version, provider and product, so that
 //! planning again gives the same keys and the store keeps the first.
 //!
@@ -17,11 +21,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fit::Fitting;
 use super::terms::Terms;
 use crate::base::clock::{Moment, Timestamp};
+use crate::base::crop::Crop;
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
-use crate::base::money::decimal;
+use crate::base::money::{Money, decimal};
 use crate::preview::{PreviewSpec, PreviewWish};
 use crate::rules::limit::{Limit, out_of_quiet};
 use crate::rules::{Confirm, Verdict, Wish};
@@ -42,6 +48,33 @@ pub struct Photo {
     pub missing: Vec<Missing>,
     /// Enrolled people who are in it for sure.
     pub people: Vec<String>,
+    /// Pixels of the upright original, width and height; absent where nobody knows.
+    pub pixels: Option<(u32, u32)>,
+    /// Where faces and icons are on it.
+    pub marks: Vec<Mark>,
+}
+
+/// A face or an icon on a photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// A face, whole.
+    Face {
+        /// Who it is, where that is known for sure.
+        person: Option<String>,
+        /// Where it is.
+        part: Crop,
+    },
+    /// An icon.
+    Icon {
+        /// Its name.
+        name: String,
+        /// Whether it is one for sure.
+        is_sure: bool,
+        /// Where it is.
+        part: Crop,
+        /// Where the card is that it is printed on, should it be on one.
+        card: Crop,
+    },
 }
 
 /// What the owner agreed to.
@@ -75,17 +108,30 @@ pub struct Missing {
     pub name: Option<String>,
 }
 
-/// One wish after the consent was asked.
-struct Wished<'a> {
-    verdict: &'a Verdict,
-    provider: &'a str,
-    purpose: Purpose,
-    product: Option<&'a str>,
-    copies: u32,
-    addressee: Option<&'a str>,
-    express: bool,
-    with: &'a [Member],
-    preview: PreviewWish,
+/// One wish at one provider.
+#[derive(Clone)]
+pub(super) struct Wished<'a> {
+    pub(super) rule: &'a str,
+    pub(super) revision: &'a str,
+    /// Why, in words.
+    pub(super) reason: String,
+    pub(super) asks: bool,
+    pub(super) doubts: &'a [String],
+    pub(super) hold_ms: i64,
+    pub(super) provider: &'a str,
+    pub(super) purpose: Purpose,
+    pub(super) product: Option<&'a str>,
+    pub(super) copies: u32,
+    pub(super) addressee: Option<&'a str>,
+    pub(super) express: bool,
+    pub(super) with: &'a [Member],
+    pub(super) preview: PreviewWish,
+    pub(super) price_max: Option<&'a Money>,
+    pub(super) remove_icon: bool,
+    /// Providers behind this one.
+    pub(super) fallback: &'a [String],
+    /// Key of the order at the one before.
+    pub(super) instead_of: Option<String>,
 }
 
 /// Derives the key of an order: a second scan, a crash or a lost row cannot order twice.
@@ -113,45 +159,81 @@ pub fn plan(
     before.spent.resize(agreed.limits.len(), Spent::default());
     let mut orders: Vec<Order> = Vec::new();
     for verdict in verdicts {
-        let wished = match &verdict.wish {
-            Wish::Forbid | Wish::Keep | Wish::Note => continue,
-            Wish::Order { provider, product, copies, addressee, express, with } => Wished {
-                verdict,
+        let mut next = Wished::of(verdict);
+        while let Some(wished) = next.take() {
+            let order = decide(photo, &wished, agreed, &before, now);
+            if orders.iter().any(|other| other.order_key == order.order_key) {
+                break;
+            }
+            if order.state == OrderState::Refused {
+                next = wished.at_the_next(&order.order_key, &order.reason);
+            }
+            if let (OrderState::Planned, Some(hold)) = (order.state, order.hold) {
+                let with = (order.provider.clone(), order.addressee.clone());
+                before.closing.insert(with, hold.until);
+            }
+            if matches!(order.state, OrderState::Ready | OrderState::Held | OrderState::Planned) {
+                before.count(&order, agreed.limits);
+            }
+            orders.push(order);
+        }
+    }
+    orders
+}
+
+impl<'a> Wished<'a> {
+    /// What a verdict wants of its first provider; nothing where it stays on the computer.
+    fn of(verdict: &'a Verdict) -> Option<Self> {
+        let Verdict { rule, revision, wish, confirm, reason, doubts, hold_ms } = verdict;
+        let share = |provider: &'a String| Self {
+            rule,
+            revision,
+            reason: reason.clone(),
+            asks: *confirm == Confirm::Ask,
+            doubts,
+            hold_ms: *hold_ms,
+            provider,
+            purpose: Purpose::Share,
+            product: None,
+            copies: 1,
+            addressee: None,
+            express: false,
+            with: &[],
+            preview: PreviewWish::default(),
+            price_max: None,
+            remove_icon: false,
+            fallback: &[],
+            instead_of: None,
+        };
+        Some(match wish {
+            Wish::Forbid | Wish::Keep | Wish::Note => return None,
+            Wish::Order {
                 provider,
+                product,
+                copies,
+                addressee,
+                express,
+                with,
+                or,
+                price_max,
+                remove_icon,
+            } => Self {
                 purpose: Purpose::Print,
                 product: Some(product),
                 copies: (*copies).max(1),
                 addressee: addressee.as_deref(),
                 express: *express,
-                preview: PreviewWish::default(),
                 with,
+                price_max: price_max.as_ref(),
+                remove_icon: *remove_icon,
+                fallback: or,
+                ..share(provider)
             },
-            Wish::Share { provider, addressee, preview, with } => Wished {
-                verdict,
-                provider,
-                purpose: Purpose::Share,
-                product: None,
-                copies: 1,
-                addressee: addressee.as_deref(),
-                express: false,
-                preview: *preview,
-                with,
-            },
-        };
-        let order = decide(photo, &wished, agreed, &before, now);
-        if orders.iter().any(|other| other.order_key == order.order_key) {
-            continue;
-        }
-        if let (OrderState::Planned, Some(hold)) = (order.state, order.hold) {
-            let with = (order.provider.clone(), order.addressee.clone());
-            before.closing.insert(with, hold.until);
-        }
-        if matches!(order.state, OrderState::Ready | OrderState::Held | OrderState::Planned) {
-            before.count(&order, agreed.limits);
-        }
-        orders.push(order);
+            Wish::Share { provider, addressee, preview, with } => {
+                Self { addressee: addressee.as_deref(), preview: *preview, with, ..share(provider) }
+            }
+        })
     }
-    orders
 }
 
 impl Before {
@@ -173,7 +255,8 @@ impl Before {
     }
 }
 
-fn decide(
+/// What becomes of one wish at one provider.
+pub(super) fn decide(
     photo: &Photo,
     wished: &Wished<'_>,
     agreed: Agreed<'_>,
@@ -181,16 +264,22 @@ fn decide(
     now: Moment,
 ) -> Order {
     let terms = agreed.consent.get(wished.provider);
-    let verdict = wished.verdict;
-    let price_minor = terms
+    let product = terms
         .zip(wished.product)
-        .and_then(|(terms, product)| terms.products.get(product))
-        .and_then(|product| product.price_minor.checked_mul(i64::from(wished.copies)))
+        .and_then(|(terms, name)| Some((terms, name, terms.products.get(name)?)));
+    let price_minor = product
+        .and_then(|(.., product)| product.price_minor.checked_mul(i64::from(wished.copies)))
         .unwrap_or(0);
+    let fit = product.map(|(terms, name, _)| {
+        let tells_crop = terms.target.carries().crop;
+        let (products, remove_icon) = (&terms.products, wished.remove_icon);
+        Fitting { photo, products, tells_crop, remove_icon }.fit(name)
+    });
+    let fit = fit.unwrap_or_default();
     let mut order = Order {
-        order_key: order_key(&verdict.rule, photo.hash, wished.provider, wished.product),
-        rule: verdict.rule.clone(),
-        revision: verdict.revision.clone(),
+        order_key: order_key(wished.rule, photo.hash, wished.provider, wished.product),
+        rule: wished.rule.to_owned(),
+        revision: wished.revision.to_owned(),
         photo: photo.hash,
         collection: photo.collection.clone(),
         relative: photo.relative.clone(),
@@ -207,8 +296,13 @@ fn decide(
         people: photo.people.clone(),
         hold: None,
         state: OrderState::Ready,
-        reason: verdict.reason.clone(),
-        origin: verdict.reason.clone(),
+        reason: wished.reason.clone(),
+        origin: wished.reason.clone(),
+        crop: fit.crop,
+        remove_icon: wished.remove_icon,
+        price_max: wished.price_max.cloned(),
+        fallback: wished.fallback.to_vec(),
+        instead_of: wished.instead_of.clone(),
         created_at: now.at,
         updated_at: now.at,
     };
@@ -219,17 +313,24 @@ fn decide(
         Err(reason) => (order.state, order.reason) = (OrderState::Refused, reason),
         Ok(exceeded) => {
             let held = limits.clone().map(|(limit, _)| limit.hold_ms);
-            let hold_ms = held.fold(verdict.hold_ms, i64::max);
+            let hold_ms = held.fold(wished.hold_ms, i64::max);
             let since = before.held_since.get(&order.order_key).copied().unwrap_or(now.at);
             let goes_at = since.plus_millis(hold_ms).max(now.at);
             let goes_now = goes_at == now.at;
             let asks = limits
                 .clone()
                 .filter_map(|(limit, spent)| limit.asks_for(&order, *spent, goes_now, now));
-            let asks: Vec<String> =
-                verdict.doubts.iter().cloned().chain(exceeded).chain(asks).collect();
+            let asks: Vec<String> = wished
+                .doubts
+                .iter()
+                .cloned()
+                .chain(fit.doubts)
+                .chain(order.over_price_max(price_minor, &order.currency))
+                .chain(exceeded)
+                .chain(asks)
+                .collect();
             let until = out_of_quiet(&limits.map(|(limit, _)| limit), goes_at, now);
-            if verdict.confirm == Confirm::Ask || !asks.is_empty() {
+            if wished.asks || !asks.is_empty() {
                 order.state = OrderState::Ask;
                 if !asks.is_empty() {
                     order.reason = format!("{}; but {}", order.reason, asks.join(", and "));
@@ -249,7 +350,7 @@ fn decide(
             }
         }
     }
-    for words in left_out(photo, wished, terms) {
+    for words in left_out(photo, wished, terms).into_iter().chain(fit.remark) {
         order.reason = format!("{}; {words}", order.reason);
     }
     order
@@ -381,6 +482,8 @@ mod tests {
             companions: [Member::VoiceMemo, Member::Motion].into(),
             missing: Vec::new(),
             people: vec!["Anna".into()],
+            pixels: None,
+            marks: Vec::new(),
         }
     }
 
@@ -395,6 +498,9 @@ mod tests {
                 addressee: None,
                 express: false,
                 with: Vec::new(),
+                or: Vec::new(),
+                price_max: None,
+                remove_icon: false,
             },
             confirm: Confirm::No,
             reason: "an icon".into(),
@@ -467,6 +573,9 @@ mod tests {
                 addressee: None,
                 express: false,
                 with: Vec::new(),
+                or: Vec::new(),
+                price_max: None,
+                remove_icon: false,
             },
             ..wish("a", "", 1)
         };

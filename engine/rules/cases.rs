@@ -38,6 +38,7 @@ use super::set::RuleSet;
 use super::source::{RuleFile, RuleMistake, Source, hint};
 use super::story::{ClauseStory, RuleStory, stories};
 use crate::base::member::Member;
+use crate::base::money::{Currency, decimal, parse_minor};
 use crate::detection::{Seal, Tier};
 use crate::preview::{LONG_SIDE_PX, PreviewFormat};
 
@@ -612,11 +613,7 @@ impl Reader<'_> {
         let is_companion = |word: &&str| word.parse().is_ok_and(Member::is_companion);
         let fine = match words.as_slice() {
             ["order", copies, product, "from", provider, rest @ ..] => {
-                let rest_fine = match rest {
-                    [] | ["express"] => true,
-                    ["to", label] | ["to", label, "express"] => is_word(label),
-                    _ => false,
-                };
+                let rest_fine = are_order_words(rest);
                 copies.parse().is_ok_and(|number| copies_within(number, COPIES_MAX).is_some())
                     && is_word(product)
                     && is_word(provider)
@@ -639,7 +636,8 @@ impl Reader<'_> {
         };
         let fine = fine && span.is_none_or(is_span);
         if !fine || !companions.iter().all(is_companion) {
-            let message = "write `order 2 mug from lab to a express and voice-memo`, `share with \
+            let message = "write `order 2 mug from lab or lab-2 to a express remove-icon up to 2.00 \
+                           EUR and voice-memo`, `share with \
                            lab to a as 2048 webp` (both also without what follows the provider), \
                            `keep`, `note` or `forbid`; `ask: ` goes before the first two, or \
                            ` after 24h` behind them";
@@ -697,6 +695,33 @@ impl Reader<'_> {
                 self.mistake(key.span().start, message);
             }
         }
+    }
+}
+
+/// What may follow the provider of an order, in the order in which a verdict prints it:
+/// `or lab-2 to a express remove-icon up to 2.00 EUR`.
+fn are_order_words(mut words: &[&str]) -> bool {
+    while let ["or", provider, rest @ ..] = words
+        && is_word(provider)
+    {
+        words = rest;
+    }
+    if let ["to", label, rest @ ..] = words
+        && is_word(label)
+    {
+        words = rest;
+    }
+    for flag in ["express", "remove-icon"] {
+        words = words.strip_prefix(&[flag]).unwrap_or(words);
+    }
+    match words {
+        [] => true,
+        // As money is printed, else no case could ever pass.
+        ["up", "to", amount, currency] => {
+            parse_minor(amount).is_ok_and(|minor| decimal(minor) == *amount)
+                && Currency::try_from((*currency).to_owned()).is_ok()
+        }
+        _ => false,
     }
 }
 

@@ -419,6 +419,18 @@ impl<'r> Linter<'r> {
         if with(one) != with(other) {
             differing.push("`with`");
         }
+        if let (
+            Plan::Order { or: one_or, price_max: one_max, remove_icon: one_remove, .. },
+            Plan::Order { or, price_max, remove_icon, .. },
+        ) = (one, other)
+        {
+            let keys = [
+                (one_or != or, "`or`"),
+                (one_max != price_max, "`price_max`"),
+                (one_remove != remove_icon, "`remove_icon`"),
+            ];
+            differing.extend(keys.into_iter().filter_map(|(differs, key)| differs.then_some(key)));
+        }
         differing
     }
 }

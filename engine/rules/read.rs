@@ -9,7 +9,7 @@
 //! | `name` | lower-case letters, digits and hyphens, unique over all files |
 //! | `when` | the condition |
 //! | `each` | name of a list: the rule is made once for each of its icons |
-//! | `order` | `{ product, provider, copies, to, express, with }`; see below |
+//! | `order` | `{ product, provider, or, copies, to, express, with, price_max, remove_icon }`; see below |
 //! | `share` | `{ provider, to, preview_px, preview_format, with }`: the preview, nothing made of it |
 //! | `keep` | `true`: the original is copied into the owner's private folder |
 //! | `note` | words: the owner is told, nothing else happens |
@@ -26,7 +26,8 @@
 //!
 //! `copies` is a number or a condition giving one, else 1; `to` a condition giving the label
 //! of an addressee, `""` is nobody in particular; `express` a condition; `with` a list of
-//! companions that go with the photo. In a rule with `each`, `{each}` in its texts and `each` in
+//! companions that go with the photo; `or` one provider or a list, asked where the one before surely
+//! did not make it; `price_max` what the order may cost; `remove_icon` `true`. In a rule with `each`, `{each}` in its texts and `each` in
 //! its conditions stand for the icon.
 //!
 //! A rule has exactly one of `order`, `share`, `keep`, `note` and `forbid`, and so has its `else`,
@@ -55,6 +56,7 @@ use super::limit::Limit;
 use super::source::{Author, RuleFile, RuleMistake, Source, hint};
 use super::verdict::Confirm;
 use crate::base::member::Member;
+use crate::base::money::Money;
 use crate::preview::PreviewWish;
 use limits::Allowed;
 pub(super) use limits::{ALLOW_KEYS, BUDGET_KEYS, LIMIT_KEYS, QUIET_KEYS};
@@ -149,6 +151,9 @@ pub(crate) enum Plan {
         to: Option<Condition>,
         express: Option<Condition>,
         with: Vec<Member>,
+        or: Vec<String>,
+        price_max: Option<Money>,
+        remove_icon: bool,
     },
     Share {
         provider: String,
@@ -188,7 +193,10 @@ pub const PRIORITY_MAX: i32 = 1_000;
 pub(super) const ELSE_KEYS: [&str; 5] = ["order", "share", "keep", "note", "reason"];
 /// What a rule may want.
 pub(super) const PLAN_KEYS: [&str; 5] = ["order", "share", "keep", "note", "forbid"];
-pub(super) const ORDER_KEYS: [&str; 6] = ["product", "provider", "copies", "to", "express", "with"];
+pub(super) const ORDER_KEYS: [&str; 9] =
+    ["product", "provider", "or", "copies", "to", "express", "with", "price_max", "remove_icon"];
+/// Most providers that an order may go on to.
+pub const FALLBACK_MAX: usize = 8;
 pub(super) const SHARE_KEYS: [&str; 5] = ["provider", "to", "preview_px", "preview_format", "with"];
 pub(super) const DOUBT_KEYS: [&str; 2] = ["when", "reason"];
 /// Longest text in which reading goes on behind a mistake in its TOML, in bytes.

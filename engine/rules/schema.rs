@@ -9,9 +9,9 @@
 use serde_json::{Map, Value, json};
 
 use super::read::{
-    ABOUT_KEYS, ALLOW_KEYS, BUDGET_KEYS, COPIES_MAX, DOUBT_KEYS, ELSE_KEYS, FILE_KEYS, LIMIT_KEYS,
-    NAME_CHARS_MAX, ORDER_KEYS, PLAN_KEYS, PRIORITY_MAX, QUIET_KEYS, REASON_CHARS_MAX, RULE_KEYS,
-    SHARE_KEYS,
+    ABOUT_KEYS, ALLOW_KEYS, BUDGET_KEYS, COPIES_MAX, DOUBT_KEYS, ELSE_KEYS, FALLBACK_MAX,
+    FILE_KEYS, LIMIT_KEYS, NAME_CHARS_MAX, ORDER_KEYS, PLAN_KEYS, PRIORITY_MAX, QUIET_KEYS,
+    REASON_CHARS_MAX, RULE_KEYS, SHARE_KEYS,
 };
 use crate::base::member::Member;
 use crate::preview::LONG_SIDE_PX;
@@ -145,6 +145,21 @@ fn property(key: &str) -> Value {
         "provider" => {
             (json!({ "type": "string", "pattern": word }), "Name of a provider in your consent.")
         }
+        "or" => {
+            let name = json!({ "type": "string", "pattern": word });
+            let list = json!({
+                "type": "array", "items": name, "minItems": 1, "maxItems": FALLBACK_MAX,
+                "uniqueItems": true,
+            });
+            let words =
+                "Provider, or several in this order, where the one before surely did not make it.";
+            (json!({ "anyOf": [name, list] }), words)
+        }
+        "price_max" => (
+            json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]{0,2})? [A-Z]{3}$" }),
+            "What one order may cost, such as \"2.00 EUR\"; what costs more asks.",
+        ),
+        "remove_icon" => (yes(), "Icons on the photo are cropped away where they sit at its edge."),
         "copies" => (
             json!({ "anyOf": [
                 { "type": "integer", "minimum": 1, "maximum": COPIES_MAX },

@@ -268,7 +268,17 @@ impl RuleSet {
             None => return Ok(None),
         };
         let wish = match plan {
-            Plan::Order { provider, product, copies, to, express, with } => {
+            Plan::Order {
+                provider,
+                product,
+                copies,
+                to,
+                express,
+                with,
+                or,
+                price_max,
+                remove_icon,
+            } => {
                 let copies = match copies {
                     Copies::Fixed(copies) => *copies,
                     Copies::Computed(condition, most) => {
@@ -285,6 +295,9 @@ impl RuleSet {
                     addressee: addressee(to.as_ref(), photo)?,
                     express: express.as_ref().map_or(Ok(false), |express| express.truth(photo))?,
                     with: with.clone(),
+                    or: or.clone(),
+                    price_max: price_max.clone(),
+                    remove_icon: *remove_icon,
                 }
             }
             Plan::Share { provider, to, preview, with } => {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limit::span_words;
 use crate::base::member::Member;
+use crate::base::money::Money;
 use crate::preview::PreviewWish;
 
 /// The answer of one rule that applies to one photo.
@@ -33,6 +34,11 @@ const fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_false(truth: &bool) -> bool {
+    !*truth
+}
+
 /// What a rule wants done with the photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -52,6 +58,15 @@ pub enum Wish {
         /// Companions that are to go with it, where the photo has them; each once, in the
         /// order of [`Member::ALL`].
         with: Vec<Member>,
+        /// Providers to be asked instead, in this order, should the first not make it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        or: Vec<String>,
+        /// Most that it may cost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        price_max: Option<Money>,
+        /// Whether icons on the photo are to be cropped away.
+        #[serde(default, skip_serializing_if = "is_false")]
+        remove_icon: bool,
     },
     /// The preview for a provider, nothing made of it.
     Share {
@@ -99,14 +114,15 @@ pub enum Confirm {
     Ask,
 }
 
-/// `order 2 print-10x15 from lab to a express and voice-memo`,
+/// `order 2 print-10x15 from lab or lab-2 to a express remove-icon up to 2.00 EUR and voice-memo`,
 /// `share with lab to a as 2048 webp`, `keep`,
 /// `note`, `forbid`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (addressee, express) = match self {
-            Self::Order { provider, product, copies, addressee, express, .. } => {
+            Self::Order { provider, product, copies, addressee, express, or, .. } => {
                 write!(f, "order {copies} {product} from {provider}")?;
+                or.iter().try_for_each(|other| write!(f, " or {other}"))?;
                 (addressee, *express)
             }
             Self::Share { provider, addressee, .. } => {
@@ -123,8 +139,13 @@ impl fmt::Display for Wish {
         if express {
             f.write_str(" express")?;
         }
-        if let Self::Share { preview, .. } = self {
-            write!(f, "{preview}")?;
+        match self {
+            Self::Share { preview, .. } => write!(f, "{preview}")?,
+            Self::Order { price_max, remove_icon, .. } => {
+                f.write_str(if *remove_icon { " remove-icon" } else { "" })?;
+                price_max.iter().try_for_each(|most| write!(f, " up to {most}"))?;
+            }
+            Self::Keep | Self::Note | Self::Forbid => {}
         }
         self.with().iter().try_for_each(|member| write!(f, " and {member}"))
     }

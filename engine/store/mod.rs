@@ -8,6 +8,7 @@
 
 pub mod db;
 pub mod decisions;
+pub mod failover;
 pub mod grants;
 pub mod index;
 pub mod members;

@@ -6,13 +6,17 @@ use std::str::FromStr;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, Transaction, named_params, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
+use super::failover::{find_heir, has_heir};
 use super::state::State;
 use crate::base::clock::Timestamp;
+use crate::base::crop::Crop;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
+use crate::base::money::{Money, decimal};
 
 /// One order as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,10 +65,35 @@ pub struct Order {
     pub reason: String,
     /// Why it was planned, in words; stays as it is.
     pub origin: String,
+    /// Which part of the photo to show; absent: all of it, or what the provider cuts by itself.
+    pub crop: Option<Crop>,
+    /// Whether icons on the photo are to be cropped away.
+    pub remove_icon: bool,
+    /// Most that it may cost, by its rule.
+    pub price_max: Option<Money>,
+    /// Providers to be asked instead, in this order, should this one not make it.
+    pub fallback: Vec<String>,
+    /// The order at another provider, which did not make it, in whose place this one is.
+    pub instead_of: Option<String>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When its state last changed.
     pub updated_at: Timestamp,
+}
+
+impl Order {
+    /// Why a price is more than the order's rule allows, in words; `None` where it is not.
+    pub fn over_price_max(&self, price_minor: i64, currency: &str) -> Option<String> {
+        let most = self.price_max.as_ref()?;
+        if most.currency.as_str() != currency {
+            let theirs = &most.currency;
+            return Some(format!("it costs {currency}, and its rule's limit is in {theirs}"));
+        }
+        (price_minor > most.minor).then(|| {
+            let (price, most) = (decimal(price_minor), decimal(most.minor));
+            format!("it costs {price} {currency}, the limit of its rule is {most}")
+        })
+    }
 }
 
 /// A time in which an order waits by itself, for its owner to take it back.
@@ -259,8 +288,9 @@ fn companions_of(row: &Row<'_>) -> rusqlite::Result<Vec<Member>> {
     members.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
 }
 
-fn people_of(row: &Row<'_>) -> rusqlite::Result<Vec<String>> {
-    let json: String = row.get("people")?;
+/// Reads JSON in a column.
+fn json_of<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let json: String = row.get(column)?;
     serde_json::from_str(&json)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
@@ -289,11 +319,16 @@ pub(super) fn order_of(row: &Row<'_>) -> rusqlite::Result<Order> {
         preview: row.get("preview")?,
         price_minor: row.get("price_minor")?,
         currency: row.get("currency")?,
-        people: people_of(row)?,
+        people: json_of(row, "people")?,
         hold: hold_of(row)?,
         state: row.get("state")?,
         reason: row.get("reason")?,
         origin: row.get("origin")?,
+        crop: json_of(row, "crop")?,
+        remove_icon: row.get("remove_icon")?,
+        price_max: json_of(row, "price_max")?,
+        fallback: json_of(row, "fallback")?,
+        instead_of: row.get("instead_of")?,
         created_at: Timestamp(row.get("created_ms")?),
         updated_at: Timestamp(row.get("updated_ms")?),
     })
@@ -305,6 +340,12 @@ pub(super) fn find_order(db: &Connection, order_key: &str) -> rusqlite::Result<O
         .query_map([order_key], order_of)?
         .next()
         .transpose()
+}
+
+/// Whether judging its photo again may change an order.
+pub(super) fn is_open(db: &Connection, order_key: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached(&format!("SELECT {OPEN} FROM orders WHERE order_key = ?1"))?
+        .query_row([order_key], |row| row.get(0))
 }
 
 /// Orders that judging their photo again may change: the owner has not decided, and no
@@ -378,16 +419,17 @@ fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
 }
 
 /// Writes an order as it is planned, new or in the place of what was planned before.
-fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
+pub(super) fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
              purpose, product, copies, addressee, express, companions, preview, price_minor,
-             currency, people, held_from_ms, held_until_ms, state, reason, origin, created_ms,
-             updated_ms)
+             currency, people, held_from_ms, held_until_ms, state, reason, origin, crop, remove_icon,
+             price_max, fallback, instead_of, created_ms, updated_ms)
          VALUES (:order_key, :rule, :revision, :photo, :collection, :relative, :provider,
              :purpose, :product, :copies, :addressee, :express, :companions, :preview,
              :price_minor, :currency, :people, :held_from_ms, :held_until_ms, :state, :reason,
-             :origin, :created_ms, :updated_ms)
+             :origin, :crop, :remove_icon, :price_max, :fallback, :instead_of, :created_ms,
+             :updated_ms)
          ON CONFLICT (order_key) DO UPDATE SET revision = excluded.revision,
              collection = excluded.collection, relative = excluded.relative,
              copies = excluded.copies, addressee = excluded.addressee,
@@ -396,7 +438,9 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
              currency = excluded.currency, people = excluded.people,
              held_from_ms = excluded.held_from_ms, held_until_ms = excluded.held_until_ms,
              state = excluded.state, reason = excluded.reason,
-             origin = excluded.origin, updated_ms = excluded.updated_ms",
+             origin = excluded.origin, crop = excluded.crop, remove_icon = excluded.remove_icon,
+             price_max = excluded.price_max, fallback = excluded.fallback,
+             instead_of = excluded.instead_of, updated_ms = excluded.updated_ms",
     )?
     .execute(named_params! {
         ":order_key": order.order_key, ":rule": order.rule,
@@ -408,10 +452,13 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
         ":companions": order.companions.iter().map(|member| member.as_str()).collect::<Vec<_>>().join(","),
         ":preview": order.preview,
         ":price_minor": order.price_minor, ":currency": order.currency,
-        ":people": names_json(&order.people),
+        ":people": json(&order.people),
         ":held_from_ms": order.hold.map(|hold| hold.from.0),
         ":held_until_ms": order.hold.map(|hold| hold.until.0),
         ":state": order.state, ":reason": order.reason, ":origin": order.origin,
+        ":crop": json(&order.crop), ":remove_icon": order.remove_icon,
+        ":price_max": json(&order.price_max), ":fallback": json(&order.fallback),
+        ":instead_of": order.instead_of,
         ":created_ms": order.created_at.0, ":updated_ms": order.updated_at.0,
     })?;
     log_event(tx, &order.order_key, order.state, &order.reason, order.updated_at)?;
@@ -427,9 +474,9 @@ fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Names are texts, which JSON can always hold.
-fn names_json(names: &[String]) -> String {
-    serde_json::to_string(names).unwrap_or_default()
+/// Texts and numbers, which JSON can always hold.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// What an order asks for, in words: `mug x 2 to a, express, with voice-memo`,
@@ -500,6 +547,18 @@ impl State {
                     continue;
                 }
                 let key = &old.order_key;
+                let predecessors = old.predecessors(&before);
+                let first = orders.iter().find(|o| predecessors.contains(&o.order_key.as_str()));
+                // In the place of one that is wished still: it stays, unless that one goes itself
+                // now and nobody was told of this one.
+                if let Some(first) = first {
+                    let goes_itself = first.is_alive()
+                        && !has_heir(&before, &first.order_key)
+                        && before.iter().any(|(o, open)| *open && o.order_key == first.order_key);
+                    if !(*is_open && goes_itself) {
+                        continue;
+                    }
+                }
                 match (is_open, old.state) {
                     (
                         true,
@@ -535,6 +594,9 @@ impl State {
                     continue;
                 };
                 (order.created_at, order.updated_at) = (old.created_at, old.updated_at);
+                if *is_open && has_heir(&before, &order.order_key) {
+                    continue;
+                }
                 if *is_open {
                     let same = Order {
                         revision: old.revision.clone(),
@@ -722,11 +784,11 @@ impl State {
                     ":currency": currency,
                     ":month": now.month_start().0,
                     ":photo": photo.as_bytes(),
-                    ":rules": names_json(&of.rules),
-                    ":providers": names_json(&of.providers),
-                    ":products": names_json(&of.products),
-                    ":people": names_json(&of.people),
-                    ":addressees": names_json(&of.addressees),
+                    ":rules": json(&of.rules),
+                    ":providers": json(&of.providers),
+                    ":products": json(&of.products),
+                    ":people": json(&of.people),
+                    ":addressees": json(&of.addressees),
                 },
                 |row| {
                     let (orders_count, copies_count) = (row.get(0)?, row.get(1)?);
@@ -790,7 +852,7 @@ impl State {
                  AND provider NOT IN (SELECT value FROM json_each(?3))
                  ORDER BY next_attempt_ms LIMIT ?2",
             )?
-            .query_map(params![now.0, orders_max, names_json(resting)], |row| {
+            .query_map(params![now.0, orders_max, json(&resting)], |row| {
                 Ok(Due {
                     order: order_of(row)?,
                     attempts_count: row.get("attempts_count")?,
@@ -890,7 +952,7 @@ impl State {
     }
 
     /// Lets an order go ahead at once that asked, was held, refused or failed, at the price agreed now;
-    /// tells whether it was in such a state.
+    /// tells whether it was in such a state, and no other order lives in its place.
     ///
     /// # Errors
     /// As any write.
@@ -909,8 +971,15 @@ impl State {
             OrderState::Failed,
         ];
         self.write(|tx| {
-            let moved =
-                move_order(tx, order_key, &from, OrderState::Ready, "approved by the owner", now)?;
+            let moved = find_heir(tx, order_key)?.is_none()
+                && move_order(
+                    tx,
+                    order_key,
+                    &from,
+                    OrderState::Ready,
+                    "approved by the owner",
+                    now,
+                )?;
             if moved {
                 decide(tx, order_key)?;
                 tx.execute(

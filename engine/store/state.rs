@@ -229,6 +229,16 @@ ALTER TABLE orders ADD COLUMN rounds INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX orders_by_parcel ON orders (parcel_key);
 CREATE INDEX orders_planned ON orders (provider, addressee, held_until_ms) WHERE state = 'planned';
 ",
+    "
+-- JSON: `crop` a part of the photo or null, `price_max` money or null, `fallback` a list of names.
+-- `instead_of`: key of the order at another provider in whose place this one is.
+ALTER TABLE orders ADD COLUMN crop TEXT NOT NULL DEFAULT 'null';
+ALTER TABLE orders ADD COLUMN remove_icon INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN price_max TEXT NOT NULL DEFAULT 'null';
+ALTER TABLE orders ADD COLUMN fallback TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE orders ADD COLUMN instead_of TEXT;
+CREATE INDEX orders_instead ON orders (instead_of) WHERE instead_of IS NOT NULL;
+",
 ];
 
 /// The database of everything that must not be lost.

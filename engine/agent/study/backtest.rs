@@ -258,7 +258,10 @@ impl Study {
         found.silent = census.silent();
         for old in was.values().filter(|old| photos.contains(&old.photo)) {
             found.add_past(old);
-            found.dropped.push(Change::of(old, None, false));
+            // One in the place of another follows from what a provider said, not from a rule.
+            if old.instead_of.is_none() {
+                found.dropped.push(Change::of(old, None, false));
+            }
         }
         Ok(found)
     }

@@ -18,6 +18,8 @@ struct Provider {
     quotes: VecDeque<Result<Option<Quote>, Setback>>,
     sends: VecDeque<Result<OrderState, Setback>>,
     finds: VecDeque<bool>,
+    /// It has no way to find one, and takes the same twice as once.
+    takes_again: bool,
     follows: VecDeque<OrderState>,
     cancels: VecDeque<Cancelled>,
     /// What it was asked, in the order of time.
@@ -76,6 +78,7 @@ impl Target for Script {
             provider.calls.push("find".into());
             Ok(match provider.finds.pop_front() {
                 Some(true) => Search::Found(taken(&parcel.parcel_key, OrderState::Accepted)),
+                _ if provider.takes_again => Search::TakesAgain,
                 _ => Search::SendAgain,
             })
         })
@@ -102,6 +105,8 @@ struct Shop {
     state: State,
     script: Script,
     batches: bool,
+    /// Whether rules name another provider.
+    has_other: bool,
 }
 
 impl Files for Shop {
@@ -113,6 +118,16 @@ impl Files for Shop {
 impl Outlet for Shop {
     fn target(&self, _provider: &str) -> Result<Box<dyn Target>, Hindrance> {
         Ok(Box::new(self.script.clone()))
+    }
+
+    fn instead(&self, other: &Order, why: &str, _: Timestamp) -> Result<Option<Order>, StoreError> {
+        let key = format!("{}-2", other.order_key);
+        Ok((self.has_other && other.provider == "lab").then(|| Order {
+            provider: "lab-2".into(),
+            instead_of: Some(other.order_key.clone()),
+            reason: why.to_owned(),
+            ..order(&key, OrderState::Ready)
+        }))
     }
 
     fn batches(&self, _provider: &str) -> bool {
@@ -165,7 +180,7 @@ impl Outlet for Shop {
 impl Shop {
     fn new() -> Self {
         let state = State::in_memory().expect("a state");
-        Self { state, script: Script(Arc::default()), batches: false }
+        Self { state, script: Script(Arc::default()), batches: false, has_other: false }
     }
 
     fn put(&self, keys: &[&str], state: OrderState) {
@@ -213,6 +228,11 @@ fn order(key: &str, state: OrderState) -> Order {
         state,
         reason: String::new(),
         origin: String::new(),
+        crop: None,
+        remove_icon: false,
+        price_max: None,
+        fallback: Vec::new(),
+        instead_of: None,
         created_at: NOW,
         updated_at: NOW,
     }
@@ -392,4 +412,89 @@ fn hint_brings_the_next_look_forward_and_not_more_often_than_every_few_seconds()
     let next = shop.state.parcel_of("a").expect("read").and_then(|parcel| parcel.next_look_at);
     assert_eq!(next, Some(NOW.plus_millis(5_000)));
     assert!(!shop.state.hint_parcel("nobody", NOW).expect("kept"));
+}
+
+/// What becomes of an order that another provider may make, and its heir, after so many hours.
+#[track_caller]
+fn check_failover(
+    script: impl FnOnce(&mut Provider),
+    hours: &[i64],
+    wanted: &[OrderState],
+    calls: &[&str],
+) {
+    let shop = Shop { has_other: true, ..Shop::new() };
+    shop.script.with(script);
+    shop.put(&["a"], OrderState::Ready);
+    hours.iter().for_each(|hours| shop.work(*hours));
+    assert_eq!(shop.states(), wanted);
+    assert_eq!(shop.script.calls(), calls);
+}
+
+#[test]
+fn order_that_was_surely_not_made_goes_to_the_next_provider() {
+    let (failed, accepted) = (OrderState::Failed, OrderState::Accepted);
+    let refused = || Err(Setback::refused("no paper"));
+    check_failover(
+        |it| it.sends = [refused()].into(),
+        &[0],
+        &[failed, accepted],
+        &["send a", "send a-2"],
+    );
+    // Nobody knew, then it was known that the first has not got it.
+    let unknown = || Err(Setback::unknown("cut off"));
+    check_failover(
+        |it| (it.sends, it.finds) = ([unknown(), refused()].into(), [false].into()),
+        &[0, 1],
+        &[failed, accepted],
+        &["send a", "find", "send a", "send a-2"],
+    );
+    // It was never reached, until patience was over.
+    check_failover(
+        |it| it.sends = [Err(Setback::not_taken("busy")), Err(Setback::not_taken("busy"))].into(),
+        &[0, 15 * 24],
+        &[failed, accepted],
+        &["send a", "send a", "send a-2"],
+    );
+}
+
+#[test]
+fn order_of_which_nobody_knows_goes_to_nobody_else() {
+    let unknown = || Err(Setback::unknown("cut off"));
+    check_failover(
+        |it| it.sends = [unknown(), unknown()].into(),
+        &[0, 1],
+        &[OrderState::Sent],
+        &["send a", "find", "send a"],
+    );
+    // One that takes the same twice as once may have it from the first try, whatever it says now.
+    let refused = || Err(Setback::refused("no paper"));
+    check_failover(
+        |it| (it.takes_again, it.sends) = (true, [unknown(), refused()].into()),
+        &[0, 1],
+        &[OrderState::Failed],
+        &["send a", "find", "send a"],
+    );
+    let away = || Err(Setback::not_taken("busy"));
+    check_failover(
+        |it| (it.takes_again, it.sends) = (true, [unknown(), away()].into()),
+        &[0, 1],
+        &[OrderState::Sent],
+        &["send a", "find", "send a"],
+    );
+}
+
+#[test]
+fn order_that_a_provider_cancelled_by_itself_asks_before_the_next_one_has_it() {
+    check_failover(
+        |it| it.follows = [OrderState::Cancelled].into(),
+        &[0, 1],
+        &[OrderState::Cancelled, OrderState::Ask],
+        &["send a", "follow"],
+    );
+    let shop = Shop { has_other: true, ..Shop::new() };
+    shop.put(&["a"], OrderState::Ready);
+    shop.work(0);
+    shop.cancel("a").expect("cancelled");
+    shop.work(1);
+    assert_eq!(shop.states(), [OrderState::Cancelled], "the owner wants it nowhere");
 }

@@ -36,6 +36,35 @@ forbid = true
 ";
 
 #[test]
+fn words_of_an_order_are_taken_as_a_verdict_prints_them() {
+    let expects = |words: &str| {
+        let case = format!("[[case]]\nname = 'x'\nexpect = [\"order 1 canvas from lab{words}\"]");
+        run_text(RULES, &case).is_ok()
+    };
+    for words in [
+        "",
+        " or lab-2",
+        " or b or c to a express remove-icon up to 2.00 EUR and motion",
+        " remove-icon after 24h",
+        " to a up to 0.50 EUR",
+    ] {
+        assert!(expects(words), "{words}");
+    }
+    for words in [
+        " or",
+        " to",
+        " or Lab",
+        " remove-icon express",
+        " up to 2 EUR",
+        " up to 2.00 euro",
+        " up to 2.00",
+        " to a or b",
+    ] {
+        assert!(!expects(words), "{words}");
+    }
+}
+
+#[test]
 fn case_passes_only_when_everything_expected_and_nothing_else_is_given() {
     let report = run_text(
         RULES,

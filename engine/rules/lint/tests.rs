@@ -257,6 +257,15 @@ fn one_wish_of_two_rules_is_told_once() {
              photos, with other `copies` and `express`",
         )],
     );
+    let more = mug("or = 'shop', price_max = '2.00 EUR', remove_icon = true");
+    check(
+        &format!("a | seen(\"mug\")\nb | seen(\"mug\") | {more}"),
+        &[(
+            Contradictory,
+            "`b` contradicts `a` (0.toml:13), which orders `mug` from `lab` for the very same \
+             photos, with other `or`, `price_max` and `remove_icon`",
+        )],
+    );
     check(
         &format!("a | seen(\"mug\")\nb | seen(\"mug\") | {}", mug("copies = 'copies'")),
         &[(Shadowed, "`b` is shadowed")],

@@ -264,7 +264,7 @@ impl Reader<'_> {
         tables.collect()
     }
 
-    fn money(&mut self, value: &Value<'_>, key: &str) -> Option<Money> {
+    pub(super) fn money(&mut self, value: &Value<'_>, key: &str) -> Option<Money> {
         let money = self.text(value, key).and_then(|text| {
             let (amount, currency) = text.split_once(' ')?;
             let currency = Currency::try_from(currency.to_owned()).ok()?;
@@ -304,7 +304,7 @@ impl Reader<'_> {
         Some(word)
     }
 
-    fn one_word(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
+    pub(super) fn one_word(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
         self.listed_word(value, key, is_word).map(str::to_owned)
     }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::{
-    COPIES_MAX, Copies, ORDER_KEYS, PLAN_KEYS, Plan, Reader, SHARE_KEYS, Value, article,
-    copies_within,
+    COPIES_MAX, Copies, FALLBACK_MAX, ORDER_KEYS, PLAN_KEYS, Plan, Reader, SHARE_KEYS, Value,
+    article, copies_within,
 };
 use crate::base::member::Member;
 use crate::preview::{LONG_SIDE_PX, PreviewFormat, PreviewWish};
@@ -48,8 +48,7 @@ impl Reader<'_> {
     }
 
     fn order(&mut self, value: &Value<'_>, names: &Names<'_>) -> Option<Plan> {
-        let table =
-            self.table(value, "order = { product, provider, copies, to, express, with }")?;
+        let table = self.table(value, "order = { product = \"mug\", provider = \"lab\" }")?;
         self.only(table, &ORDER_KEYS, "`order`");
         let known = self.known;
         let product = self.known_word(table, value, ("product", known.products.as_deref()), names);
@@ -58,19 +57,24 @@ impl Reader<'_> {
         let to = self.optional(table, "to", Kind::Text, names);
         let express = self.optional(table, "express", Kind::Truth, names);
         let with = self.with(table);
-        let (provider, product) = (provider?, product?);
-        let copies_max = match self.is_bound {
-            false => COPIES_MAX,
-            true => match self.allowed.copies_max(&provider, &product) {
-                Some(copies_max) => copies_max,
-                None => {
-                    let message =
-                        format!("the operator's files allow no `{product}` from `{provider}`");
-                    self.mistake(value.span().start, message);
-                    return None;
-                }
-            },
+        let price_max = match table.get("price_max") {
+            Some(value) => self.money(value, "price_max").map(Some),
+            None => Some(None),
         };
+        let remove_icon =
+            table.get("remove_icon").is_some_and(|value| self.is_true(value, "remove_icon"));
+        let (provider, product) = (provider?, product?);
+        let or = self.fallback(table, &provider)?;
+        let mut copies_max = COPIES_MAX;
+        for provider in std::iter::once(&provider).chain(&or).filter(|_| self.is_bound) {
+            let Some(most) = self.allowed.copies_max(provider, &product) else {
+                let message =
+                    format!("the operator's files allow no `{product}` from `{provider}`");
+                self.mistake(value.span().start, message);
+                return None;
+            };
+            copies_max = copies_max.min(most);
+        }
         let copies = match table.get("copies") {
             Some(copies) => self.copies(copies, copies_max, names),
             None => Some(Copies::Fixed(1)),
@@ -80,7 +84,9 @@ impl Reader<'_> {
                 Some(Copies::Fixed(copies)) => *copies,
                 _ => COPIES_MAX,
             };
-            self.allowed.order(&provider, Some(&product), most);
+            for provider in std::iter::once(&provider).chain(&or) {
+                self.allowed.order(provider, Some(&product), most);
+            }
         }
         Some(Plan::Order {
             provider,
@@ -89,7 +95,44 @@ impl Reader<'_> {
             to: to?,
             express: express?,
             with: with?,
+            or,
+            price_max: price_max?,
+            remove_icon,
         })
+    }
+
+    /// Providers to go on to: one name or a list; `None` where one is wrong.
+    fn fallback(&mut self, table: &DeTable<'_>, provider: &str) -> Option<Vec<String>> {
+        let Some(value) = table.get("or") else { return Some(Vec::new()) };
+        let values = match value.get_ref().as_array() {
+            Some(list) => list.iter().collect(),
+            None => vec![value],
+        };
+        if values.is_empty() || values.len() > FALLBACK_MAX {
+            let message =
+                format!("write `or = \"lab-2\"`, or a list of 1 to {FALLBACK_MAX} providers");
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        let known = self.known.providers.as_deref();
+        let mut others: Vec<String> = Vec::new();
+        for value in values {
+            let other = self.one_word(value, "or")?;
+            let message = if other == provider || others.contains(&other) {
+                format!("`{other}` is asked before already")
+            } else if let Some(known) = known
+                && !known.contains(&other)
+            {
+                let hint = hint(&other, known.iter().map(String::as_str));
+                format!("there is no provider `{other}`{hint}")
+            } else {
+                others.push(other);
+                continue;
+            };
+            self.mistake(value.span().start, message);
+            return None;
+        }
+        Some(others)
     }
 
     /// Companions that go with the photo, each once; `None` where one is no companion.

@@ -759,6 +759,49 @@ fn preview_of_a_share_is_read_and_what_is_out_of_range_is_told() {
     }
 }
 
+#[test]
+fn price_limit_further_providers_and_icons_to_remove_are_read_and_printed() {
+    let rule = |more: &str| {
+        let order = format!("product = 'mug', provider = 'lab', {more}");
+        format!("[[rule]]\nname = 'r'\nwhen = 'true'\norder = {{ {order} }}\n")
+    };
+    let facts = photo(&[]);
+    for (more, expected) in [
+        ("or = 'lab-2'", "order 1 mug from lab or lab-2"),
+        ("or = ['b', 'c'], to = '\"a\"'", "order 1 mug from lab or b or c to a"),
+        ("price_max = '2 EUR'", "order 1 mug from lab up to 2.00 EUR"),
+        ("remove_icon = true, express = 'true'", "order 1 mug from lab express remove-icon"),
+        (
+            "or = 'b', price_max = '0.5 EUR', remove_icon = true, with = ['motion']",
+            "order 1 mug from lab or b remove-icon up to 0.50 EUR and motion",
+        ),
+    ] {
+        let set = load(&rule(more)).expect("written right");
+        let verdict = set.judge(&facts).verdicts.remove(0);
+        assert_eq!(verdict.to_string(), expected, "{more}");
+        let text = serde_json::to_string(&verdict).expect("JSON");
+        assert_eq!(serde_json::from_str::<Verdict>(&text).expect("read"), verdict);
+    }
+    // What was kept before there were such keys says the same as a rule without them.
+    let plain = load(&rule("")).expect("written right").judge(&facts).verdicts.remove(0);
+    let text = serde_json::to_string(&plain).expect("JSON");
+    assert!(!text.contains("price_max") && !text.contains("remove_icon"), "{text}");
+    let known = Known { providers: Some(vec!["lab".into(), "lab-2".into()]), ..known() };
+    for (more, expected) in [
+        ("or = 'lab'", "`lab` is asked before already"),
+        ("or = ['lab-2', 'lab-2']", "`lab-2` is asked before already"),
+        ("or = 'lab-3'", "there is no provider `lab-3`, did you mean `lab-2`?"),
+        ("or = []", "write `or = \"lab-2\"`, or a list of 1 to 8 providers"),
+        ("or = 3", "`or` is text in quotes, this is an integer"),
+        ("price_max = 2", "`price_max` is text in quotes, this is an integer"),
+        ("price_max = '2'", "`price_max` is an amount and its currency, such as \"20.00 EUR\""),
+        ("remove_icon = 'yes'", "write `remove_icon = true`, or leave it out"),
+    ] {
+        let mistakes = RuleSet::load(&[file("a.toml", &rule(more))], &known).expect_err(more);
+        assert_eq!(mistakes[0].message, expected, "{more}");
+    }
+}
+
 fn any_facts() -> impl Strategy<Value = Facts> {
     let texts = (".{0,20}", ".{0,20}", ".{0,20}", ".{0,5}");
     let taken = proptest::option::of(("[0-9T:-]{0,19}", any::<[i64; 5]>()));

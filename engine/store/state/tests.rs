@@ -32,6 +32,11 @@ pub(in crate::store) fn order(key: &str, state: OrderState) -> Order {
         state,
         reason: "an icon".into(),
         origin: "an icon".into(),
+        crop: None,
+        remove_icon: false,
+        price_max: None,
+        fallback: Vec::new(),
+        instead_of: None,
         created_at: NOW,
         updated_at: NOW,
     }

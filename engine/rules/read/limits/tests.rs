@@ -228,6 +228,20 @@ fn owner_narrows_what_the_operator_allows_and_never_widens_it() {
         mistake(order("mug", "lab", "3")),
         "own.toml:4:55: `copies` is from 1 to 2; the operator's files allow no more"
     );
+    // A provider that is asked instead is bound as well.
+    let or = |more: &str, copies: u32| {
+        let order = format!("product = 'mug', provider = 'lab', or = 'lab-2', copies = {copies}");
+        let own = format!("[[rule]]\nname = 'x'\nwhen = 'true'\norder = {{ {order} }}");
+        load(&[RuleFile::new("own.toml", own), operators(&format!("{OPERATOR}{more}"))])
+    };
+    let allow = "[[allow]]\nprovider = 'lab-2'\nproducts = ['mug']\ncopies_per_order = 1";
+    assert_eq!(
+        mistake(or("", 1)),
+        "own.toml:4:9: the operator's files allow no `mug` from `lab-2`"
+    );
+    let fewer = "own.toml:4:70: `copies` is from 1 to 1; the operator's files allow no more";
+    assert_eq!(mistake(or(allow, 2)), fewer);
+    or(allow, 1).expect("both allow one");
     let share = "[[rule]]\nname = 'x'\nwhen = 'true'\nshare = { provider = 'lab' }";
     assert_eq!(
         mistake(own(share)),
