@@ -27,6 +27,8 @@ import time
 import urllib.error
 import urllib.request
 
+from three_ways import RULES, ThreeWays, printer_here
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEMO = ROOT / "target" / "demo"
 SAMPLES = ROOT / "tests" / "data" / "samples"
@@ -196,6 +198,7 @@ class Order:
 
     def __init__(self, event):
         self.key, self.wish = event["order_key"], wish(event.get("product"), event["copies"])
+        self.provider = event["provider"]
         self.price_minor, self.state = event["price_minor"], event["state"]
         self.filed = self.identical = self.done = False
         self.fee_minor = None
@@ -283,8 +286,9 @@ class Demo:
         self.signet, self.deadline_s = signet, deadline_s
         self.watched, self.lab, self.owner = DEMO / "photos", DEMO / "lab", DEMO / "owner"
         self.photos, self.by_hash, self.orders = [], {}, {}
-        self.listening, self.scanned, self.strangers = set(), False, {}
+        self.listening, self.scanned, self.strangers, self.rules_seen = set(), False, {}, False
         self.filed_late, self.delays = [], []
+        self.ways, self.went = ThreeWays(DEMO), []
 
     # What the processes say.
 
@@ -345,6 +349,10 @@ class Demo:
                          f"({size(event['bytes_count'])}) and pays {money(order.fee_minor, event['currency'])}")
         elif kind == "done" and order:
             order.done = True
+            # A lab says so itself when it has filed the photo.
+            order.filed = order.filed or order.provider != "lab"
+        elif kind == "rules" and not event["mistakes"]:
+            self.rules_seen = True
         elif kind == "refused":
             say("agent", f"  REFUSED {event['remote']}: {event['reason']}")
         elif kind in ("postponed", "ended"):
@@ -510,6 +518,47 @@ class Demo:
                 raise Broken(f"the {name} got something: {sorted(path.name for path in folder.iterdir())}")
             say("stranger", f"tries {what}: {reason}")
 
+    def side_by_side(self):
+        """One photo to three providers at once: the lab, a kiosk's hot folder, a printer."""
+        missing = printer_here()
+        if missing:
+            say("demo", f"the three ways are not shown: {missing} is not installed")
+            return
+        port = free_ports(1)[0]
+        try:
+            self.ways.start_printer(port)
+        except RuntimeError as trouble:
+            raise Broken(str(trouble)) from None
+        for name, card in self.ways.cards(port):
+            self.signet.once(self.owner, "--yes", "consent", "allow", card, "--local")
+            say("you", f"agreed with the {name}, by a file that says how it gets orders")
+        (self.owner / "rules" / "side-by-side.toml").write_text(RULES, encoding="utf-8")
+        self.pump(lambda: self.rules_seen, "the new rules to be in force", 20)
+        first = next((photo for photo in self.photos if photo.expected == ["1 print-10x15"]), None)
+        if first is None:
+            return
+        source = DEMO / f"side-by-side{first.source.suffix}"
+        # Bytes behind its end make it another version of the same picture.
+        source.write_bytes(first.source.read_bytes() + b"side by side")
+        photo = Photo(source, first.icons, ["1 print-10x15"] * 3)
+        self.photos.append(photo)
+        self.by_hash[photo.sha256] = photo
+        (self.watched / "side-by-side").mkdir()
+        shutil.copyfile(source, self.watched / "side-by-side" / photo.name)
+        say("you", f"{photo.name} dropped into the folder side-by-side")
+        self.pump(lambda: len(photo.orders) == 3, lambda: f"three orders for {photo.name}, there are {len(photo.orders)}")
+        self.pump(lambda: not self.open_orders(), lambda: "; ".join(self.open_orders()))
+        for order in photo.orders.values():
+            if order.provider == "lab":
+                copies = [path for path in (self.lab / "orders" / order.key).iterdir() if path.name == photo.name]
+            else:
+                copies = self.ways.copies_at(order.provider, source.stat().st_size)
+            order.identical = len(copies) == 1 and digest(copies[0]) == photo.sha256
+            if not order.identical:
+                raise Broken(f"{photo.name} is not once and whole at the {order.provider}: {copies}")
+            self.went.append((photo.name, order.provider, copies[0].relative_to(ROOT)))
+            say("demo", f"{order.provider:<8} has {copies[0].relative_to(DEMO)}, byte for byte the same")
+
     def look_at_previews(self):
         """What left as a preview says whose it is and not where it was taken."""
         for photo in self.photos:
@@ -556,6 +605,7 @@ class Demo:
         print("\n`signet report` says:\n")
         print(re.sub(r"(?m)^", "  ", report.rstrip()))
         self.table()
+        self.where()
         self.figures(summary, rows)
         self.judge(summary, accesses)
 
@@ -573,6 +623,14 @@ class Demo:
                 fee = money(order.fee_minor) if order.fee_minor is not None else "-"
                 print(f"{first}  {order.wish:<15}  {money(order.price_minor):>9}  {what:<11}  {fee:>8}")
                 first = " " * len(first)
+
+    def where(self):
+        """Which file went where, of the photo that went three ways."""
+        if self.went:
+            print("\nside by side, each byte for byte the same:\n")
+        for name, provider, path in self.went:
+            way = {"lab": "HTTP", "kiosk": "DPOF hot folder", "printer": "IPP"}[provider]
+            print(f"  {name}  ->  {provider:<8} {way:<16} {path}")
 
     def figures(self, summary, rows):
         accounts = {}
@@ -683,6 +741,7 @@ def main():
         demo.again()
         demo.look_at_previews()
         demo.strangers_try()
+        demo.side_by_side()
         demo.finish()
     except Broken as trouble:
         say("FAILED", str(trouble))
@@ -692,6 +751,7 @@ def main():
         return 130
     finally:
         signet.end()
+        demo.ways.end()
     say("demo", "all as it should be")
     return 0
 
