@@ -16,6 +16,10 @@ use super::orders::{Order, OrderState, find_order, is_open, move_order, order_of
 use super::state::State;
 use crate::base::clock::Timestamp;
 
+/// Why the grants of an order are taken back in whose place there is another one. Its owner's yes
+/// gives them again.
+pub(super) const REPLACED: &str = "another provider has the order instead";
+
 impl Order {
     /// Whether it waits, goes or went: not refused, failed or cancelled.
     pub const fn is_alive(&self) -> bool {
@@ -90,7 +94,7 @@ impl State {
             tx.execute(
                 "UPDATE grants SET revoked_ms = ?1, revoked_why = ?2
                  WHERE revoked_ms IS NULL AND order_key = ?3",
-                params![now.0, note, order_key],
+                params![now.0, REPLACED, order_key],
             )?;
             let key = &instead.order_key;
             if find_order(tx, key)?.is_none() || is_open(tx, key)? {
@@ -104,7 +108,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::tests::order;
+    use super::super::state::tests::{grant, order};
     use super::*;
     use crate::base::ids::ContentHash;
     use OrderState::{Accepted, Ask, Cancelled, Failed, Ready, Refused};
@@ -150,7 +154,7 @@ mod tests {
     fn order_that_is_ended_and_the_one_in_its_place_change_together() {
         let state = replaced();
         check(&state, &[("a", Failed), ("b", Ready)]);
-        let due = state.outbox_due(NOW, 9).expect("read");
+        let due = state.outbox_due(NOW, 9, &[]).expect("read");
         assert_eq!(due.iter().map(|due| due.order.order_key.as_str()).collect::<Vec<_>>(), ["b"]);
         assert_eq!(due[0].order.instead_of.as_deref(), Some("a"));
         let again = state.replace_order("a", &[Ready], (Failed, "x"), &heir("c", "a", Ready), NOW);
@@ -172,7 +176,7 @@ mod tests {
             let end = (Failed, "no paper");
             state.replace_order("a", &[Ready], end, &heir("b", "a", Ready), NOW).expect("ended");
             check(&state, &[("a", Failed), ("b", state_before)]);
-            assert!(state.outbox_due(NOW, 9).expect("read").is_empty());
+            assert!(state.outbox_due(NOW, 9, &[]).expect("read").is_empty());
         }
     }
 
@@ -211,7 +215,17 @@ mod tests {
 
     #[test]
     fn yes_of_the_owner_brings_no_second_order() {
-        let state = replaced();
+        let state = State::in_memory().expect("opens");
+        let first = order("a", Ready);
+        state.put_orders(vec![first.clone()]).expect("kept");
+        state.put_grants(&first, &[grant("a", 5)], &[], NOW).expect("kept").expect("granted");
+        let end = (Failed, "no paper");
+        state.replace_order("a", &[Ready], end, &heir("b", "a", Ready), NOW).expect("replaced");
+        let is_revoked = || {
+            let grants = state.grants(Some("a")).expect("read");
+            grants.iter().all(|grant| grant.revoked_at.is_some())
+        };
+        assert!(is_revoked());
         assert_eq!(
             state.heir_of("a").expect("read").map(|order| order.order_key),
             Some("b".into())
@@ -220,6 +234,7 @@ mod tests {
         assert!(state.move_order("b", &[Ready], Cancelled, "by the owner", NOW).expect("moved"));
         assert_eq!(state.heir_of("a").expect("read"), None);
         assert!(state.approve_order("a", 29, "EUR", NOW).expect("approved"));
+        assert!(!is_revoked(), "it is sent to the first one again");
         check(&state, &[("a", Ready), ("b", Cancelled)]);
     }
 

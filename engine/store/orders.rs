@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
-use super::failover::{find_heir, has_heir};
+use super::failover::{REPLACED, find_heir, has_heir};
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::crop::Crop;
@@ -971,15 +971,9 @@ impl State {
             OrderState::Failed,
         ];
         self.write(|tx| {
+            let (ready, note) = (OrderState::Ready, "approved by the owner");
             let moved = find_heir(tx, order_key)?.is_none()
-                && move_order(
-                    tx,
-                    order_key,
-                    &from,
-                    OrderState::Ready,
-                    "approved by the owner",
-                    now,
-                )?;
+                && move_order(tx, order_key, &from, ready, note, now)?;
             if moved {
                 decide(tx, order_key)?;
                 tx.execute(
@@ -987,6 +981,11 @@ impl State {
                          rounds = rounds + (parcel_key IS NOT NULL)
                      WHERE order_key = ?1",
                     params![order_key, price_minor, currency],
+                )?;
+                tx.execute(
+                    "UPDATE grants SET revoked_ms = NULL, revoked_why = NULL
+                     WHERE order_key = ?1 AND revoked_why = ?2",
+                    [order_key, REPLACED],
                 )?;
             }
             Ok(moved)

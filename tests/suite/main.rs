@@ -10,6 +10,7 @@ mod composite;
 mod crash;
 mod disorder;
 mod enrol;
+mod fit;
 mod home;
 mod hostile;
 mod icons;

@@ -10,7 +10,7 @@ use crate::world::{Twist, World, sample};
 
 /// What a receiver does with one connection.
 #[derive(Clone, Copy)]
-enum Mishap {
+pub(crate) enum Mishap {
     /// Passes it on and gives the answer back.
     None,
     /// Passes it on, keeps the answer to itself and hangs up.
@@ -24,7 +24,7 @@ enum Mishap {
 }
 
 /// Stands between agent and lab; the last mishap stays. Tells of each request.
-fn in_between(to: u16, mishaps: Vec<Mishap>) -> (u16, Receiver<()>) {
+pub(crate) fn in_between(to: u16, mishaps: Vec<Mishap>) -> (u16, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (seen, requests) = channel();

@@ -451,7 +451,7 @@ fn order_that_was_surely_not_made_goes_to_the_next_provider() {
     // It was never reached, until patience was over.
     check_failover(
         |it| it.sends = [Err(Setback::not_taken("busy")), Err(Setback::not_taken("busy"))].into(),
-        &[0, 15 * 24],
+        &[0, 57 * 24],
         &[failed, accepted],
         &["send a", "send a", "send a-2"],
     );

@@ -42,7 +42,7 @@ pub(in crate::store) fn order(key: &str, state: OrderState) -> Order {
     }
 }
 
-fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
+pub(in crate::store) fn grant(order_key: &str, bytes_count: u64) -> GrantRow {
     GrantRow {
         grant_id: format!("g-{order_key}"),
         order_key: order_key.into(),
