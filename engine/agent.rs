@@ -209,7 +209,7 @@ impl Agent {
                 home: self.home.clone(),
                 consent: self.consent.clone(),
                 key,
-                outward: Outward::new(),
+                outward: Outward::new(self.config.outward.allow.clone()),
             },
             limits: self.rules.limits(),
             icons: self.config.icons,

@@ -150,9 +150,9 @@ pub async fn run(
         // The channel lives as long as `lab` below.
         let _ = incoming.send(order_key);
     }
+    let fetcher = Arc::new(Fetcher::new(key, out, config.allow.clone()));
     let lab = Arc::new(Lab { config, home, incoming, tell: tell.clone() });
     let serving = tokio::spawn(inbox::serve(listener, lab, shutdown.clone()));
-    let fetcher = Arc::new(Fetcher::new(key, out));
     let places = Arc::new(Semaphore::new(FETCHING_MAX));
     let mut stop = shutdown.clone();
     loop {
@@ -190,7 +190,7 @@ pub fn tell_owner(
         return Err(format!("`{order_key}` is no order key: it has 26 letters and digits"));
     }
     let key = Key::load_or_create(&home.key_path()).map_err(|error| error.to_string())?;
-    Fetcher::new(key, config.out.clone()).tell(order_key, state, note)
+    Fetcher::new(key, config.out.clone(), config.allow.clone()).tell(order_key, state, note)
 }
 
 /// Works on one order until it is done, failed or the lab stops.

@@ -393,13 +393,15 @@ class Demo:
         lab_port, owner_port = free_ports(2)
         card = DEMO / "card.json"
         self.watched.mkdir()
+        # Both are on this computer, so each says that it means that.
+        owner_place = f"127.0.0.1:{owner_port}"
         self.signet.once(self.lab, "lab", "invite", "Ada", "--card", card, "--name", "lab",
-                         "--listen", f"127.0.0.1:{lab_port}")
+                         "--listen", f"127.0.0.1:{lab_port}", "--allow", owner_place)
         say("lab", "wrote a card for Ada: products, prices, what it pays for access")
         self.signet.once(self.owner, "--yes", "init", "--owner", "Ada", "--address", ADDRESS,
                          "--photos", self.watched, "--provider", card, "--purpose", "print,share",
                          "--orders-per-day", 200, "--spend-per-month", "2000.00",
-                         "--listen", f"127.0.0.1:{owner_port}")
+                         "--listen", owner_place, "--local")
         say("you", "agreed with the lab once: prints and sharing, at most 200 orders a day, 2000.00 EUR a month")
 
     def start(self):
@@ -498,7 +500,7 @@ class Demo:
             home = DEMO / name
             port = free_ports(1)[0]
             self.signet.once(home, "lab", "invite", "Ada", "--card", DEMO / f"{name}-card.json", "--name", name,
-                             "--listen", f"127.0.0.1:{port}")
+                             "--listen", f"127.0.0.1:{port}", "--allow", "127.0.0.1")
             if name == "forger":
                 shutil.copyfile(self.lab / "keys" / "lab.key", home / "keys" / "lab.key")
                 os.chmod(home / "keys" / "lab.key", 0o600)

@@ -27,12 +27,15 @@ const ORDER: [&str; 15] = [
 ];
 
 /// Outside crates and the only places of `engine/` that may name them.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("regex", &["rules/eval/pattern.rs"]),
     ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
+    // What connects goes through the gate; the lab reads answers as they come.
+    ("ureq", &["orders/outward.rs", "orders/outward/", "lab/fetch.rs"]),
+    ("rustls", &["orders/outward/"]),
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
     ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),

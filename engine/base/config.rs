@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::allow::{Allow, Place};
+use super::files::{Readers, write_atomic};
 use super::home::{Home, HomeError};
 
 /// What `signet.toml` says.
@@ -34,6 +36,9 @@ pub struct Config {
     /// Where providers reach this computer.
     #[serde(default)]
     pub serve: Serve,
+    /// Whom this computer calls.
+    #[serde(default)]
+    pub outward: OutwardCalls,
     /// Who runs the service, and what it keeps of a fee.
     #[serde(default)]
     pub service: Service,
@@ -115,6 +120,14 @@ pub struct Serve {
     pub listen: String,
     /// How providers name it, when that differs from `listen` (behind a proxy, say).
     pub public_url: Option<String>,
+}
+
+/// Whom this computer calls: what is public, with TLS, and what is named here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutwardCalls {
+    /// Places of private networks, and others that have no TLS or an unusual port.
+    pub allow: Allow,
 }
 
 /// Who runs the service.
@@ -201,6 +214,32 @@ impl Config {
         Ok(config)
     }
 
+    /// Adds a place to `[outward] allow` of the home's `signet.toml`; comments stay.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is written in a way that only its author can
+    /// change; nothing was changed then.
+    pub fn allow(home: &Home, place: &Place) -> Result<(), ConfigError> {
+        let path = home.config_path();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| HomeError::Read { path: path.clone(), source })?;
+        let by_hand = || ConfigError::Value {
+            path: path.clone(),
+            message: format!("add \"{place}\" to `allow` of [outward] by hand"),
+        };
+        let changed = allowing(&text, place).ok_or_else(by_hand)?;
+        let parsed = Self::parse(&changed, &path).map_err(|_error| by_hand())?;
+        if !parsed.outward.allow.has(place) {
+            return Err(by_hand());
+        }
+        write_atomic(&path, changed.as_bytes(), Readers::Usual).map_err(|source| {
+            ConfigError::Value {
+                path: path.clone(),
+                message: format!("cannot be written: {source}"),
+            }
+        })
+    }
+
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start).min(text.len());
@@ -233,6 +272,34 @@ impl Config {
     }
 }
 
+/// `signet.toml` with a place more in `[outward] allow`; `None` when there is no simple way.
+fn allowing(text: &str, place: &Place) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Only {
+        outward: Option<Section>,
+    }
+    #[derive(Deserialize)]
+    struct Section {
+        allow: Option<toml::Spanned<Allow>>,
+    }
+    let only: Only = toml::from_str(text).ok()?;
+    let Some(section) = only.outward else {
+        return Some(format!(
+            "{text}{}[outward]\nallow = [\"{place}\"]\n",
+            if text.ends_with('\n') { "" } else { "\n" }
+        ));
+    };
+    let allow = section.allow?;
+    if allow.get_ref().has(place) {
+        return Some(text.to_owned());
+    }
+    // In front of the others, where neither their comments nor a comma at the end matter.
+    let (before, list) = text.split_at_checked(allow.span().start)?;
+    let others = list.strip_prefix('[')?;
+    let comma = if allow.get_ref().is_empty() { "" } else { ", " };
+    Some(format!("{before}[\"{place}\"{comma}{others}"))
+}
+
 /// Values that `signet init` writes into a new `signet.toml`.
 #[derive(Debug, Clone)]
 pub struct NewConfig<'a> {
@@ -244,6 +311,8 @@ pub struct NewConfig<'a> {
     pub collections: &'a [Collection],
     /// Address and port to serve on.
     pub listen: &'a str,
+    /// Places of private networks that may be called.
+    pub allow: &'a [Place],
 }
 
 /// Writes a commented `signet.toml`.
@@ -261,6 +330,7 @@ pub fn template(new: &NewConfig<'_>) -> String {
         collections
             .push_str("# [[collection]]\n# name = \"photos\"\n# path = \"/home/me/Pictures\"\n\n");
     }
+    let allow: Vec<String> = new.allow.iter().map(|place| quoted(&place.to_string())).collect();
     format!(
         "# Signet's configuration. Rules are in rules/, what providers may do is in the\n\
          # signed consent (`signet consent show`).\n\n\
@@ -298,6 +368,11 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # Where providers reach this computer, and how they name it if that differs.\n\
          listen = {listen}\n\
          # public_url = \"https://photos.example.org\"\n\n\
+         [outward]\n\
+         # Providers are called at public addresses, with TLS. Who is elsewhere is named here: an\n\
+         # address, a network or a name of your own network, with or without a port, such as\n\
+         # \"192.168.1.20:8720\", \"printer.local:631\" or \"10.0.0.0/8\".\n\
+         allow = [{allow}]\n\n\
          [service]\n\
          # Who runs the service and what part of each access fee it keeps, in percent.\n\
          name = \"signet\"\n\
@@ -305,6 +380,7 @@ pub fn template(new: &NewConfig<'_>) -> String {
         name = quoted(new.owner_name),
         address = quoted(new.owner_address),
         listen = quoted(new.listen),
+        allow = allow.join(", "),
     )
 }
 
@@ -340,12 +416,46 @@ mod tests {
             owner_address: "mailto:ada@example.org",
             collections: &collections,
             listen: "127.0.0.1:0",
+            allow: &["printer.local:631".parse().expect("a place")],
         });
         let config = Config::parse(&text, Path::new("signet.toml")).expect("the template parses");
         assert_eq!(config.owner.name, "Ada \\ \"L\"");
         assert_eq!(config.collections[0].name, "a \"b\"");
         assert_eq!(config.serve.listen, "127.0.0.1:0");
         assert!(!config.icons.require_seal);
+        assert_eq!(config.outward.allow, Allow::named(&["printer.local:631"]).expect("a place"));
+    }
+
+    #[test]
+    fn place_is_added_and_everything_else_stays() {
+        let place: Place = "127.0.0.1:8720".parse().expect("a place");
+        for (text, expected) in [
+            ("a = 1 # why\n", "a = 1 # why\n[outward]\nallow = [\"127.0.0.1:8720\"]\n"),
+            ("[outward]\nallow = [] # none\n", "[outward]\nallow = [\"127.0.0.1:8720\"] # none\n"),
+            (
+                "[outward]\nallow = [\n  # at home\n  \"nas\", # old\n]\n[serve]\n",
+                "[outward]\nallow = [\"127.0.0.1:8720\", \n  # at home\n  \"nas\", # old\n]\n[serve]\n",
+            ),
+            ("outward.allow = ['nas']\n", "outward.allow = [\"127.0.0.1:8720\", 'nas']\n"),
+            (
+                "[outward]\nallow = [\"127.0.0.1:8720\"]\n",
+                "[outward]\nallow = [\"127.0.0.1:8720\"]\n",
+            ),
+        ] {
+            assert_eq!(allowing(text, &place).as_deref(), Some(expected));
+            toml::from_str::<toml::Table>(expected).expect("TOML");
+        }
+        for text in ["[outward]\n", "[outward]\nallow = [1]\n", "allow = [\n"] {
+            assert_eq!(allowing(text, &place), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn place_that_is_none_is_reported_with_its_line() {
+        let text = "[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n[outward]\nallow = [\"nas\", \"0x7f.1\"]\n";
+        let error = Config::parse(text, Path::new("signet.toml")).expect_err("a number");
+        let message = error.to_string();
+        assert!(message.contains("line 5") && message.contains("looks like a number"), "{message}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of photos, rules or HTTP.
 
+pub mod address;
+pub mod allow;
 pub mod causes;
 pub mod clock;
 pub mod config;

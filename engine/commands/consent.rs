@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::access::{Card, Consent, Key, PublicKey};
+use crate::base::allow::{Allow, Place};
 use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::files::{Readers, write_atomic};
@@ -12,6 +13,7 @@ use crate::base::home::Home;
 use crate::base::member::Member;
 use crate::base::money::{decimal, parse_minor};
 use crate::orders::Terms;
+use crate::orders::outward::{Refusal, foresee};
 use crate::orders::target::TargetSpec;
 use crate::orders::terms;
 use crate::preview::PreviewSpec;
@@ -74,6 +76,10 @@ pub struct Limits {
     /// Days after which the agreement ends by itself; 0 is never
     #[arg(long, default_value_t = 0)]
     valid_days: u32,
+    /// Its address is in your own network, or without TLS, and you mean it: adds it to `allow` in
+    /// signet.toml
+    #[arg(long)]
+    local: bool,
 }
 
 /// Runs it.
@@ -101,6 +107,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                 context,
                 now,
             )?;
+            let place = place_to_name(&name, &terms, &config.outward.allow, limits)?;
+            if let Some(place) = place {
+                Config::allow(&home, &place).map_err(failed)?;
+                if !context.json {
+                    output::line(format_args!(
+                        "signet.toml: [outward] allow has \"{place}\" now; start signet run again"
+                    ));
+                }
+            }
             let mut providers = consent.providers.clone();
             providers.insert(name, terms);
             let next =
@@ -208,6 +223,31 @@ pub(super) fn agree(
         write_atomic(&path, card.secret.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
     }
     Ok((name, terms))
+}
+
+/// What has to be named in `signet.toml` before a provider can be called, when the owner wants that
+/// with `--local`; otherwise says that its orders will wait.
+///
+/// # Errors
+/// An address that nobody can call.
+pub(super) fn place_to_name(
+    name: &str,
+    terms: &Terms,
+    allow: &Allow,
+    limits: &Limits,
+) -> Result<Option<Place>, CommandError> {
+    if !terms.orders_url.starts_with("http") {
+        return Ok(None);
+    }
+    match foresee(&terms.orders_url, allow) {
+        Ok(()) => Ok(None),
+        Err(Refusal::Unnamed { cure, .. }) if limits.local => Ok(Some(cure)),
+        Err(refusal @ Refusal::Unnamed { .. }) => {
+            tracing::warn!("orders for `{name}` will wait: {refusal}; or agree again with --local");
+            Ok(None)
+        }
+        Err(refusal) => Err(failed(refusal)),
+    }
 }
 
 /// A companion by its word.

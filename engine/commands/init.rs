@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::access::{Consent, Key};
+use crate::base::allow::Allow;
 use crate::base::clock::Timestamp;
 use crate::base::config::{Collection, NewConfig, environment, template};
 use crate::base::files::{Readers, write_atomic};
@@ -11,7 +12,7 @@ use crate::base::home::Home;
 use crate::rules::schema;
 use crate::rules::shipped::FAMILY;
 
-use super::consent::{Limits, agree, describe};
+use super::consent::{Limits, agree, describe, place_to_name};
 use super::{CommandError, Context, Outcome, failed, output};
 
 /// What the user typed.
@@ -71,11 +72,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     write_rules(&home)?;
 
     let empty = Consent::load(&home, &key.public()).map_err(failed)?;
+    let mut places = Vec::new();
     if !args.providers.is_empty() {
         let now = Timestamp::now();
         let mut providers = empty.providers.clone();
         for card in &args.providers {
             let (name, terms) = agree(&home, card, None, &args.limits, 20, "signet", context, now)?;
+            places.extend(place_to_name(&name, &terms, &Allow::default(), &args.limits)?);
             providers.insert(name, terms);
         }
         empty.replace(providers, &home, &key, &owner, now).map_err(failed)?;
@@ -87,6 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         owner_address: address,
         collections: &collections,
         listen: &args.listen,
+        allow: &places,
     });
     write(&home.config_path(), text.as_bytes())?;
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::allow::Place;
 use crate::base::files::{Readers, write_atomic};
 use crate::lab::home::{LabConfig, LabHome, Secrets, example};
 use crate::lab::{LabEvent, run as run_lab, tell_owner};
@@ -33,6 +34,10 @@ struct New {
     /// Folder for orders and pictures, below the lab's home unless absolute
     #[arg(long, default_value = "orders")]
     out: PathBuf,
+    /// An owner in your own network, or without TLS, from whom to fetch all the same, such as
+    /// 192.168.1.5:8710; may be given several times
+    #[arg(long, value_name = "PLACE")]
+    allow: Vec<Place>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -148,7 +153,8 @@ fn home_of(context: &Context) -> LabHome {
 }
 
 fn open(home: &LabHome, new: &New) -> Result<LabConfig, CommandError> {
-    home.open(&example(&new.name, &new.listen, &new.out)).map_err(failed)
+    let allow = new.allow.iter().cloned().collect();
+    home.open(&example(&new.name, &new.listen, &new.out, allow)).map_err(failed)
 }
 
 fn serve(home: LabHome, config: LabConfig, context: &Context) -> Result<Outcome, CommandError> {

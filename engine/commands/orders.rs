@@ -7,6 +7,7 @@ use crate::agent::books::ConsentBook;
 use crate::agent::providers::Providers;
 use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
+use crate::base::config::Config;
 use crate::base::home::Home;
 use crate::base::money::decimal;
 use crate::orders::decide::{self, DecideError};
@@ -91,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Cancel { orders, with_others } => {
             let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
             let consent = Arc::new(ConsentBook::new(home.clone(), key.public()));
-            let outward = Outward::new();
+            let outward = Outward::new(Config::load(&home).map_err(failed)?.outward.allow);
             let providers = Providers { home, consent, key: Arc::new(key), outward };
             let target = |provider: &str| providers.target(provider);
             each(&state, orders, context, |order| {

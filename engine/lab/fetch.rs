@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use super::{Absent, CANCELLED, Done};
 use crate::access::Key;
 use crate::access::proof::{self, ProvenRequest};
+use crate::base::allow::Allow;
 use crate::base::clock::Timestamp;
 use crate::base::files::{Readers, sync_folder, write_atomic};
 use crate::base::ids::ContentHash;
+use crate::orders::outward::{fetching_client, refusal, words};
 use crate::orders::webhook::{CloudEvent, MemberMessage, OrderMessage};
 use crate::web::{Receipt, Stage, Status};
 
@@ -50,7 +52,11 @@ impl From<io::Error> for Trouble {
 
 impl From<ureq::Error> for Trouble {
     fn from(error: ureq::Error) -> Self {
-        Self::Later(format!("the owner's computer cannot be reached: {error}"))
+        let why = format!("the owner's computer cannot be reached: {}", words(&error));
+        match refusal(&error) {
+            Some(refusal) if refusal.is_final() => Self::Never(why),
+            _ => Self::Later(why),
+        }
     }
 }
 
@@ -61,17 +67,14 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(key: Key, out: PathBuf) -> Self {
-        let client = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
+    /// - `allow`: owners in private networks, or without TLS, whom the lab means
+    pub(super) fn new(key: Key, out: PathBuf, allow: Allow) -> Self {
+        let config = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_recv_response(Some(Duration::from_secs(30)))
             .timeout_per_read(Some(Duration::from_secs(30)))
-            .user_agent(concat!("signet-lab/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        Self { key, out, client }
+            .user_agent(concat!("signet-lab/", env!("CARGO_PKG_VERSION")));
+        Self { key, out, client: fetching_client(allow, config) }
     }
 
     /// One try to finish an order.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::card::VERSION;
 use crate::access::key::KeyError;
 use crate::access::{Card, Key};
+use crate::base::allow::Allow;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::make_private_dir;
 use crate::base::ids::{derived, is_derived};
@@ -35,6 +36,10 @@ pub struct LabConfig {
     pub public_url: Option<String>,
     /// Where orders are filed.
     pub out: PathBuf,
+    /// Owners in private networks, or without TLS, from whom it fetches all the same: addresses,
+    /// networks, names of its own network, with or without a port.
+    #[serde(default)]
+    pub allow: Allow,
     /// Currency of prices and fees.
     pub currency: Currency,
     /// What the lab pays for an access, minor units.
@@ -237,7 +242,7 @@ impl LabHome {
 }
 
 /// A new lab's configuration: prices in euro cents, as an example to be edited.
-pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
+pub fn example(name: &str, listen: &str, out: &Path, allow: Allow) -> LabConfig {
     let products = [
         ("print-10x15", 29),
         ("print-13x18", 49),
@@ -257,6 +262,7 @@ pub fn example(name: &str, listen: &str, out: &Path) -> LabConfig {
         listen: listen.to_owned(),
         public_url: None,
         out: out.to_owned(),
+        allow,
         currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         products: products.map(|(name, price)| (name.to_owned(), Product::priced(price))).into(),

@@ -1,23 +1,54 @@
 //! Every call to an address that is not ours: the one client of all targets.
 //!
-//! A reply is read to 64 KiB and no further, redirects are not followed, and each call ends after
-//! [`TIMEOUT`]. What goes wrong says whether the other side may have acted.
+//! It goes to public addresses with TLS, and to what the operator named (`base::allow`); `gate`
+//! checks each address, `wire` connects to what was checked. A reply is read to 64 KiB and no
+//! further, redirects are not followed, and each call ends after [`TIMEOUT`]. What goes wrong says
+//! whether the other side may have acted.
+//!
+//! A connection serves one call. One that is kept may be closed by the other side just as the next
+//! call leaves, and then nobody knows whether that was read.
+
+mod gate;
+mod wire;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
+
 use super::target::Setback;
+use crate::base::allow::{Aim, Allow, Host};
+use gate::Gate;
+pub use gate::Refusal;
+pub use wire::refusal;
 
 /// Who has not answered by then has not answered.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A body that is read as it goes has time for so many bytes a second on top.
+const STREAM_BYTES_PER_S: u64 = 32 * 1024;
+
 /// Largest part of an answer that is read.
 pub const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where owners name places.
+const OWNERS_BOOK: &str = "`allow` of [outward] in signet.toml and start signet run again";
+
+/// Where labs name places.
+const LABS_BOOK: &str = "`allow` in lab.toml and start signet lab again";
+
+/// Ports at which mail is handed in, with TLS.
+const MAIL_PORTS: &[u16] = &[465, 587];
 
 /// Calls addresses that are allowed.
 #[derive(Debug, Clone)]
 pub struct Outward {
-    client: ureq::Agent,
+    client: Agent,
+    gate: Gate,
+    timeout: Duration,
 }
 
 /// One call.
@@ -64,49 +95,82 @@ impl Reply {
 }
 
 impl Outward {
-    /// A client that may call what the operator named.
-    #[expect(clippy::new_without_default, reason = "what is allowed comes with the filter")]
-    pub fn new() -> Self {
-        let client = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
-            .user_agent(concat!("signet/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        Self { client }
+    /// A client that may call what is public, and what the operator named.
+    pub fn new(allow: Allow) -> Self {
+        Self::within(allow, TIMEOUT)
+    }
+
+    /// The same, with another time that an answer may take.
+    pub fn within(allow: Allow, timeout: Duration) -> Self {
+        Self::through(Gate::new(allow, OWNERS_BOOK), Agent::config_builder(), timeout)
+    }
+
+    fn through(gate: Gate, config: ConfigBuilder<AgentScope>, timeout: Duration) -> Self {
+        let config = config
+            .timeout_global(Some(timeout))
+            .max_idle_connections(0)
+            .user_agent(concat!("signet/", env!("CARGO_PKG_VERSION")));
+        Self { client: wire::client(config, gate.clone()), gate, timeout }
+    }
+
+    /// The addresses of a mail server, to connect to and to no others; the name is not to be
+    /// looked up again.
+    ///
+    /// - ports 465 and 587 need not be named by the operator where `tls` is used
+    ///
+    /// # Errors
+    /// As [`Self::call`]; nothing was called.
+    pub fn check(&self, host: &str, port: u16, tls: bool) -> Result<Vec<SocketAddr>, Setback> {
+        let host = Host::parse(host).map_err(|error| Setback::refused(error.to_string()))?;
+        let aim = Aim { host: &host, port, tls, usual_ports: MAIL_PORTS };
+        self.gate.pass(aim).map_err(|refusal| setback(&refusal))
     }
 
     /// Makes a call and reads the answer, whatever its status.
     ///
     /// # Errors
-    /// [`super::target::Fate::Away`] when the other side cannot have seen the call, else `Unknown`.
+    /// [`super::target::Fate::Refused`] when the address is none, `Away` when nothing of the call
+    /// left this computer, else `Unknown`.
     pub fn call(&self, call: Call<'_>) -> Result<Reply, Setback> {
         let mut request = ureq::http::Request::builder().method(call.method).uri(call.url);
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
-        let refused = |error: ureq::http::Error| Setback::refused(error.to_string());
+        let url: String = call.url.chars().filter(|c| !c.is_control()).take(200).collect();
+        let no_call = |error: &dyn std::fmt::Display| {
+            Setback::refused(format!("`{url}` cannot be called: {error}"))
+        };
+        let refused = |error: ureq::http::Error| no_call(&error);
+        let client = &self.client;
         let answer = match call.body {
-            Body::Empty => self.client.run(request.body(()).map_err(refused)?),
-            Body::Bytes(bytes) => self.client.run(request.body(bytes).map_err(refused)?),
+            Body::Empty => {
+                let request = request.body(()).map_err(refused)?;
+                wire::watched(|| client.run(request))
+            }
+            Body::Bytes(bytes) => {
+                let request = request.body(bytes).map_err(refused)?;
+                wire::watched(|| client.run(request))
+            }
             Body::Stream(mut reader, bytes_count) => {
-                let request = request.header("content-length", bytes_count);
                 let body = ureq::SendBody::from_reader(&mut reader);
-                self.client.run(request.body(body).map_err(refused)?)
+                let request = request.header("content-length", bytes_count).body(body);
+                let time = Duration::from_secs(bytes_count / STREAM_BYTES_PER_S);
+                let request = client
+                    .configure_request(request.map_err(refused)?)
+                    .timeout_global(Some(self.timeout + time))
+                    .build();
+                wire::watched(|| client.run(request))
             }
         };
-        let mut answer = answer.map_err(|error| {
-            let why = format!("`{}` cannot be reached: {error}", call.url);
-            match error {
-                ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Setback::away(why),
-                ureq::Error::Io(source)
-                    if source.kind() == std::io::ErrorKind::ConnectionRefused =>
-                {
-                    Setback::away(why)
-                }
-                _ => Setback::unknown(why),
+        let mut answer = answer.map_err(|(error, left)| {
+            if let Some(refusal) = wire::refusal(&error) {
+                return setback(refusal);
             }
+            if matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_)) {
+                return no_call(&error);
+            }
+            let why = format!("`{url}` cannot be reached: {}", wire::words(&error));
+            if left { Setback::unknown(why) } else { Setback::away(why) }
         })?;
         let retry_after_s = answer
             .headers()
@@ -120,3 +184,38 @@ impl Outward {
         Ok(Reply { status: answer.status().as_u16(), retry_after_s, body, is_whole })
     }
 }
+
+/// Tells what an operator has to name before orders can go to a URL, as far as that can be told
+/// without asking anybody.
+///
+/// # Errors
+/// A [`Refusal`] that every call would end in.
+pub fn foresee(url: &str, allow: &Allow) -> Result<(), Refusal> {
+    let uri = url.parse().map_err(|error: ureq::http::uri::InvalidUri| Refusal::Malformed {
+        url: url.chars().filter(|c| !c.is_control()).take(200).collect(),
+        why: error.to_string(),
+    })?;
+    Gate::new(allow.clone(), OWNERS_BOOK).foresee(&uri)
+}
+
+/// What a refusal of the gate means for an order: it waits for the operator, or is over.
+fn setback(refusal: &Refusal) -> Setback {
+    match refusal.is_final() {
+        true => Setback::refused(refusal.to_string()),
+        false => Setback::away(refusal.to_string()),
+    }
+}
+
+/// A client for a lab that fetches from owners: it goes through the same gate, with what
+/// `lab.toml` names.
+pub fn fetching_client(allow: Allow, config: ConfigBuilder<AgentScope>) -> Agent {
+    wire::client(config, Gate::new(allow, LABS_BOOK))
+}
+
+/// Why a call of a [`fetching_client`] failed, in words.
+pub fn words(error: &ureq::Error) -> String {
+    wire::refusal(error).map_or_else(|| wire::words(error), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests;

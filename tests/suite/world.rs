@@ -36,17 +36,20 @@ impl World {
         let lab_address = format!("127.0.0.1:{}", free_port());
         let card = lab.path().join("card.json");
         let card_text = card.to_str().expect("a plain path");
-        lab.run(&["lab", "invite", "Ada", "--card", card_text, "--listen", &lab_address]).done();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let mut args = vec!["lab", "invite", "Ada", "--card", card_text];
+        args.extend(["--listen", &lab_address, "--allow", &listen]);
+        lab.run(&args).done();
         if let Some(other) = &twist.orders_at {
             let text = std::fs::read_to_string(&card).expect("a card");
             std::fs::write(&card, text.replace(&lab_address, other)).expect("written");
         }
-        let listen = format!("127.0.0.1:{}", free_port());
         let photos = watched.path().to_str().expect("a plain path");
         let mut args =
             vec!["--yes", "init", "--owner", "Ada", "--address", "mailto:ada@example.org"];
         args.extend(["--photos", photos, "--provider", card_text, "--purpose", "print,share"]);
-        args.extend(["--listen", &listen]);
+        // Lab and owner mean this computer, and say so.
+        args.extend(["--listen", &listen, "--local"]);
         args.extend(twist.init);
         owner.run(&args).done();
         // Tests need not wait as long as people with a card reader.
