@@ -9,7 +9,11 @@
 //! Blocking code; called off the async threads. Every call to a network address goes through
 //! `outward`.
 
+mod answer;
+mod asset;
 pub mod lab;
+pub mod prodigi;
+pub mod whcc;
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -209,6 +213,11 @@ impl Setback {
 pub enum TargetSpec {
     /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
     Lab(lab::Spec),
+    /// Print on demand by REST, in the shape of Prodigi's API; at `orders_url`, with an API key.
+    Prodigi(prodigi::Spec),
+    /// A pro lab that takes orders in two steps, in the shape of WHCC's API; at `orders_url`, with
+    /// a consumer key and secret.
+    Whcc(Box<whcc::Spec>),
 }
 
 impl Default for TargetSpec {
@@ -241,6 +250,14 @@ impl TargetSpec {
     pub fn open(&self, means: Means) -> Box<dyn Target> {
         match self {
             Self::Lab(spec) => Box::new(lab::Lab::new(*spec, means)),
+            Self::Prodigi(spec) => {
+                let Means { orders_url, secret, outward, .. } = means;
+                Box::new(prodigi::Prodigi::new(spec, &orders_url, &secret, outward))
+            }
+            Self::Whcc(spec) => {
+                let Means { orders_url, secret, outward, .. } = means;
+                Box::new(whcc::Whcc::new(spec, &orders_url, &secret, outward))
+            }
         }
     }
 
@@ -248,6 +265,8 @@ impl TargetSpec {
     pub const fn carries(&self) -> Carries {
         match self {
             Self::Lab(spec) => spec.carries(),
+            Self::Prodigi(_) => prodigi::CARRIES,
+            Self::Whcc(_) => whcc::CARRIES,
         }
     }
 }

@@ -15,7 +15,7 @@ fn agree(world: &World, products: &Value) {
     value["products"] = products.clone();
     std::fs::write(&card, value.to_string()).expect("written");
     let card = card.to_str().expect("a plain path");
-    world.owner.run(&["--yes", "consent", "allow", card, "--purpose", "print"]).done();
+    world.owner.run(&["--yes", "consent", "allow", card, "--purpose", "print", "--local"]).done();
 }
 
 /// The only rules of the owner.
@@ -93,7 +93,8 @@ fn order_that_a_lab_refuses_is_made_once_by_the_next_one() {
     let card = second.path().join("card.json");
     let (card, listen) = (card.to_str().expect("plain"), format!("127.0.0.1:{}", free_port()));
     second.run(&["lab", "invite", "Ada", "--card", card, "--listen", &listen]).done();
-    let allow = ["--yes", "consent", "allow", card, "--name", "lab-2", "--purpose", "print"];
+    let allow =
+        ["--yes", "consent", "allow", card, "--name", "lab-2", "--purpose", "print", "--local"];
     world.owner.run(&allow).done();
     rule(&world, "product = 'print-10x15', provider = 'lab', or = 'lab-2'");
     world.lab = second;

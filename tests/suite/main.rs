@@ -22,6 +22,8 @@ mod mutations;
 mod orders;
 mod outward;
 mod preview;
+mod rest;
+mod rest_journey;
 mod rolls;
 mod rules;
 mod sandbox;

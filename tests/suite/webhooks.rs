@@ -233,7 +233,10 @@ fn provider_without_a_key_fetches_by_an_address_that_nobody_can_guess() {
          [products]\nprint-10x15 = {{ price_minor = 29, size_mm = [102, 152] }}\n"
     );
     std::fs::write(&card, text).expect("written");
-    world.owner.run(&["--yes", "consent", "allow", card.to_str().expect("plain")]).done();
+    world
+        .owner
+        .run(&["--yes", "consent", "allow", card.to_str().expect("plain"), "--local"])
+        .done();
     let _agent = world.start_agent();
     let photo = sample("meadow");
     world.drop_photo("Ä photo.jpg", &photo);
