@@ -29,6 +29,7 @@ const ORDER: [&str; 15] = [
 /// Outside crates and the only places of `engine/` that may name them.
 const HOMES: &[(&str, &[&str])] = &[
     ("ort", &["detection/session.rs", "detection/runtime.rs"]),
+    ("deunicode", &["orders/target/hot_folder/words.rs"]),
     ("cel", &["rules/eval.rs", "rules/eval/"]),
     ("regex", &["rules/eval/pattern.rs"]),
     ("md5", &["orders/target/asset.rs"]),
@@ -39,7 +40,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["orders/outward/"]),
     ("axum", &["web/"]),
     ("notify", &["collection/"]),
-    ("roxmltree", &["media/companion/xmp.rs", "detection/foreign.rs"]),
+    (
+        "roxmltree",
+        &["media/companion/xmp.rs", "detection/foreign.rs", "orders/target/xjdf/tests.rs"],
+    ),
     // `media/decode.rs` names our modules of these names.
     ("gif", &["media/gif.rs", "media/decode.rs"]),
     ("libloading", &["media/heif/library.rs"]),

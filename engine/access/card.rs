@@ -107,6 +107,7 @@ impl Card {
                 card.signet
             )));
         }
+        card.target.check().map_err(content)?;
         Ok(card)
     }
 }

@@ -11,9 +11,12 @@
 
 mod answer;
 mod asset;
+mod handover;
+pub mod hot_folder;
 pub mod lab;
 pub mod prodigi;
 pub mod whcc;
+pub mod xjdf;
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -213,6 +216,10 @@ impl Setback {
 pub enum TargetSpec {
     /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
     Lab(lab::Spec),
+    /// A folder that a lab's software watches.
+    HotFolder(hot_folder::Spec),
+    /// A folder that takes XJDF job tickets.
+    Xjdf(xjdf::Spec),
     /// Print on demand by REST, in the shape of Prodigi's API; at `orders_url`, with an API key.
     Prodigi(prodigi::Spec),
     /// A pro lab that takes orders in two steps, in the shape of WHCC's API; at `orders_url`, with
@@ -250,6 +257,8 @@ impl TargetSpec {
     pub fn open(&self, means: Means) -> Box<dyn Target> {
         match self {
             Self::Lab(spec) => Box::new(lab::Lab::new(*spec, means)),
+            Self::HotFolder(spec) => Box::new(hot_folder::HotFolder::new(spec)),
+            Self::Xjdf(spec) => Box::new(xjdf::Xjdf::new(spec)),
             Self::Prodigi(spec) => {
                 let Means { orders_url, secret, outward, .. } = means;
                 Box::new(prodigi::Prodigi::new(spec, &orders_url, &secret, outward))
@@ -261,10 +270,24 @@ impl TargetSpec {
         }
     }
 
+    /// Whether what is written there makes sense, before it is agreed to.
+    ///
+    /// # Errors
+    /// In words, with the cure.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Lab(_) | Self::Prodigi(_) | Self::Whcc(_) => Ok(()),
+            Self::HotFolder(spec) => spec.check(),
+            Self::Xjdf(spec) => spec.check(),
+        }
+    }
+
     /// What it can carry.
     pub const fn carries(&self) -> Carries {
         match self {
             Self::Lab(spec) => spec.carries(),
+            Self::HotFolder(_) => hot_folder::CARRIES,
+            Self::Xjdf(_) => xjdf::CARRIES,
             Self::Prodigi(_) => prodigi::CARRIES,
             Self::Whcc(_) => whcc::CARRIES,
         }

@@ -13,6 +13,7 @@ mod enrol;
 mod fit;
 mod home;
 mod hostile;
+mod hot_folders;
 mod icons;
 mod journey;
 mod media;

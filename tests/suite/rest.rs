@@ -193,7 +193,10 @@ fn deliver(target: &dyn Target, parcel: &Parcel) -> Taken {
             Err(setback) => setback,
         };
         assert_ne!(setback.fate, Fate::Refused, "{setback:?}");
-        while setback.fate == Fate::Unknown {
+        if setback.fate != Fate::Unknown {
+            continue;
+        }
+        loop {
             match target.find(parcel) {
                 Ok(Search::Found(taken)) => return taken,
                 Ok(Search::SendAgain | Search::TakesAgain) => break,
