@@ -27,6 +27,7 @@
 pub mod analyse;
 mod beside;
 pub mod books;
+mod desk;
 mod dossier;
 pub mod event;
 mod gather;
@@ -34,6 +35,7 @@ mod group;
 mod intake;
 mod judge;
 mod keep;
+mod mailer;
 pub mod outlet;
 mod photos;
 pub mod providers;
@@ -60,8 +62,10 @@ use crate::store::{Decisions, State, StoreError};
 use crate::web;
 use analyse::{AnalystError, Eyes};
 use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use desk::OwnerDesk;
 pub use event::AgentEvent;
 use event::{of_sent, of_served};
+use mailer::Mailer;
 use outlet::Counter;
 use photos::PhotoLoop;
 use providers::Providers;
@@ -196,21 +200,37 @@ impl Agent {
         let (agent_key, links) = (self.key.public(), LinkKey::of(&self.key));
         let key = Arc::new(self.key);
         let handed_over = tell.clone();
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let providers = Providers {
+            home: self.home.clone(),
+            consent: self.consent.clone(),
+            key: key.clone(),
+            outward: Outward::new(self.config.outward.allow.clone()),
+        };
+        let mailer = self.config.mail.clone().map(|mail| Mailer {
+            home: self.home.clone(),
+            mail,
+            public_url: public_url.clone(),
+            links: links.clone(),
+            state: self.state.clone(),
+            outward: providers.outward.clone(),
+            tell: tell.clone(),
+        });
+        let desk = OwnerDesk {
+            home: self.home.clone(),
+            state: self.state.clone(),
+            providers: providers.clone(),
+        };
         let counter = Arc::new(Counter {
             home: self.home.clone(),
             owner: self.config.owner.clone(),
-            key: key.clone(),
+            key,
             links: links.clone(),
-            public_url: public_url.trim_end_matches('/').to_owned(),
+            public_url,
             roots,
             state: self.state.clone(),
             index: self.index.clone(),
-            providers: Providers {
-                home: self.home.clone(),
-                consent: self.consent.clone(),
-                key,
-                outward: Outward::new(self.config.outward.allow.clone()),
-            },
+            providers,
             limits: self.rules.limits(),
             icons: self.config.icons,
             tell: Box::new(move |event| handed_over(of_served(event))),
@@ -225,6 +245,8 @@ impl Agent {
             wake.clone(),
             Box::new(move |event| served(of_served(event))),
         );
+        let service = service.deciding(Arc::new(desk));
+        let mailing = mailer.map(|mailer| tokio::spawn(mailer.run(shutdown.clone())));
         tell(AgentEvent::Listening { address });
         let serving = tokio::spawn(web::serve(listener, Arc::new(service), shutdown.clone()));
         let sent = tell.clone();
@@ -262,6 +284,9 @@ impl Agent {
         };
         if result.is_ok() {
             let _ = dispatching.await;
+            if let Some(mailing) = mailing {
+                let _ = mailing.await;
+            }
             if let Ok(served) = serving.await {
                 served?;
             }

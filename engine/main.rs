@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use signet::base::causes::one_line;
 use signet::base::config::default_home;
 use signet::commands::{
-    CommandError, Context, Outcome, companions, consent, decode_worker, doctor, grants, icons,
-    init, lab, look, models, orders, report, rules, run,
+    CommandError, Context, Outcome, addressees, companions, consent, decode_worker, doctor, grants,
+    icons, init, lab, look, models, orders, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -52,6 +52,8 @@ enum Command {
     Consent(consent::Args),
     /// Orders: list, show, approve, cancel
     Orders(orders::Args),
+    /// Who goods are shipped to: the owner's address book
+    Addressees(addressees::Args),
     /// Who may fetch what
     Grants(grants::Args),
     /// Kill switch: revoke everything, dispatch nothing
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Rules(args) => rules::run(args, &context),
         Command::Consent(args) => consent::run(args, &context),
         Command::Orders(args) => orders::run(args, &context),
+        Command::Addressees(args) => addressees::run(args, &context),
         Command::Grants(args) => grants::run(args, &context),
         Command::Stop(args) => grants::stop(args, &context),
         Command::Report(args) => report::run(args, &context),

@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("md5", &["orders/target/asset.rs"]),
     ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
+    ("chacha20poly1305", &["access/address_book.rs"]),
+    ("lettre", &["orders/mail.rs"]),
     // What connects goes through the gate; the lab reads answers as they come.
     ("ureq", &["orders/outward.rs", "orders/outward/", "lab/fetch.rs"]),
     ("rustls", &["orders/outward/"]),

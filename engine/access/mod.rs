@@ -4,9 +4,11 @@
 //! can make one. A grant is bound to the provider's key: whoever fetches proves that it
 //! holds that key (DPoP, RFC 9449), so a copied grant is worth nothing.
 
+pub mod address_book;
 pub mod card;
 pub mod check;
 pub mod consent;
+pub mod decision;
 pub mod grant;
 pub mod jws;
 pub mod key;
@@ -15,6 +17,7 @@ pub mod manifest;
 pub mod proof;
 pub mod seals;
 
+pub use address_book::AddressBook;
 pub use card::Card;
 pub use check::{Refusal, Request, check};
 pub use consent::Consent;

@@ -237,10 +237,7 @@ impl Counter {
     fn member(&self, grant: &GrantRow, terms: &Terms) -> MemberMessage {
         let (base, id) = (&self.public_url, &grant.grant_id);
         let (url, token) = match terms.key.is_empty() {
-            true => {
-                let secret = self.links.secret(GRANT, id);
-                (format!("{base}/v1/links/{id}/{secret}/{}", url_name(&grant.name)), String::new())
-            }
+            true => (share_link(&self.links, base, grant), String::new()),
             false => (format!("{base}/v1/grants/{id}/content"), grant.token.clone()),
         };
         MemberMessage {
@@ -579,6 +576,14 @@ fn photo_name(order: &Order, member: Member) -> String {
 fn url_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
+}
+
+/// The address under which somebody without a key fetches what a grant is about.
+///
+/// - `public_url`: where this computer is reached, without a slash at the end
+pub fn share_link(links: &LinkKey, public_url: &str, grant: &GrantRow) -> String {
+    let id = &grant.grant_id;
+    format!("{public_url}/v1/links/{id}/{}/{}", links.secret(GRANT, id), url_name(&grant.name))
 }
 
 /// A file name without what no name on paper has.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::allow::{Allow, Place};
 use super::files::{Readers, write_atomic};
 use super::home::{Home, HomeError};
+use super::mail::{MailAddress, MailServer};
 
 /// What `signet.toml` says.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Config {
     /// Where providers reach this computer.
     #[serde(default)]
     pub serve: Serve,
+    /// Mail to the owner about orders that wait for a word; absent: none.
+    #[serde(default)]
+    pub mail: Option<Mail>,
     /// Whom this computer calls.
     #[serde(default)]
     pub outward: OutwardCalls,
@@ -122,6 +126,25 @@ pub struct Serve {
     pub public_url: Option<String>,
 }
 
+/// Mail to the owner about orders that ask or are held, with links to decide.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Who gets it.
+    pub to: MailAddress,
+    /// Who it is from.
+    pub from: MailAddress,
+    /// Who takes it; its password is in `keys/mail.password`.
+    pub server: MailServer,
+    /// Orders wait so long for others, so that one mail tells of all of them, in seconds.
+    #[serde(default = "minute")]
+    pub gather_s: u32,
+}
+
+const fn minute() -> u32 {
+    60
+}
+
 /// Whom this computer calls: what is public, with TLS, and what is named here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,6 +184,17 @@ impl Default for Group {
 impl Default for Serve {
     fn default() -> Self {
         Self { listen: "127.0.0.1:8710".into(), public_url: None }
+    }
+}
+
+impl Serve {
+    /// Where this computer is reached, without a slash at the end; `None` when only a running agent
+    /// knows, which took a free port.
+    pub fn reached_at(&self) -> Option<String> {
+        if let Some(url) = &self.public_url {
+            return Some(url.trim_end_matches('/').to_owned());
+        }
+        (!self.listen.ends_with(":0")).then(|| format!("http://{}", self.listen))
     }
 }
 
@@ -258,6 +292,11 @@ impl Config {
         }
         if config.service.share_percent > 100 {
             return Err(value_error("service.share_percent is more than 100".into()));
+        }
+        if config.mail.is_some() && config.serve.public_url.is_none() {
+            return Err(value_error(
+                "[mail] needs public_url in [serve]: the links in mails point there".into(),
+            ));
         }
         let mut names = BTreeSet::new();
         for collection in &config.collections {
@@ -368,6 +407,13 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # Where providers reach this computer, and how they name it if that differs.\n\
          listen = {listen}\n\
          # public_url = \"https://photos.example.org\"\n\n\
+         # Mail about orders that ask or are held, with links by which you decide from your\n\
+         # phone: whoever has such a link can. Needs public_url above; the password of the mail\n\
+         # server goes to keys/mail.password, readable by you only (chmod 600).\n\
+         # [mail]\n\
+         # to = \"you@example.org\"\n\
+         # from = \"signet@example.org\"\n\
+         # server = {{ host = \"smtp.example.org\", port = 465, user = \"signet\" }}\n\n\
          [outward]\n\
          # Providers are called at public addresses, with TLS. Who is elsewhere is named here: an\n\
          # address, a network or a name of your own network, with or without a port, such as\n\
@@ -467,6 +513,19 @@ mod tests {
         for wrong in ["[icons]\nrequire_seals = true\n", "[icons]\nrequire_seal = \"yes\"\n"] {
             assert!(parse(wrong).is_err_and(|e| e.to_string().contains("line 5")), "{wrong}");
         }
+    }
+
+    #[test]
+    fn mail_needs_an_address_for_its_links() {
+        let text = "[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n[mail]\nto = \"a@b\"\n\
+                    from = \"c@d\"\nserver = { host = \"smtp.d\" }\n";
+        let parse = |text: &str| Config::parse(text, Path::new("signet.toml"));
+        let error = parse(text).expect_err("nowhere to point to").to_string();
+        assert!(error.contains("public_url"), "{error}");
+        let there = format!("{text}[serve]\npublic_url = \"https://a.example\"\n");
+        let mail = parse(&there).expect("a config").mail.expect("mail");
+        assert_eq!((mail.server.port, mail.gather_s), (465, 60));
+        assert!(parse(&there.replace("a@b", "a b")).is_err(), "no address");
     }
 
     #[test]

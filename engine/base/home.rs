@@ -4,6 +4,7 @@
 //! signet.toml          configuration, written by `signet init`, edited by people
 //! keys/                the agent's Ed25519 key, the providers' webhook secrets, and
 //!                      which of the owner's seals are valid (0600)
+//! addresses.sealed     who goods are shipped to, encrypted with a key in keys/
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
 //! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again
@@ -141,9 +142,24 @@ impl Home {
         self.keys_dir().join(format!("{provider}.whsec"))
     }
 
+    /// The password of the server that takes the owner's mail.
+    pub fn mail_password_path(&self) -> PathBuf {
+        self.keys_dir().join("mail.password")
+    }
+
     /// Which of the owner's seals are valid; absent until one is renewed.
     pub fn seals_path(&self) -> PathBuf {
         self.keys_dir().join("seals.json")
+    }
+
+    /// Who goods are shipped to, sealed; absent until there is somebody.
+    pub fn addresses_path(&self) -> PathBuf {
+        self.root.join("addresses.sealed")
+    }
+
+    /// The key that it is sealed with.
+    pub fn addresses_key_path(&self) -> PathBuf {
+        self.keys_dir().join("addresses.key")
     }
 
     /// Signed consents.

@@ -13,5 +13,6 @@ pub mod file_state;
 pub mod files;
 pub mod home;
 pub mod ids;
+pub mod mail;
 pub mod member;
 pub mod money;

@@ -3,6 +3,7 @@
 //! Every command has `Args` (what the user typed) and `run(&Args, &Context)`. It works
 //! without a terminal, prints results on stdout through [`output`], and logs to stderr.
 
+pub mod addressees;
 pub mod companions;
 pub mod consent;
 pub mod decode_worker;

@@ -1,9 +1,10 @@
-//! `signet orders list|show|approve|cancel`.
+//! `signet orders list|show|link|approve|cancel`.
 
 use std::sync::Arc;
 
-use crate::access::{Consent, Key};
+use crate::access::{Consent, Key, LinkKey, decision};
 use crate::agent::books::ConsentBook;
+use crate::agent::outlet::share_link;
 use crate::agent::providers::Providers;
 use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
@@ -13,7 +14,7 @@ use crate::base::money::decimal;
 use crate::orders::decide::{self, DecideError};
 use crate::orders::outward::Outward;
 use crate::store::orders::words;
-use crate::store::{Order, OrderState, State};
+use crate::store::{GrantRow, Order, OrderState, State};
 
 use super::{CommandError, Context, Outcome, failed, output};
 
@@ -35,6 +36,11 @@ enum Command {
     },
     /// Print one order with its grants
     Show {
+        /// Its key, or the beginning of it
+        order: String,
+    },
+    /// Print a link by which an order is decided from any device, for a week
+    Link {
         /// Its key, or the beginning of it
         order: String,
     },
@@ -77,7 +83,26 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             Ok(Outcome::Done)
         }
         Command::Show { order } => {
-            show(&state, &find(&state, order)?, context)?;
+            show(&home, &state, &find(&state, order)?, context)?;
+            Ok(Outcome::Done)
+        }
+        Command::Link { order } => {
+            let order_key = find(&state, order)?.order_key;
+            let reached_at = Config::load(&home).map_err(failed)?.serve.reached_at();
+            let reached_at = reached_at.ok_or_else(|| {
+                CommandError::failed(
+                    "nobody knows where links should point to: set public_url in [serve] of \
+                     signet.toml",
+                )
+            })?;
+            let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+            let links = LinkKey::of(&key);
+            let link = decision::link(&links, &reached_at, &order_key, Timestamp::now());
+            if context.json {
+                output::json(&serde_json::json!({ "order_key": order_key, "link": link }));
+            } else {
+                output::line(link);
+            }
             Ok(Outcome::Done)
         }
         Command::Approve { orders } => {
@@ -131,8 +156,29 @@ fn each(
     Ok(outcome)
 }
 
-fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandError> {
+/// Addresses that the owner may pass on; none for a provider that shows its key.
+fn share_links(
+    home: &Home,
+    order: &Order,
+    grants: &[GrantRow],
+) -> Result<Vec<String>, CommandError> {
+    let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+    let consent = Consent::load(home, &key.public()).map_err(failed)?;
+    let by_link = consent.providers.get(&order.provider).is_some_and(|terms| terms.key.is_empty());
+    let reached_at = Config::load(home).map_err(failed)?.serve.reached_at();
+    let (Some(reached_at), true) = (reached_at, by_link) else { return Ok(Vec::new()) };
+    let links = LinkKey::of(&key);
+    let grants = grants.iter().filter(|grant| grant.revoked_at.is_none());
+    Ok(grants.map(|grant| share_link(&links, &reached_at, grant)).collect())
+}
+
+fn show(home: &Home, state: &State, order: &Order, context: &Context) -> Result<(), CommandError> {
     let grants = state.grants(Some(&order.order_key)).map_err(failed)?;
+    // What is known of the order is shown even when the consent cannot be read.
+    let links = share_links(home, order, &grants).unwrap_or_else(|error| {
+        tracing::warn!("its links cannot be told: {error}");
+        Vec::new()
+    });
     let trouble = state.outbox_trouble(&order.order_key).map_err(failed)?;
     let parcel = state.parcel_of(&order.order_key).map_err(failed)?;
     if context.json {
@@ -141,7 +187,7 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
             .map(|(at, state, note)| serde_json::json!({ "at": at, "state": state, "note": note }));
         let history: Vec<_> = history.collect();
         output::json(&serde_json::json!({
-            "order": order, "parcel": parcel, "grants": grants, "trouble": trouble,
+            "order": order, "parcel": parcel, "grants": grants, "links": links, "trouble": trouble,
             "history": history,
         }));
         return Ok(());
@@ -202,6 +248,9 @@ fn show(state: &State, order: &Order, context: &Context) -> Result<(), CommandEr
             .map_or_else(|| format!("until {}", grant.expires_at), |at| format!("revoked {at}"));
         let (id, member, name) = (&grant.grant_id, grant.member, &grant.name);
         output::line(format_args!("  grant     {id} {member:<10} {name}  {end}"));
+    }
+    for link in links {
+        output::line(format_args!("  link      {link}"));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::dispatch::Hindrance;
 use super::target::{Cancelled, Target};
 use super::terms::Terms;
 use crate::base::clock::Timestamp;
+use crate::base::money::Currency;
 use crate::store::{Order, OrderState, State, StoreError};
 
 /// Why a decision changed nothing.
@@ -79,6 +80,26 @@ pub fn approve(
     order: &Order,
     now: Timestamp,
 ) -> Result<(), DecideError> {
+    let (price_minor, currency) = price_in_force(state, terms, order)?;
+    match state.approve_order(&order.order_key, price_minor, currency.as_str(), now)? {
+        true => Ok(()),
+        false => Err(match state.heir_of(&order.order_key)? {
+            Some(Order { provider, order_key: key, .. }) => DecideError::Replaced { provider, key },
+            None => DecideError::NotWaiting(order.state),
+        }),
+    }
+}
+
+/// What an order costs when it is approved now, minor units: what the provider quoted, or else
+/// what was agreed.
+///
+/// # Errors
+/// A [`DecideError`]: it cannot be approved.
+pub fn price_in_force<'a>(
+    state: &State,
+    terms: Option<&'a Terms>,
+    order: &Order,
+) -> Result<(i64, &'a Currency), DecideError> {
     let provider = &order.provider;
     let terms = terms.ok_or_else(|| DecideError::NoConsent(provider.clone()))?;
     let each_minor = match &order.product {
@@ -93,13 +114,7 @@ pub fn approve(
     };
     let agreed_minor = each_minor.saturating_mul(i64::from(order.copies));
     let price_minor = state.quoted_minor(&order.order_key)?.unwrap_or(0).max(agreed_minor);
-    match state.approve_order(&order.order_key, price_minor, terms.currency.as_str(), now)? {
-        true => Ok(()),
-        false => Err(match state.heir_of(&order.order_key)? {
-            Some(Order { provider, order_key: key, .. }) => DecideError::Replaced { provider, key },
-            None => DecideError::NotWaiting(order.state),
-        }),
-    }
+    Ok((price_minor, &terms.currency))
 }
 
 /// Takes an order back; returns what that means, in words.

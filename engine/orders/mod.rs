@@ -10,6 +10,7 @@ pub mod decide;
 pub mod dispatch;
 pub mod failover;
 mod fit;
+pub mod mail;
 pub mod outward;
 pub mod parcel;
 pub mod plan;

@@ -14,6 +14,8 @@ mod asset;
 mod handover;
 pub mod hot_folder;
 pub mod lab;
+pub mod link;
+pub mod mail;
 pub mod prodigi;
 pub mod whcc;
 pub mod xjdf;
@@ -225,6 +227,10 @@ pub enum TargetSpec {
     /// A pro lab that takes orders in two steps, in the shape of WHCC's API; at `orders_url`, with
     /// a consumer key and secret.
     Whcc(Box<whcc::Spec>),
+    /// Mail with the files attached.
+    Mail(mail::Spec),
+    /// A share link that the owner passes on.
+    Link(link::Spec),
 }
 
 impl Default for TargetSpec {
@@ -267,6 +273,8 @@ impl TargetSpec {
                 let Means { orders_url, secret, outward, .. } = means;
                 Box::new(whcc::Whcc::new(spec, &orders_url, &secret, outward))
             }
+            Self::Mail(spec) => Box::new(mail::Mail::new(spec, &means.secret, means.outward)),
+            Self::Link(spec) => Box::new(link::Link::new(spec)),
         }
     }
 
@@ -276,9 +284,19 @@ impl TargetSpec {
     /// In words, with the cure.
     pub fn check(&self) -> Result<(), String> {
         match self {
-            Self::Lab(_) | Self::Prodigi(_) | Self::Whcc(_) => Ok(()),
+            Self::Lab(_) | Self::Prodigi(_) | Self::Whcc(_) | Self::Mail(_) | Self::Link(_) => {
+                Ok(())
+            }
             Self::HotFolder(spec) => spec.check(),
             Self::Xjdf(spec) => spec.check(),
+        }
+    }
+
+    /// How often each file can be fetched whole, where addresses are passed from hand to hand.
+    pub const fn fetches_max(&self) -> Option<u32> {
+        match self {
+            Self::Link(spec) => Some(spec.fetches_max),
+            _ => None,
         }
     }
 
@@ -290,6 +308,8 @@ impl TargetSpec {
             Self::Xjdf(_) => xjdf::CARRIES,
             Self::Prodigi(_) => prodigi::CARRIES,
             Self::Whcc(_) => whcc::CARRIES,
+            Self::Mail(spec) => spec.carries(),
+            Self::Link(_) => link::CARRIES,
         }
     }
 }

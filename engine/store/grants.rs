@@ -152,7 +152,7 @@ fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
 }
 
 /// SQLite counts in signed 64 bits; no file is that long.
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -9,12 +9,14 @@
 pub mod db;
 pub mod decisions;
 pub mod failover;
+pub mod fetches;
 pub mod grants;
 pub mod index;
 pub mod members;
 pub mod orders;
 pub mod parcels;
 pub mod state;
+pub mod told;
 
 pub use db::{Durability, StoreError};
 pub use decisions::{DecisionRow, Decisions};

@@ -239,6 +239,13 @@ ALTER TABLE orders ADD COLUMN fallback TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE orders ADD COLUMN instead_of TEXT;
 CREATE INDEX orders_instead ON orders (instead_of) WHERE instead_of IS NOT NULL;
 ",
+    "
+-- Bytes that were sent under a grant whose address is passed from hand to hand.
+CREATE TABLE fetches (
+    grant_id TEXT PRIMARY KEY REFERENCES grants,
+    bytes_count INTEGER NOT NULL
+) STRICT;
+",
 ];
 
 /// The database of everything that must not be lost.

@@ -68,6 +68,15 @@ pub(super) fn open(
     if !fits {
         return Err(Failure::NotThere(NotThere::Gone));
     }
+    let terms = service.shelf.terms(&grant.provider);
+    let fetches_max = terms.and_then(|terms| terms.target.fetches_max());
+    if let Some(fetches_max) = fetches_max {
+        let bytes_max = grant.bytes_count.saturating_mul(fetches_max.into());
+        let taken = service.state.take_fetch(&grant.grant_id, span.end - span.start, bytes_max);
+        if !taken.map_err(Failure::Store)? {
+            return Err(Failure::UsedUp);
+        }
+    }
     let delivery = service
         .state
         .delivery_opened(&grant.grant_id, span.start, span.end)
@@ -81,6 +90,7 @@ pub(super) fn open(
         id: delivery,
         next: span.start,
         end: span.end,
+        is_counted: fetches_max.is_some(),
         _place: place,
     };
     delivery.file.seek(SeekFrom::Start(begin + span.start)).map_err(Failure::Disk)?;
@@ -144,6 +154,7 @@ struct Delivery {
     id: i64,
     next: u64,
     end: u64,
+    is_counted: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -179,7 +190,13 @@ impl Drop for Delivery {
             return;
         }
         let (service, id, end) = (self.service.clone(), self.id, self.next);
+        let unsent = self.is_counted.then(|| (self.grant.grant_id.clone(), self.end - end));
         let close = move || {
+            if let Some((grant_id, bytes_count)) = unsent
+                && let Err(error) = service.state.give_fetch_back(&grant_id, bytes_count)
+            {
+                tracing::warn!(%error, "a fetch that broke off counts as whole");
+            }
             if let Err(error) = service.state.delivery_broken(id, end) {
                 tracing::warn!(%error, "a delivery counts as whole at the next start");
             }

@@ -6,6 +6,7 @@
 //! POST       /v1/callbacks/{parcel}/{secret}  a hint that something changed at the provider
 //! POST       /v1/orders/{order}/receipt    the provider has them, with these digests
 //! POST       /v1/orders/{order}/status     what becomes of it at the provider
+//! GET, POST  /v1/decide/{token}            the owner's own page for one order
 //! GET        /v1/health
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
 mod content;
+pub mod decide;
 pub mod inbox;
 mod range;
 mod reply;
@@ -113,6 +115,7 @@ pub struct Service {
     pub shelf: Arc<dyn Shelf>,
     /// Called for what happened.
     pub tell: Box<dyn Fn(Served) + Send + Sync>,
+    decisions: Option<decide::Decisions>,
     seen: Mutex<Seen>,
     places: Arc<Semaphore>,
 }
@@ -128,7 +131,13 @@ impl Service {
         tell: Box<dyn Fn(Served) + Send + Sync>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(RESPONSES_MAX));
-        Self { state, agent_key, links, wake, shelf, tell, seen: Mutex::default(), places }
+        let (seen, decisions) = (Mutex::default(), None);
+        Self { state, agent_key, links, wake, shelf, tell, decisions, seen, places }
+    }
+
+    /// The owner decides by link too.
+    pub fn deciding(self, desk: Arc<dyn decide::Desk>) -> Self {
+        Self { decisions: Some(decide::Decisions::new(desk)), ..self }
     }
 }
 
@@ -147,6 +156,8 @@ pub async fn serve(
         .route("/v1/callbacks/{parcel}/{secret}", post(callback))
         .route("/v1/orders/{order}/receipt", post(word::receipt))
         .route("/v1/orders/{order}/status", post(word::status))
+        .route("/v1/decide/{token}", get(decide::show).post(decide::act))
+        .route("/v1/decide/{token}/preview", get(decide::preview))
         .route("/v1/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
         .with_state(service);

@@ -25,6 +25,8 @@ pub(super) enum Failure {
     Range(u64),
     /// Fetched in too many pieces.
     TooManyRanges,
+    /// A link was used as often as it may be.
+    UsedUp,
     /// Too much at once.
     Crowded,
     /// The disk.
@@ -42,7 +44,8 @@ impl Failure {
                 StatusCode::UNAUTHORIZED
             }
             Self::Refused(Refusal::Expired | Refusal::Revoked | Refusal::NoConsent)
-            | Self::NotThere(NotThere::Gone) => StatusCode::GONE,
+            | Self::NotThere(NotThere::Gone)
+            | Self::UsedUp => StatusCode::GONE,
             Self::Refused(Refusal::Stopped) | Self::NotThere(NotThere::Offline) | Self::Crowded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -63,6 +66,7 @@ impl Failure {
             Self::Body(_) => "the receipt should be JSON with grant_id and sha256".into(),
             Self::Range(bytes_count) => format!("the member has {bytes_count} bytes"),
             Self::TooManyRanges => "fetched in too many pieces: ask the owner".into(),
+            Self::UsedUp => "this link was used as often as it may be: ask for another".into(),
             Self::Crowded => "too many requests at once".into(),
             Self::Disk(_) | Self::Store(_) | Self::Bug(_) => "the agent has a problem".into(),
         }

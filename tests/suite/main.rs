@@ -22,6 +22,7 @@ mod mishaps;
 mod mutations;
 mod orders;
 mod outward;
+mod people;
 mod preview;
 mod rest;
 mod rest_journey;

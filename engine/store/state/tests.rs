@@ -7,7 +7,7 @@ use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::store::{Entry, GrantRow, Order, OrderState, Purpose};
 
-const NOW: Timestamp = Timestamp(1_790_000_000_000);
+pub(in crate::store) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
 pub(in crate::store) fn order(key: &str, state: OrderState) -> Order {
     Order {
