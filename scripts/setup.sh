@@ -4,7 +4,7 @@
 #   scripts/setup.sh
 #
 # 1. Checks for what is needed: Rust, a C compiler, cmake, nasm (x86-64), Python with pip;
-#    and for what only tests use: exiftool, ledger, jsonschema; and for libheif, with which HEIC and AVIF
+#    and for what only tests use: exiftool, ledger, jsonschema, a printer; and for libheif, with which HEIC and AVIF
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
 # 2. Fetches into target/peers/ what only tests use: the Python package `standardwebhooks`.
@@ -75,6 +75,11 @@ look_for_programs() {
     python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null \
         || tests_apt="$tests_apt python3-jsonschema"
     have ledger || { tests_apt="$tests_apt ledger"; tests_brew="$tests_brew ledger"; }
+    # The printer that orders are printed on in tests, and the message bus that it wants. A Mac has one.
+    if [ "$system" = Linux ]; then
+        have ippeveprinter || [ -x /usr/sbin/ippeveprinter ] || tests_apt="$tests_apt cups-ipp-utils"
+        have dbus-daemon || tests_apt="$tests_apt dbus"
+    fi
     have_libheif || { heif_apt=' libheif1'; heif_brew=' libheif'; }
 }
 

@@ -48,6 +48,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     // `media/decode.rs` names our modules of these names.
     ("gif", &["media/gif.rs", "media/decode.rs"]),
+    ("ipp", &["orders/target/ipp/wire.rs"]),
     ("libloading", &["media/heif/library.rs"]),
     ("moxcms", &["media/colour.rs"]),
     ("tiff", &["media/tiff.rs", "media/decode.rs"]),

@@ -14,7 +14,6 @@ use crate::base::member::Member;
 use crate::base::money::{decimal, parse_minor};
 use crate::orders::Terms;
 use crate::orders::outward::{Refusal, foresee};
-use crate::orders::target::TargetSpec;
 use crate::orders::terms;
 use crate::preview::PreviewSpec;
 use crate::store::{Purpose, State};
@@ -167,15 +166,12 @@ pub(super) fn agree(
     if let Some(key) = &card.key {
         PublicKey::try_from(key).map_err(failed)?;
     }
-    let needs_url = matches!(card.target, TargetSpec::Lab(_));
-    let is_there = needs_url || !card.orders_url.is_empty();
-    if is_there
-        && !card.orders_url.starts_with("https://")
-        && !card.orders_url.starts_with("http://")
-    {
+    let schemes = card.target.schemes();
+    if !schemes.is_empty() && !schemes.iter().any(|scheme| card.orders_url.starts_with(scheme)) {
         return Err(CommandError::failed(format!(
-            "the card's address `{}` is neither https:// nor http://",
-            card.orders_url
+            "the card's address `{}` begins neither with {}",
+            card.orders_url,
+            schemes.join(" nor with ")
         )));
     }
     let money = |text: &str| parse_minor(text).map_err(|e| CommandError::Usage(e.to_string()));
@@ -236,10 +232,8 @@ pub(super) fn place_to_name(
     allow: &Allow,
     limits: &Limits,
 ) -> Result<Option<Place>, CommandError> {
-    if !terms.orders_url.starts_with("http") {
-        return Ok(None);
-    }
-    match foresee(&terms.orders_url, allow) {
+    let Some(url) = terms.target.called_url(&terms.orders_url) else { return Ok(None) };
+    match foresee(&url, allow) {
         Ok(()) => Ok(None),
         Err(Refusal::Unnamed { cure, .. }) if limits.local => Ok(Some(cure)),
         Err(refusal @ Refusal::Unnamed { .. }) => {

@@ -13,6 +13,7 @@ mod answer;
 mod asset;
 mod handover;
 pub mod hot_folder;
+pub mod ipp;
 pub mod lab;
 pub mod link;
 pub mod mail;
@@ -222,6 +223,8 @@ pub enum TargetSpec {
     HotFolder(hot_folder::Spec),
     /// A folder that takes XJDF job tickets.
     Xjdf(xjdf::Spec),
+    /// A printer that speaks IPP; at `orders_url`.
+    Ipp(self::ipp::Spec),
     /// Print on demand by REST, in the shape of Prodigi's API; at `orders_url`, with an API key.
     Prodigi(prodigi::Spec),
     /// A pro lab that takes orders in two steps, in the shape of WHCC's API; at `orders_url`, with
@@ -265,6 +268,7 @@ impl TargetSpec {
             Self::Lab(spec) => Box::new(lab::Lab::new(*spec, means)),
             Self::HotFolder(spec) => Box::new(hot_folder::HotFolder::new(spec)),
             Self::Xjdf(spec) => Box::new(xjdf::Xjdf::new(spec)),
+            Self::Ipp(spec) => Box::new(self::ipp::Printer::new(spec, means)),
             Self::Prodigi(spec) => {
                 let Means { orders_url, secret, outward, .. } = means;
                 Box::new(prodigi::Prodigi::new(spec, &orders_url, &secret, outward))
@@ -284,9 +288,8 @@ impl TargetSpec {
     /// In words, with the cure.
     pub fn check(&self) -> Result<(), String> {
         match self {
-            Self::Lab(_) | Self::Prodigi(_) | Self::Whcc(_) | Self::Mail(_) | Self::Link(_) => {
-                Ok(())
-            }
+            Self::Lab(_) | Self::Ipp(_) | Self::Prodigi(_) | Self::Whcc(_) => Ok(()),
+            Self::Mail(_) | Self::Link(_) => Ok(()),
             Self::HotFolder(spec) => spec.check(),
             Self::Xjdf(spec) => spec.check(),
         }
@@ -306,10 +309,28 @@ impl TargetSpec {
             Self::Lab(spec) => spec.carries(),
             Self::HotFolder(_) => hot_folder::CARRIES,
             Self::Xjdf(_) => xjdf::CARRIES,
+            Self::Ipp(_) => self::ipp::CARRIES,
             Self::Prodigi(_) => prodigi::CARRIES,
             Self::Whcc(_) => whcc::CARRIES,
             Self::Mail(spec) => spec.carries(),
             Self::Link(_) => link::CARRIES,
+        }
+    }
+
+    /// Where calls go, as HTTP has it; `None`: it calls nobody.
+    pub fn called_url(&self, orders_url: &str) -> Option<String> {
+        match self {
+            Self::Ipp(_) => self::ipp::http_url(orders_url).ok(),
+            _ => orders_url.starts_with("http").then(|| orders_url.to_owned()),
+        }
+    }
+
+    /// How its address may begin.
+    pub const fn schemes(&self) -> &'static [&'static str] {
+        match self {
+            Self::Ipp(_) => &["ipp://", "ipps://"],
+            Self::Lab(_) | Self::Prodigi(_) | Self::Whcc(_) => &["https://", "http://"],
+            Self::HotFolder(_) | Self::Xjdf(_) | Self::Mail(_) | Self::Link(_) => &[],
         }
     }
 }

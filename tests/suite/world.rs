@@ -31,8 +31,7 @@ impl World {
     }
 
     pub(crate) fn with(twist: &Twist<'_>) -> Self {
-        let (lab, owner) = (Home::new(), Home::new());
-        let watched = tempfile::tempdir().expect("a folder");
+        let lab = Home::new();
         let lab_address = format!("127.0.0.1:{}", free_port());
         let card = lab.path().join("card.json");
         let card_text = card.to_str().expect("a plain path");
@@ -44,13 +43,32 @@ impl World {
             let text = std::fs::read_to_string(&card).expect("a card");
             std::fs::write(&card, text.replace(&lab_address, other)).expect("written");
         }
+        Self::around(lab, &card, &listen, twist.init)
+    }
+
+    /// An owner who wrote the card of a provider that knows nothing of Signet.
+    ///
+    /// - `card`: as TOML; its name is `lab`, which is what the shipped rules order from
+    pub(crate) fn with_written_card(card: &str) -> Self {
+        let lab = Home::new();
+        let path = lab.write("card.toml", card);
+        let listen = format!("127.0.0.1:{}", free_port());
+        Self::around(lab, &path, &listen, &[])
+    }
+
+    /// An owner who agrees with the provider of a card.
+    ///
+    /// - `listen`: where the owner's agent listens
+    fn around(lab: Home, card: &Path, listen: &str, init: &[&str]) -> Self {
+        let (owner, watched) = (Home::new(), tempfile::tempdir().expect("a folder"));
+        let card = card.to_str().expect("a plain path");
         let photos = watched.path().to_str().expect("a plain path");
         let mut args =
             vec!["--yes", "init", "--owner", "Ada", "--address", "mailto:ada@example.org"];
-        args.extend(["--photos", photos, "--provider", card_text, "--purpose", "print,share"]);
+        args.extend(["--photos", photos, "--provider", card, "--purpose", "print,share"]);
         // Lab and owner mean this computer, and say so.
-        args.extend(["--listen", &listen, "--local"]);
-        args.extend(twist.init);
+        args.extend(["--listen", listen, "--local"]);
+        args.extend(init);
         owner.run(&args).done();
         // Tests need not wait as long as people with a card reader.
         let config = owner.path().join("signet.toml");
