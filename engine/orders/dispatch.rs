@@ -36,8 +36,8 @@ use crate::store::{Due, News, Order, OrderState, ParcelRow, State, StoreError};
 /// Parcels under way at the same time.
 const SENDING_MAX: usize = 8;
 
-/// Most orders in one parcel.
-pub const LINES_MAX: u32 = 100;
+/// Most orders in one parcel: a provider's answer that repeats them has to fit into what is read.
+pub const LINES_MAX: u32 = 40;
 
 /// How often the outbox is looked at when nobody calls: other processes write to it too.
 const POLL: Duration = Duration::from_millis(500);

@@ -1,3 +1,5 @@
+//! Each step of an order, with a provider that does as it is scripted.
+
 use std::collections::VecDeque;
 use std::io::{self, Read};
 

@@ -31,7 +31,8 @@ use crate::orders::parcel::{Line, Parcel};
 mod message;
 mod order;
 
-/// Most lines of one parcel: the answer repeats them, and of an answer 64 KiB are read.
+/// Most lines of one parcel: the answer repeats them, and of an answer 64 KiB are read. The
+/// dispatcher puts no more into one.
 pub const LINES_MAX: usize = 40;
 
 /// How a parcel travels when the catalogue does not say.
