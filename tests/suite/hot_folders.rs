@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use signet::media::dpof;
 
-use crate::common::wait_for;
+use crate::common::{skipped, wait_for};
 use crate::world::{World, sample, variant};
 
 /// A world whose lab is a folder: the owner agrees to a provider's file of their own.
@@ -114,6 +115,50 @@ fn order_waits_for_a_share_that_is_not_mounted() {
     assert_eq!(names.len(), 3, "{names:?}");
     assert_eq!((names[0].as_str(), names[1].as_str()), ("Condition.txt", "End.txt"));
     assert_eq!(fs::read(folders[0].join(&names[2])).expect("the photo"), photo);
+}
+
+/// A disk of a test's own; gone with it.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// `None` where this user may not mount one.
+    fn with_room_for(kib: u32) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().expect("a folder"));
+        let is_mounted = disk.mount(&format!("size={kib}k"));
+        is_mounted.then_some(disk)
+    }
+
+    fn mount(&self, options: &str) -> bool {
+        let mut mount = Command::new("mount");
+        let run = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(self.0.path()).output();
+        run.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a program of the test may still look at it.
+        let _gone = Command::new("umount").arg("--lazy").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn full_disk_of_a_lab_leaves_nothing_there_and_the_order_waits() {
+    let Some(disk) = Disk::with_room_for(64) else {
+        skipped("no disk may be mounted here");
+        return;
+    };
+    let lab = disk.0.path();
+    let world =
+        world_with(&format!("kind = 'hot-folder'\nfolder = '{}'\ndialect = 'dpof'", lab.display()));
+    let _agent = world.start_agent();
+    let photo = sample("meadow");
+    world.drop_photo("IMG_1.jpg", &photo);
+    wait_for("a word about the disk", || reason(&world).contains("nothing was put").then_some(()));
+    assert_eq!(entries(lab).len(), 0);
+    assert!(disk.mount("remount,size=16m"));
+    world.wait_orders(1, "done");
+    assert_eq!(printed(&entries(lab)[0]), [(photo, 1)]);
 }
 
 #[test]

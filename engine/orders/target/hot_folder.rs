@@ -69,8 +69,12 @@ impl Spec {
     /// # Errors
     /// In words, with the cure.
     pub fn check(&self) -> Result<(), String> {
+        self.read().map(drop)
+    }
+
+    fn read(&self) -> Result<Dialect, String> {
         Tray::check(&self.folder, self.desk.as_deref())?;
-        Dialect::read(&self.dialect, &self.change).map(drop)
+        Dialect::read(&self.dialect, &self.change)
     }
 }
 
@@ -88,7 +92,7 @@ impl HotFolder {
         Self {
             folder: spec.folder.clone(),
             tray: Tray::new(&spec.folder, spec.desk.as_deref(), spec.landmark.as_deref()),
-            dialect: spec.check().and_then(|()| Dialect::read(&spec.dialect, &spec.change)),
+            dialect: spec.read(),
         }
     }
 
