@@ -263,7 +263,7 @@ fn one_wish_of_two_rules_is_told_once() {
         &[(
             Contradictory,
             "`b` contradicts `a` (0.toml:13), which orders `mug` from `lab` for the very same \
-             photos, with other `or`, `price_max` and `remove_icon`",
+             photos, with other `or` and `price_max` and `remove_icon`",
         )],
     );
     check(

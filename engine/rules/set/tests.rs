@@ -790,10 +790,10 @@ fn price_limit_further_providers_and_icons_to_remove_are_read_and_printed() {
     for (more, expected) in [
         ("or = 'lab'", "`lab` is asked before already"),
         ("or = ['lab-2', 'lab-2']", "`lab-2` is asked before already"),
-        ("or = 'lab-3'", "there is no provider `lab-3`, did you mean `lab-2`?"),
+        ("or = 'lab-3'", "there is no provider `lab-3`: did you mean `lab-2`?"),
         ("or = []", "write `or = \"lab-2\"`, or a list of 1 to 8 providers"),
         ("or = 3", "`or` is text in quotes, this is an integer"),
-        ("price_max = 2", "`price_max` is text in quotes, this is an integer"),
+        ("price_max = 2", "`price_max` is an amount and its currency, such as \"20.00 EUR\""),
         ("price_max = '2'", "`price_max` is an amount and its currency, such as \"20.00 EUR\""),
         ("remove_icon = 'yes'", "write `remove_icon = true`, or leave it out"),
     ] {

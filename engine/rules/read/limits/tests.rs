@@ -239,7 +239,7 @@ fn owner_narrows_what_the_operator_allows_and_never_widens_it() {
         mistake(or("", 1)),
         "own.toml:4:9: the operator's files allow no `mug` from `lab-2`"
     );
-    let fewer = "own.toml:4:70: `copies` is from 1 to 1; the operator's files allow no more";
+    let fewer = "own.toml:4:69: `copies` is from 1 to 1; the operator's files allow no more";
     assert_eq!(mistake(or(allow, 2)), fewer);
     or(allow, 1).expect("both allow one");
     let share = "[[rule]]\nname = 'x'\nwhen = 'true'\nshare = { provider = 'lab' }";
