@@ -102,10 +102,10 @@ fn order_waits_for_a_share_that_is_not_mounted() {
     let lab = place.path().join("share");
     let world =
         world_with(&format!("kind = 'hot-folder'\nfolder = '{}'\ndialect = 'fuji'", lab.display()));
-    let _agent = world.start_agent();
+    let mut agent = world.start_agent();
     let photo = sample("meadow");
     world.drop_photo("IMG_1.jpg", &photo);
-    wait_for("a word about the share", || reason(&world).contains("mount the share").then_some(()));
+    agent.line_with("mount the share");
     assert!(!lab.exists(), "the folder of somebody else is not made");
     fs::create_dir(&lab).expect("made");
     world.wait_orders(1, "done");
@@ -151,10 +151,10 @@ fn full_disk_of_a_lab_leaves_nothing_there_and_the_order_waits() {
     let lab = disk.0.path();
     let world =
         world_with(&format!("kind = 'hot-folder'\nfolder = '{}'\ndialect = 'dpof'", lab.display()));
-    let _agent = world.start_agent();
+    let mut agent = world.start_agent();
     let photo = sample("meadow");
     world.drop_photo("IMG_1.jpg", &photo);
-    wait_for("a word about the disk", || reason(&world).contains("nothing was put").then_some(()));
+    agent.line_with("No space left");
     assert_eq!(entries(lab).len(), 0);
     assert!(disk.mount("remount,size=16m"));
     world.wait_orders(1, "done");
