@@ -23,9 +23,11 @@ use super::group::{Companion, Group, Lies, evidence_word};
 use super::judge::before;
 use super::lock;
 use super::providers::{Providers, terms_of};
+use crate::access::address_book::AddressBook;
 use crate::access::grant::{Content, issue};
 use crate::access::key::KeyError;
 use crate::access::{Consent, Key, LinkKey, Manifest, PublicKey, Structure, member_for};
+use crate::base::causes::one_line;
 use crate::base::clock::{Moment, Timestamp};
 use crate::base::config::{Icons, Owner};
 use crate::base::file_state::FileState;
@@ -179,7 +181,12 @@ impl Outlet for Counter {
     ) -> Result<Parcel, Hindrance> {
         let order = orders.first().ok_or_else(|| Hindrance::Never("it is empty".into()))?;
         let consent = self.providers.current()?;
-        let delivery = &terms_of(&consent, &order.provider)?.delivery;
+        let terms = terms_of(&consent, &order.provider)?;
+        let delivery = &terms.delivery;
+        // A book that cannot be opened is no reason to ship to nowhere.
+        let book = AddressBook::open(&self.home);
+        let book = book.map_err(|error| Hindrance::Later(one_line(&error)))?;
+        let recipient = book.recipient(order.addressee.as_deref(), &terms.target.carries());
         let faster = delivery.express.as_ref().filter(|_| order.express);
         let secret = self.links.secret(CALLBACK, parcel_key);
         let created_at = orders.iter().map(|order| order.created_at).min();
@@ -192,7 +199,7 @@ impl Outlet for Counter {
                 agent_id: self.key.public().thumbprint(),
                 key: self.key.public().to_string(),
             },
-            recipient: None,
+            recipient,
             addressee: order.addressee.clone(),
             express: order.express,
             delivery: faster.or(delivery.standard.as_ref()).cloned(),

@@ -219,12 +219,12 @@ impl Setback {
 pub enum TargetSpec {
     /// `signet lab`, or any receiver of signed CloudEvents; at `orders_url`.
     Lab(lab::Spec),
+    /// A printer that speaks IPP; at `orders_url`.
+    Ipp(self::ipp::Spec),
     /// A folder that a lab's software watches.
     HotFolder(hot_folder::Spec),
     /// A folder that takes XJDF job tickets.
     Xjdf(xjdf::Spec),
-    /// A printer that speaks IPP; at `orders_url`.
-    Ipp(self::ipp::Spec),
     /// Print on demand by REST, in the shape of Prodigi's API; at `orders_url`, with an API key.
     Prodigi(prodigi::Spec),
     /// A pro lab that takes orders in two steps, in the shape of WHCC's API; at `orders_url`, with
@@ -266,9 +266,9 @@ impl TargetSpec {
     pub fn open(&self, means: Means) -> Box<dyn Target> {
         match self {
             Self::Lab(spec) => Box::new(lab::Lab::new(*spec, means)),
+            Self::Ipp(spec) => Box::new(self::ipp::Printer::new(spec, means)),
             Self::HotFolder(spec) => Box::new(hot_folder::HotFolder::new(spec)),
             Self::Xjdf(spec) => Box::new(xjdf::Xjdf::new(spec)),
-            Self::Ipp(spec) => Box::new(self::ipp::Printer::new(spec, means)),
             Self::Prodigi(spec) => {
                 let Means { orders_url, secret, outward, .. } = means;
                 Box::new(prodigi::Prodigi::new(spec, &orders_url, &secret, outward))
@@ -288,10 +288,14 @@ impl TargetSpec {
     /// In words, with the cure.
     pub fn check(&self) -> Result<(), String> {
         match self {
-            Self::Lab(_) | Self::Ipp(_) | Self::Prodigi(_) | Self::Whcc(_) => Ok(()),
-            Self::Mail(_) | Self::Link(_) => Ok(()),
             Self::HotFolder(spec) => spec.check(),
             Self::Xjdf(spec) => spec.check(),
+            Self::Lab(_)
+            | Self::Ipp(_)
+            | Self::Prodigi(_)
+            | Self::Whcc(_)
+            | Self::Mail(_)
+            | Self::Link(_) => Ok(()),
         }
     }
 
@@ -307,9 +311,9 @@ impl TargetSpec {
     pub const fn carries(&self) -> Carries {
         match self {
             Self::Lab(spec) => spec.carries(),
+            Self::Ipp(_) => self::ipp::CARRIES,
             Self::HotFolder(_) => hot_folder::CARRIES,
             Self::Xjdf(_) => xjdf::CARRIES,
-            Self::Ipp(_) => self::ipp::CARRIES,
             Self::Prodigi(_) => prodigi::CARRIES,
             Self::Whcc(_) => whcc::CARRIES,
             Self::Mail(spec) => spec.carries(),
@@ -325,7 +329,7 @@ impl TargetSpec {
         }
     }
 
-    /// How its address may begin.
+    /// How its address begins; empty: it needs none.
     pub const fn schemes(&self) -> &'static [&'static str] {
         match self {
             Self::Ipp(_) => &["ipp://", "ipps://"],

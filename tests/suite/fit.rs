@@ -92,7 +92,8 @@ fn order_that_a_lab_refuses_is_made_once_by_the_next_one() {
     let second = Home::new();
     let card = second.path().join("card.json");
     let (card, listen) = (card.to_str().expect("plain"), format!("127.0.0.1:{}", free_port()));
-    second.run(&["lab", "invite", "Ada", "--card", card, "--listen", &listen]).done();
+    let invite = ["lab", "invite", "Ada", "--card", card, "--listen", &listen];
+    second.run(&[&invite[..], &["--allow", "127.0.0.1"]].concat()).done();
     let allow =
         ["--yes", "consent", "allow", card, "--name", "lab-2", "--purpose", "print", "--local"];
     world.owner.run(&allow).done();

@@ -475,7 +475,7 @@ fn draft_is_imported_submitted_and_fetched() {
     peer.post("/control/asset", PHOTO);
     let taken = lab(&peer, WHCC_KEY).send(&lab_parcel(&peer, "one"), &Photos(PHOTO));
     let taken = taken.expect("a draft");
-    assert_eq!(taken.progress.note, "a draft at the lab for 4.78 USD");
+    assert_eq!(taken.progress.note, "a draft at the lab for 4.78 USD, not yet submitted");
     assert_eq!(taken.progress.look_again_s, Some(0), "the next step is due at once");
     assert_eq!(made(&peer, "one"), 0, "a draft is no order");
     let progress = lab(&peer, WHCC_KEY).follow("one", &taken.remote).expect("submitted");

@@ -7,9 +7,8 @@
 //! it before the document was sent (Send-Document). So only a document of which the last byte
 //! left and whose answer did not come leaves a doubt. Then the printer is asked for the job, by the
 //! name that only this line has. A printer that knows no such job proves that there was none only
-//! if it would remember it: when it still knows one that is older, or was on all the time and the
-//! order is not older than [`MEMORY_S`]. Otherwise the order stays in doubt for the owner to see;
-//! it is never printed on a guess.
+//! if it would remember it (`calls::Memory`). Otherwise the order stays in doubt for the owner to
+//! see; it is never printed on a guess.
 //!
 //! What nobody can know: a printer that prints half a photo when the connection breaks (CUPS' own
 //! test printer does) and then says that it printed the job. Where we see the break, that job is
@@ -17,43 +16,31 @@
 //!
 //! Many printers take one job at a time and say that they are busy meanwhile: the order waits.
 //!
-//! Knows nothing of sizes and papers (`offer`), states of jobs (`job`) and bytes (`wire`).
+//! Knows nothing of operations (`calls`), sizes and papers (`offer`), states of jobs (`job`) and
+//! bytes (`wire`).
 
+mod calls;
 mod job;
 mod offer;
+mod spec;
 mod wire;
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
-
+use self::calls::{BUSY_S, Calls};
 use self::job::{Job, Stage};
-use self::wire::{Answer, Attribute, Group, Operation, Outcome, Status, Value};
+use self::wire::Status;
 use super::{Cancelled, Carries, Fate, Files, Means, Progress, Search, Setback, Taken, Target};
 use crate::base::clock::Timestamp;
-use crate::orders::outward::{Body, Call, Outward};
 use crate::orders::parcel::{Line, Parcel};
 use crate::orders::webhook::MemberMessage;
 use crate::store::OrderState;
 
-/// What IPP travels as.
-const MEDIA_TYPE: &str = "application/ipp";
+pub(super) use self::calls::http_url;
+pub use self::spec::{Orientation, Quality, Scaling, Spec};
 
-/// Port of `ipp://` and `ipps://` where the address names none.
-const PORT: u16 = 631;
-
-/// Who the printer is told that a job is from.
-const USER: &str = "signet";
-
-/// Most jobs of a printer that are looked through; more are a doubt.
-const JOBS_MAX: i32 = 150;
-
-/// How long every printer remembers a job that is over, in seconds.
-const MEMORY_S: i64 = 60;
-
-/// When a printer that is busy or does not take jobs is asked again, in seconds.
-const BUSY_S: i64 = 5;
+/// When a printer that does not take jobs is asked again, in seconds.
 const NOT_ACCEPTING_S: i64 = 60;
 
 /// When a doubt that only the owner can end is looked at again, in seconds.
@@ -71,226 +58,24 @@ pub(super) const CARRIES: Carries = Carries {
     cancels: true,
 };
 
-/// How the owner wants a printer to print. Part of the signed consent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Spec {
-    /// How carefully.
-    pub quality: Quality,
-    /// Paper of products without a finish, in the printer's word, such as `photographic-glossy`;
-    /// absent: what the printer does by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// What happens to a photo of another shape than the paper.
-    pub scaling: Scaling,
-    /// Who decides which way the photo lies.
-    pub orientation: Orientation,
-}
-
-/// How carefully a printer prints.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quality {
-    /// Fast.
-    Draft,
-    /// As usual.
-    Normal,
-    /// As well as it can.
-    #[default]
-    High,
-}
-
-/// What happens to a photo of another shape than the paper.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scaling {
-    /// It fills the paper, and what stands over is cut off.
-    #[default]
-    Fill,
-    /// All of it is seen, and the rest stays white.
-    Fit,
-    /// `fit` when it is larger than the paper, as it is when it is smaller.
-    AutoFit,
-    /// The printer decides.
-    Auto,
-    /// It stays as large as it says that it is.
-    None,
-}
-
-/// Who decides which way a photo lies on the paper.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Orientation {
-    /// The printer.
-    #[default]
-    Printer,
-    /// We, from the pixels of the upright photo: for printers that never turn one.
-    Photo,
-}
-
-impl Quality {
-    const fn number(self) -> i32 {
-        match self {
-            Self::Draft => 3,
-            Self::Normal => 4,
-            Self::High => 5,
-        }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Normal => "normal",
-            Self::High => "high",
-        }
-    }
-}
-
-impl Scaling {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Fill => "fill",
-            Self::Fit => "fit",
-            Self::AutoFit => "auto-fit",
-            Self::Auto => "auto",
-            Self::None => "none",
-        }
-    }
-}
-
 /// One printer.
 pub struct Printer {
     spec: Spec,
-    /// As the printer wants to be called.
-    uri: String,
-    /// Where it listens, or why its address is none.
-    url: Result<String, String>,
-    outward: Outward,
+    calls: Calls,
     clock: fn() -> Timestamp,
-}
-
-/// Whether a printer would remember a job.
-struct Memory {
-    jobs: Vec<Job>,
-    /// Whether those that are over are listed, from the newest to `oldest_age_s`.
-    is_listed: bool,
-    /// All of those that are not over are listed.
-    is_whole: bool,
-    /// How long the printer has been on.
-    up_s: Option<i32>,
 }
 
 impl Printer {
     /// A printer at `ipp://…` or `ipps://…`.
     pub fn new(spec: &Spec, means: Means) -> Self {
-        let Means { orders_url: uri, outward, .. } = means;
-        Self { spec: spec.clone(), url: http_url(&uri), uri, outward, clock: Timestamp::now }
-    }
-
-    /// Asks for one operation and reads the answer, whatever its status.
-    ///
-    /// # Errors
-    /// Also when the answer is none.
-    fn ask(
-        &self,
-        operation: Operation,
-        of_operation: Vec<Attribute>,
-        of_job: Vec<Attribute>,
-        document: Option<(Box<dyn Read + Send + '_>, u64)>,
-    ) -> Result<Answer, Setback> {
-        let url = self.url.as_ref().map_err(Setback::refused)?;
-        let request = wire::request(operation, &self.uri, of_operation, of_job);
-        let request = request.map_err(|error| Setback::refused(error.to_string()))?;
-        let body = match document {
-            None => Body::Bytes(&request),
-            Some((document, bytes_count)) => Body::Stream(
-                Box::new(request.as_slice().chain(document)),
-                bytes_count.saturating_add(request.len() as u64),
-            ),
-        };
-        let headers = vec![("content-type", MEDIA_TYPE.to_owned())];
-        let reply = self.outward.call(Call { method: "POST", url, headers, body })?;
-        match reply.status {
-            200..=299 if reply.is_whole => Answer::read(reply.body).ok_or_else(|| {
-                Setback::unknown(format!("`{}` answers something that is not IPP", self.uri))
-            }),
-            200..=299 => Err(Setback::unknown(format!("`{}` answers too much or half", self.uri))),
-            401 | 403 => Err(Setback::refused(format!(
-                "`{}` wants to know who prints: let it print without a password for this computer",
-                self.uri
-            ))),
-            429 | 503 => {
-                let why = format!("`{}` is busy", self.uri);
-                Err(Setback::away(why).after(reply.retry_after_s.or(Some(BUSY_S))))
-            }
-            status => {
-                let why = format!("`{}` answers {status}: {}", self.uri, reply.words());
-                let is_ours = (400..500).contains(&status);
-                Err(if is_ours { Setback::refused(why) } else { Setback::unknown(why) })
-            }
-        }
-    }
-
-    /// Asks for something that changes nothing.
-    fn look(&self, operation: Operation, asked: Vec<Attribute>) -> Result<Answer, Setback> {
-        self.url.as_ref().map_err(Setback::refused)?;
-        // Whatever went wrong, the printer has not acted, and what is wrong may be mended there.
-        self.ask(operation, asked, Vec::new(), None).map_err(|setback| match setback.fate {
-            Fate::Away => setback,
-            _ => Setback { fate: Fate::NotTaken, ..setback },
-        })
-    }
-
-    /// What the printer says about itself.
-    fn about(&self, asked: &[&str]) -> Result<Group, Setback> {
-        let asked = vec![user(), keywords(asked)];
-        let answer = self.look(Operation::GetPrinterAttributes, asked)?;
-        done(&self.uri, &answer.status)?;
-        Ok(answer.printer)
-    }
-
-    /// What the printer knows of jobs, and how far back.
-    fn memory(&self) -> Result<Memory, Setback> {
-        let jobs = |which: &str| {
-            let which = ("which-jobs", Value::Keyword(which.to_owned()));
-            let limit = ("limit", Value::Integer(JOBS_MAX));
-            self.look(Operation::GetJobs, vec![user(), limit, which, keywords(&job::ASKED)])
-        };
-        let active = jobs("not-completed")?;
-        done(&self.uri, &active.status)?;
-        let over = jobs("completed")?;
-        let up_s = self.about(&["printer-up-time"])?.number("printer-up-time");
-        let is_whole = active.jobs.len() < JOBS_MAX.unsigned_abs() as usize;
-        let is_listed = over.status.outcome() == Outcome::Done;
-        let jobs = active.jobs.iter().chain(&over.jobs).filter_map(Job::read).collect();
-        Ok(Memory { jobs, is_listed, is_whole, up_s })
-    }
-
-    /// A job by its number; `None`: the printer does not know it as a job of this parcel.
-    fn job(&self, parcel_key: &str, id: i32) -> Result<Option<Job>, Setback> {
-        let asked = vec![("job-id", Value::Integer(id)), user(), keywords(&job::ASKED)];
-        let answer = self.look(Operation::GetJobAttributes, asked)?;
-        if answer.status.code == Status::NOT_FOUND {
-            return Ok(None);
-        }
-        done(&self.uri, &answer.status)?;
-        let job = answer.jobs.first().and_then(Job::read);
-        let job = job.ok_or_else(|| {
-            Setback::not_taken(format!("`{}` says nothing about job {id}", self.uri))
-        })?;
-        Ok(Some(job).filter(|job| job.is_of(parcel_key)))
+        let calls = Calls::new(means.orders_url, means.outward);
+        Self { spec: spec.clone(), calls, clock: Timestamp::now }
     }
 
     /// The numbers of all jobs of a parcel.
     fn ids_of(&self, parcel_key: &str) -> Result<Vec<i32>, Setback> {
-        let jobs = self.memory()?.jobs.into_iter();
+        let jobs = self.calls.memory()?.jobs.into_iter();
         Ok(jobs.filter(|job| job.is_of(parcel_key)).map(|job| job.id).collect())
-    }
-
-    /// Asks for the end of a job.
-    fn stop(&self, id: i32) -> Result<Answer, Setback> {
-        let which = vec![("job-id", Value::Integer(id)), user()];
-        self.ask(Operation::CancelJob, which, Vec::new(), None)
     }
 
     /// Prints one line; gives the number of its job.
@@ -307,35 +92,15 @@ impl Printer {
         let document = document.map_err(|error| {
             Setback::not_taken(format!("`{}` cannot be read: {error}", photo.name))
         })?;
-        let called = ("job-name", Value::Name(name.to_owned()));
-        let created = self
-            .ask(Operation::CreateJob, vec![user(), called], wanted.attributes, None)
-            .and_then(|answer| done(&self.uri, &answer.status).map(|()| answer))
-            .map_err(|setback| match setback.fate {
-                // There may be a job now, but nothing comes of it without its document.
-                Fate::Unknown => Setback { fate: Fate::NotTaken, ..setback },
-                _ => setback,
-            })?;
-        let id = created.jobs.iter().find_map(|job| job.number("job-id")).ok_or_else(|| {
-            Setback::not_taken(format!("`{}` took a job and did not number it", self.uri))
-        })?;
-        if created.unsupported.has("media-col") {
+        let (id, unsupported) = self.calls.create(name, wanted.attributes)?;
+        if unsupported.has("media-col") {
             self.give_up(id);
-            return Err(Setback::refused(format!("`{}` does not take this paper", self.uri)));
+            return Err(Setback::refused(format!("`{}` does not take this paper", self.calls.uri)));
         }
         let left = AtomicU64::new(photo.bytes_count);
         let document = Box::new(Counted { document, left: &left });
-        let which = vec![
-            ("job-id", Value::Integer(id)),
-            user(),
-            ("document-format", Value::MediaType(wanted.format)),
-            ("last-document", Value::Boolean(true)),
-        ];
-        let document = Some((document as Box<dyn Read + Send + '_>, photo.bytes_count));
-        let sent = self.ask(Operation::SendDocument, which, Vec::new(), document);
-        let Err(mut setback) = sent.and_then(|answer| done(&self.uri, &answer.status)) else {
-            return Ok(id);
-        };
+        let sent = self.calls.send_document(id, wanted.format, document, photo.bytes_count);
+        let Err(mut setback) = sent else { return Ok(id) };
         let is_half = left.load(Ordering::Relaxed) > 0;
         match setback.fate {
             // Printers do print half a photo, so it has to be taken back before it is sent again.
@@ -351,7 +116,7 @@ impl Printer {
     /// Takes back a job that has no document or half of one; says whether the printer did. One
     /// without a document that stays prints nothing, and the printer ends it in its own time.
     fn give_up(&self, id: i32) -> bool {
-        let stopped = self.stop(id).and_then(|answer| done(&self.uri, &answer.status));
+        let stopped = self.calls.stop(id).and_then(|status| self.calls.done(&status));
         if let Err(setback) = &stopped {
             tracing::warn!(job = id, why = %setback.why, "a job cannot be taken back");
         }
@@ -359,7 +124,7 @@ impl Printer {
     }
 
     fn unsettled(&self) -> String {
-        format!("`{}` is still taking an earlier try in, or stopping it", self.uri)
+        format!("`{}` is still taking an earlier try in, or stopping it", self.calls.uri)
     }
 
     /// The parcel as taken: the numbers of its jobs, and since when.
@@ -370,7 +135,7 @@ impl Printer {
 
     /// What the printer says is wrong with it, in words.
     fn trouble(&self) -> Result<(Option<String>, Option<i32>), Setback> {
-        let about = self.about(&["printer-state-reasons", "printer-up-time"])?;
+        let about = self.calls.about(&["printer-state-reasons", "printer-up-time"])?;
         let trouble = job::words(about.texts("printer-state-reasons"));
         Ok((trouble, about.number("printer-up-time")))
     }
@@ -382,18 +147,18 @@ impl Target for Printer {
     }
 
     fn send(&self, parcel: &Parcel, files: &dyn Files) -> Result<Taken, Setback> {
-        let printer = self.about(&offer::ASKED)?;
+        let printer = self.calls.about(&offer::ASKED)?;
         let wanted = parcel.lines.iter().map(|line| offer::job(&printer, &self.spec, line));
         let wanted: Vec<offer::Job> = wanted
             .collect::<Result<_, String>>()
-            .map_err(|why| Setback::refused(format!("`{}`: {why}", self.uri)))?;
+            .map_err(|why| Setback::refused(format!("`{}`: {why}", self.calls.uri)))?;
         if printer.flag("printer-is-accepting-jobs") == Some(false) {
             let why = job::words(printer.texts("printer-state-reasons"));
             let why = why.map_or(String::new(), |why| format!(": {why}"));
-            let why = format!("`{}` takes no jobs now{why}", self.uri);
+            let why = format!("`{}` takes no jobs now{why}", self.calls.uri);
             return Err(Setback::away(why).after(Some(NOT_ACCEPTING_S)));
         }
-        let known = self.memory()?.jobs;
+        let known = self.calls.memory()?.jobs;
         for job in known.iter().filter(|job| job.is_of(&parcel.parcel_key)) {
             match job.stage() {
                 Stage::Unsettled => {
@@ -431,7 +196,7 @@ impl Target for Printer {
 
     fn find(&self, parcel: &Parcel) -> Result<Search, Setback> {
         let doubt = |setback| Setback { fate: Fate::Unknown, ..setback };
-        let memory = self.memory().map_err(doubt)?;
+        let memory = self.calls.memory().map_err(doubt)?;
         let mut ids = Vec::new();
         for line_number in 1..=parcel.lines.len() {
             let name = Job::name(&parcel.parcel_key, line_number);
@@ -451,7 +216,7 @@ impl Target for Printer {
                     let why = format!(
                         "`{}` may have printed this and does not remember: look whether it lies \
                          there, then cancel the order or let it go again",
-                        self.uri
+                        self.calls.uri
                     );
                     return Err(Setback::unknown(why).after(Some(DOUBT_S)));
                 }
@@ -470,7 +235,7 @@ impl Target for Printer {
         let mut all = Vec::new();
         let (trouble, up_s) = self.trouble()?;
         for id in ids {
-            all.push(match self.job(parcel_key, id)? {
+            all.push(match self.calls.job(parcel_key, id)? {
                 Some(job) => job.progress(trouble.as_deref()),
                 None => forgotten(up_s, (self.clock)().seconds() - taken_s),
             });
@@ -485,7 +250,7 @@ impl Target for Printer {
             Err(_) => self.ids_of(parcel_key)?,
         };
         for id in ids {
-            let Some(job) = self.job(parcel_key, id)? else {
+            let Some(job) = self.calls.job(parcel_key, id)? else {
                 return Ok(Cancelled::TooLate("the printer no longer knows the job".into()));
             };
             if job.is_completed() {
@@ -494,26 +259,15 @@ impl Target for Printer {
             if job.is_over() {
                 continue;
             }
-            let answer = self.stop(id)?;
-            match answer.status.code {
+            let status = self.calls.stop(id)?;
+            match status.code {
                 Status::NOT_POSSIBLE | Status::NOT_FOUND => {
-                    return Ok(Cancelled::TooLate(answer.status.words));
+                    return Ok(Cancelled::TooLate(status.words));
                 }
-                _ => done(&self.uri, &answer.status)?,
+                _ => self.calls.done(&status)?,
             }
         }
         Ok(Cancelled::Stopped("cancelled at the printer".into()))
-    }
-}
-
-impl Memory {
-    /// Whether a job that came after a moment would be among those listed.
-    fn reaches_to(&self, moment: Timestamp, now: Timestamp) -> bool {
-        let Some(up_s) = self.up_s else { return false };
-        let age_s = now.seconds().saturating_sub(moment.seconds());
-        let is_older = |job: &Job| job.is_over() && i64::from(job.age_s(up_s)) > age_s;
-        let was_on = i64::from(up_s) > age_s && age_s <= MEMORY_S;
-        self.is_whole && self.is_listed && (was_on || self.jobs.iter().any(is_older))
     }
 }
 
@@ -556,44 +310,6 @@ fn read_remote(remote: &str) -> Result<(Vec<i32>, i64), Setback> {
         Some((ids, taken_s.parse().ok()?))
     };
     read().ok_or_else(|| Setback::refused(format!("`{remote}` names no job of a printer")))
-}
-
-/// Whether a printer did as it was asked; where it says that it did not, it has not acted at all.
-fn done(uri: &str, status: &Status) -> Result<(), Setback> {
-    let why = format!("`{uri}`: {}", status.words);
-    match status.outcome() {
-        Outcome::Done => Ok(()),
-        Outcome::Never => Err(Setback::refused(why)),
-        Outcome::NotNow => Err(Setback::away(why).after(Some(BUSY_S))),
-        Outcome::Unheard => Err(Setback::unknown(why)),
-    }
-}
-
-fn user() -> Attribute {
-    ("requesting-user-name", Value::Name(USER.to_owned()))
-}
-
-fn keywords(asked: &[&str]) -> Attribute {
-    let asked = asked.iter().map(|&word| Value::Keyword(word.to_owned()));
-    ("requested-attributes", Value::List(asked.collect()))
-}
-
-/// Where HTTP goes for `ipp://` and `ipps://`.
-pub(super) fn http_url(uri: &str) -> Result<String, String> {
-    let (scheme, rest) = match (uri.strip_prefix("ipp://"), uri.strip_prefix("ipps://")) {
-        (Some(rest), _) => ("http", rest),
-        (_, Some(rest)) => ("https", rest),
-        _ => {
-            return Err(format!(
-                "`{uri}` is no address of a printer: write `ipp://name-or-number/ipp/print`"
-            ));
-        }
-    };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    // A port follows the last colon, unless that one is inside the brackets of an IPv6 address.
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    let host = if has_port { host.to_owned() } else { format!("{host}:{PORT}") };
-    Ok(format!("{scheme}://{host}/{path}"))
 }
 
 /// A document, and how much of it is still here.
