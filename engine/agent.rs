@@ -55,13 +55,12 @@ use crate::access::{Key, LinkKey, Seals, consent::ConsentError};
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
-use crate::orders::outward::Outward;
 use crate::rules::Known;
 use crate::store::index::Index;
 use crate::store::{Decisions, State, StoreError};
 use crate::web;
 use analyse::{AnalystError, Eyes};
-use books::{ConsentBook, RuleBook, RuleBookError, RuleChange};
+use books::{ConsentBook, OutwardBook, RuleBook, RuleBookError, RuleChange};
 use desk::OwnerDesk;
 pub use event::AgentEvent;
 use event::{of_sent, of_served};
@@ -205,7 +204,10 @@ impl Agent {
             home: self.home.clone(),
             consent: self.consent.clone(),
             key: key.clone(),
-            outward: Outward::new(self.config.outward.allow.clone()),
+            outward: Arc::new(OutwardBook::new(
+                self.home.clone(),
+                self.config.outward.allow.clone(),
+            )),
         };
         let mailer = self.config.mail.clone().map(|mail| Mailer {
             home: self.home.clone(),

@@ -20,7 +20,7 @@ mod fetch;
 pub mod home;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,8 @@ struct Lab {
     config: LabConfig,
     home: LabHome,
     incoming: mpsc::UnboundedSender<String>,
+    /// Held while what is known of an owner is changed: orders arrive at the same time.
+    owners: Mutex<()>,
     tell: Arc<dyn Fn(LabEvent) + Send + Sync>,
 }
 
@@ -151,7 +153,8 @@ pub async fn run(
         let _ = incoming.send(order_key);
     }
     let fetcher = Arc::new(Fetcher::new(key, out, config.allow.clone()));
-    let lab = Arc::new(Lab { config, home, incoming, tell: tell.clone() });
+    let lab =
+        Arc::new(Lab { config, home, incoming, owners: Mutex::default(), tell: tell.clone() });
     let serving = tokio::spawn(inbox::serve(listener, lab, shutdown.clone()));
     let places = Arc::new(Semaphore::new(FETCHING_MAX));
     let mut stop = shutdown.clone();
@@ -315,7 +318,10 @@ impl Inbox for Lab {
         if folder.join(CANCELLED).is_file() {
             return Err(NotTaken::Unfit("it was cancelled before it arrived".into()));
         }
-        self.home.remember_key(owner, &order.owner_key).map_err(|error| trouble(&error))?;
+        {
+            let _one_at_a_time = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            self.home.remember_key(owner, &order.owner_key).map_err(|error| trouble(&error))?;
+        }
         std::fs::create_dir_all(&folder).map_err(|error| trouble(&error))?;
         // The order goes last: once it is there, it is kept.
         for (name, bytes) in

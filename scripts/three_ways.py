@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 PROVIDER = """signet = "provider/1"
 name = "{name}"
@@ -53,13 +54,16 @@ class ThreeWays:
 
     def start_printer(self, port):
         script = pathlib.Path(__file__).with_name("printer.py")
-        log = open(self.folder / "printer.log", "w", encoding="utf-8")
-        self.process = subprocess.Popen([sys.executable, str(script), str(self.printer), "--port", str(port)],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
-        for line in self.process.stdout:
-            if "printer-uri-supported" in line:
+        log = self.folder / "printer.log"
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen([sys.executable, str(script), str(self.printer), "--port", str(port)],
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.process.poll() is None:
+            if b"printer-uri-supported" in log.read_bytes():
                 return
-        raise RuntimeError(f"the printer did not start, see {self.folder / 'printer.log'}")
+            time.sleep(0.05)
+        raise RuntimeError(f"the printer did not start, see {log}")
 
     def cards(self, port):
         """The files that the owner agrees to."""

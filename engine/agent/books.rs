@@ -11,10 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::consent::{ConsentError, newest};
 use crate::access::{Consent, PublicKey};
+use crate::base::allow::Allow;
 use crate::base::causes::one_line;
+use crate::base::config::Config;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::{Home, make_private_dir};
 use crate::orders::Terms;
+use crate::orders::outward::Outward;
 use crate::rules::files::{self, FilesError};
 use crate::rules::limit::Limit;
 use crate::rules::{Author, Known, Offer, RuleMistake, RuleSet, RulesInForce};
@@ -60,6 +63,35 @@ impl ConsentBook {
                 BTreeMap::new()
             }
         }
+    }
+}
+
+/// Whom this computer calls: public addresses, and what `signet.toml` names now.
+#[derive(Debug)]
+pub struct OutwardBook {
+    home: Home,
+    cached: Mutex<(Allow, Outward)>,
+}
+
+impl OutwardBook {
+    /// Opens the book.
+    ///
+    /// - `allow`: what `signet.toml` named when it was read first
+    pub fn new(home: Home, allow: Allow) -> Self {
+        let outward = Outward::new(allow.clone());
+        Self { home, cached: Mutex::new((allow, outward)) }
+    }
+
+    /// What makes calls now. While `signet.toml` has mistakes, what it named before counts.
+    pub fn current(&self) -> Outward {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(config) = Config::load(&self.home)
+            && config.outward.allow != cached.0
+        {
+            let allow = config.outward.allow;
+            *cached = (allow.clone(), Outward::new(allow));
+        }
+        cached.1.clone()
     }
 }
 

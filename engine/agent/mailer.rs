@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::books::OutwardBook;
 use super::desk::state_words;
 use super::{AgentEvent, Tell};
 use crate::access::{LinkKey, decision};
@@ -21,7 +22,6 @@ use crate::base::home::Home;
 use crate::base::ids::derived;
 use crate::base::money::decimal;
 use crate::orders::mail::{Letter, on_one_line, post};
-use crate::orders::outward::Outward;
 use crate::store::orders::words;
 use crate::store::{Order, State};
 
@@ -41,7 +41,7 @@ pub(super) struct Mailer {
     pub(super) public_url: String,
     pub(super) links: LinkKey,
     pub(super) state: Arc<State>,
-    pub(super) outward: Outward,
+    pub(super) outward: Arc<OutwardBook>,
     pub(super) tell: Tell,
 }
 
@@ -100,7 +100,7 @@ impl Mailer {
             enclosures: Vec::new(),
         };
         let password = self.password()?;
-        let posted = post(letter, &self.mail.server, &password, &self.outward);
+        let posted = post(letter, &self.mail.server, &password, &self.outward.current());
         posted.map_err(|setback| setback.why)?;
         self.state.note_told(&keys, now).map_err(|error| error.to_string())
     }

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use super::books::ConsentBook;
+use super::books::{ConsentBook, OutwardBook};
 use crate::access::{Consent, Key};
 use crate::base::causes::one_line;
 use crate::base::home::Home;
 use crate::orders::Terms;
 use crate::orders::dispatch::Hindrance;
-use crate::orders::outward::Outward;
 use crate::orders::target::{Means, Target};
 
 /// The ways to providers.
@@ -24,7 +23,7 @@ pub struct Providers {
     /// The agent's key.
     pub key: Arc<Key>,
     /// Makes calls.
-    pub outward: Outward,
+    pub outward: Arc<OutwardBook>,
 }
 
 impl Providers {
@@ -50,7 +49,7 @@ impl Providers {
         Ok(terms.target.open(Means {
             orders_url: terms.orders_url.clone(),
             secret,
-            outward: self.outward.clone(),
+            outward: self.outward.current(),
             sign: Arc::new(move |bytes| key.sign(bytes)),
             agent_id: self.key.public().thumbprint(),
         }))

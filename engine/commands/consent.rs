@@ -110,9 +110,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             if let Some(place) = place {
                 Config::allow(&home, &place).map_err(failed)?;
                 if !context.json {
-                    output::line(format_args!(
-                        "signet.toml: [outward] allow has \"{place}\" now; start signet run again"
-                    ));
+                    output::line(format_args!("signet.toml: [outward] allow has \"{place}\" now"));
                 }
             }
             let mut providers = consent.providers.clone();

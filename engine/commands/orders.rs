@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::{Consent, Key, LinkKey, decision};
-use crate::agent::books::ConsentBook;
+use crate::agent::books::{ConsentBook, OutwardBook};
 use crate::agent::outlet::share_link;
 use crate::agent::providers::Providers;
 use crate::base::causes::one_line;
@@ -12,7 +12,6 @@ use crate::base::config::Config;
 use crate::base::home::Home;
 use crate::base::money::decimal;
 use crate::orders::decide::{self, DecideError};
-use crate::orders::outward::Outward;
 use crate::store::orders::words;
 use crate::store::{GrantRow, Order, OrderState, State};
 
@@ -117,7 +116,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Cancel { orders, with_others } => {
             let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
             let consent = Arc::new(ConsentBook::new(home.clone(), key.public()));
-            let outward = Outward::new(Config::load(&home).map_err(failed)?.outward.allow);
+            let allow = Config::load(&home).map_err(failed)?.outward.allow;
+            let outward = Arc::new(OutwardBook::new(home.clone(), allow));
             let providers = Providers { home, consent, key: Arc::new(key), outward };
             let target = |provider: &str| providers.target(provider);
             each(&state, orders, context, |order| {

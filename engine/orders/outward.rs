@@ -35,7 +35,7 @@ const STREAM_BYTES_PER_S: u64 = 32 * 1024;
 pub const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where owners name places.
-const OWNERS_BOOK: &str = "`allow` of [outward] in signet.toml and start signet run again";
+const OWNERS_BOOK: &str = "`allow` of [outward] in signet.toml";
 
 /// Where labs name places.
 const LABS_BOOK: &str = "`allow` in lab.toml and start signet lab again";

@@ -99,7 +99,7 @@ fn refusal_names_the_address_the_reason_and_the_cure() {
     assert_eq!(
         setback.why,
         "`127.0.0.1:8720` is not called, it is this computer itself: if you mean it, add \
-         \"127.0.0.1:8720\" to `allow` of [outward] in signet.toml and start signet run again"
+         \"127.0.0.1:8720\" to `allow` of [outward] in signet.toml"
     );
 }
 
