@@ -182,11 +182,15 @@ impl Outlet for Counter {
         let order = orders.first().ok_or_else(|| Hindrance::Never("it is empty".into()))?;
         let consent = self.providers.current()?;
         let terms = terms_of(&consent, &order.provider)?;
-        let delivery = &terms.delivery;
-        // A book that cannot be opened is no reason to ship to nowhere.
-        let book = AddressBook::open(&self.home);
-        let book = book.map_err(|error| Hindrance::Later(one_line(&error)))?;
-        let recipient = book.recipient(order.addressee.as_deref(), &terms.target.carries());
+        let (delivery, carries) = (&terms.delivery, terms.target.carries());
+        // Only who ships goods is told where to; a book that cannot be opened is no reason to ship
+        // to nowhere.
+        let recipient = match carries.address && orders.iter().any(|one| one.product.is_some()) {
+            true => AddressBook::open(&self.home)
+                .map_err(|error| Hindrance::Later(one_line(&error)))?
+                .recipient(order.addressee.as_deref(), &carries),
+            false => None,
+        };
         let faster = delivery.express.as_ref().filter(|_| order.express);
         let secret = self.links.secret(CALLBACK, parcel_key);
         let created_at = orders.iter().map(|order| order.created_at).min();

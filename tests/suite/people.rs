@@ -256,7 +256,7 @@ fn agree(world: &World, card: &str) {
 
 #[test]
 fn preview_is_mailed_once_although_the_server_hangs_up_after_taking_it() {
-    let Some(mut office) = PostOffice::open(&["451 later", "drop"]) else { return };
+    let Some(mut office) = PostOffice::open(&["drop"]) else { return };
     let world = World::new();
     allowing(&world, office.port);
     agree(
@@ -310,6 +310,26 @@ fn share_link_works_as_often_as_agreed_in_whatever_pieces() {
     assert_eq!((part("bytes=0-1").status, part("bytes=0-0").status), (410, 206));
     assert_eq!(get(&link).status, 410);
     assert!(get(&link.replace("/v1/links/", "/v1/links/0")).status >= 400);
+}
+
+#[test]
+fn provider_that_makes_goods_is_told_where_to_ship_and_one_that_looks_is_not() {
+    let world = World::new();
+    let add = ["addressees", "add", "owner", "--name", "Ada", "--line1", "Lane 1"];
+    let rest = ["--postal-code", "10115", "--town", "Berlin", "--country", "DE"];
+    world.owner.run(&[&add[..], &rest[..]].concat()).done();
+    let _lab = world.start_lab();
+    let _agent = world.start_agent();
+    world.drop_photo("IMG_1.jpg", &sample("meadow"));
+    world.drop_photo("IMG_2.jpg", &sample("autumn"));
+    world.wait_orders(2, "done");
+    for (event, _) in world.filed().values() {
+        let town = &event["data"]["recipient"]["town"];
+        match event["data"]["purpose"].as_str() {
+            Some("print") => assert_eq!(town, "Berlin", "{event}"),
+            _ => assert!(town.is_null(), "{event}"),
+        }
+    }
 }
 
 #[test]
