@@ -415,6 +415,7 @@ impl State {
         &self,
         order_key: &str,
         provider_tells: bool,
+        note: &str,
         now: Timestamp,
     ) -> Result<Option<Order>, StoreError> {
         self.write(|tx| {
@@ -427,7 +428,6 @@ impl State {
             )?;
             let from =
                 [OrderState::Ready, OrderState::Sent, OrderState::Accepted, OrderState::Fetching];
-            let note = "fetched, and its digest confirmed by the provider";
             let to = if provider_tells { OrderState::Production } else { OrderState::Done };
             match missing == 0 && move_order(tx, order_key, &from, to, note, now)? {
                 true => find_order(tx, order_key),

@@ -57,6 +57,9 @@ pub const GRANT: &str = "grant";
 /// Kind of address to which a provider sends hints.
 pub const CALLBACK: &str = "callback";
 
+/// What an order that its provider gave receipts for is told to be.
+const CONFIRMED: &str = "fetched, and its digest confirmed by the provider";
+
 /// Where the bytes of a member are found. Called off the async threads.
 pub trait Shelf: Send + Sync + 'static {
     /// Opens exactly the version that a grant is about; from the beginning of the file to its
@@ -329,16 +332,16 @@ fn give_up(service: &Service, grant: &GrantRow, why: &str) -> Result<(), Failure
     }
     let revoked = service.state.revoke(Some(&grant.grant_id), why, Timestamp::now());
     revoked.map_err(Failure::Store)?;
-    complete(service, &grant.order_key)
+    complete(service, &grant.order_key, CONFIRMED)
 }
 
 /// Ends an order of which everything was confirmed. One whose provider tells what becomes of it
 /// goes into production instead.
-fn complete(service: &Service, order_key: &str) -> Result<(), Failure> {
+fn complete(service: &Service, order_key: &str, note: &str) -> Result<(), Failure> {
     let order = service.state.order(order_key).map_err(Failure::Store)?;
     let terms = order.and_then(|order| service.shelf.terms(&order.provider));
     let tells = terms.is_some_and(|terms| terms.target.carries().progress);
-    let completed = service.state.complete_order(order_key, tells, Timestamp::now());
+    let completed = service.state.complete_order(order_key, tells, note, Timestamp::now());
     match completed.map_err(Failure::Store)? {
         Some(order) if tells => (service.tell)(Served::Moved(Box::new(order))),
         Some(order) => (service.tell)(Served::Completed(order.order_key)),
@@ -357,7 +360,7 @@ fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
     // Who has no key sends no receipt; one who tells nothing more has all when it fetched all.
     match terms {
         Some(terms) if terms.key.is_empty() && !terms.target.carries().progress => {
-            complete(service, &grant.order_key)
+            complete(service, &grant.order_key, "everything was fetched")
         }
         _ => Ok(()),
     }

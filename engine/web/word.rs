@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::reply::{self, Failure};
-use super::{Served, Service, Shown, authorise, complete, post_access};
+use super::{CONFIRMED, Served, Service, Shown, authorise, complete, post_access};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::{News, OrderState};
@@ -84,7 +84,7 @@ pub(super) async fn receipt(
         }
         // Its word that it has the bytes stands in for deliveries that a crash forgot.
         post_access(&service, &grant)?;
-        complete(&service, &order_key)
+        complete(&service, &order_key, CONFIRMED)
     })
     .await
 }

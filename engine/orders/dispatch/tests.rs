@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::Mutex;
 
+use super::pace::{WAITS_S, wait_ms};
 use super::*;
 use crate::base::ids::ContentHash;
 use crate::orders::decide;
 use crate::orders::parcel::Sender;
-use crate::orders::target::{Carries, Quote};
+use crate::orders::target::{Cancelled, Carries, Progress, Quote, Search, Setback, Taken};
 use crate::orders::webhook::MemberMessage;
 use crate::store::{Hold, Purpose};
 

@@ -165,7 +165,7 @@ fn grants_and_accesses_of_an_older_program_are_kept_with_all_that_hangs_on_them(
     );
     assert_eq!(grants[0].offset, None);
     assert!(
-        state.complete_order("k", false, NOW).expect("asked").is_some(),
+        state.complete_order("k", false, "", NOW).expect("asked").is_some(),
         "the access is still known"
     );
     // What hangs on a grant still does.
@@ -210,7 +210,7 @@ fn members_of_an_order_are_decided_once() {
 fn order_is_done_when_every_member_that_can_be_had_was_fetched() {
     let (state, kept) = state_with_members();
     let none = entries(&[0]);
-    let done = |state: &State| state.complete_order("k", false, NOW).expect("asked").is_some();
+    let done = |state: &State| state.complete_order("k", false, "", NOW).expect("asked").is_some();
     state.post_access(&kept[1], &none, NOW).expect("posted");
     assert!(!done(&state));
     assert_eq!(state.revoke(Some("a"), "it was changed", NOW).expect("revoked"), 1);
@@ -226,7 +226,7 @@ fn photo_that_was_revoked_does_not_make_its_order_done() {
         state.post_access(film, &entries(&[0]), NOW).expect("posted");
     }
     state.revoke(Some("k"), "stopped", NOW).expect("revoked");
-    assert!(state.complete_order("k", false, NOW).expect("asked").is_none());
+    assert!(state.complete_order("k", false, "", NOW).expect("asked").is_none());
 }
 
 #[test]
