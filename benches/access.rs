@@ -14,7 +14,7 @@ use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::base::money::Currency;
 use signet::orders::terms::{Fees, Terms};
-use signet::store::{Order, OrderState, Purpose};
+use signet::store::{Order, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const PATH: &str = "/v1/grants/x/content";
@@ -31,34 +31,15 @@ fn main() {
         ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
     };
     let order = Order {
-        order_key: "k".repeat(26),
         rule: "print-10x15".to_owned(),
         revision: "0".repeat(12),
-        photo: ContentHash::of(b"photo"),
         collection: "c".to_owned(),
         relative: "IMG_1.jpg".to_owned(),
         provider: "lab".to_owned(),
-        purpose: Purpose::Print,
         product: Some("print-10x15".to_owned()),
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
-        people: Vec::new(),
-        hold: None,
-        state: OrderState::Ready,
-        reason: String::new(),
-        origin: String::new(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: NOW,
-        updated_at: NOW,
+        ..Order::new("k".repeat(26), ContentHash::of(b"photo"), NOW)
     };
     let content = Content {
         member: Member::Original,

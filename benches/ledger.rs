@@ -12,40 +12,22 @@ use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::ledger::access_entries;
-use signet::store::{GrantRow, Order, OrderState, Purpose, State};
+use signet::store::{GrantRow, Order, OrderState, State};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
 fn order(number: usize) -> Order {
     Order {
-        order_key: format!("order-{number}"),
         rule: "print-10x15".to_owned(),
         revision: "0".repeat(12),
-        photo: ContentHash::of(b"photo"),
         collection: "c".to_owned(),
         relative: "IMG_1.jpg".to_owned(),
         provider: "lab".to_owned(),
-        purpose: Purpose::Print,
         product: Some("print-10x15".to_owned()),
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
         price_minor: 29,
         currency: "EUR".to_owned(),
-        people: Vec::new(),
-        hold: None,
         state: OrderState::Accepted,
-        reason: String::new(),
-        origin: String::new(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: NOW,
-        updated_at: NOW,
+        ..Order::new(format!("order-{number}"), ContentHash::of(b"photo"), NOW)
     }
 }
 

@@ -96,6 +96,42 @@ impl Order {
     }
 }
 
+impl Order {
+    /// One copy of nothing from nobody, ready to go; whoever makes an order says the rest.
+    pub fn new(order_key: impl Into<String>, photo: ContentHash, now: Timestamp) -> Self {
+        Self {
+            order_key: order_key.into(),
+            rule: String::new(),
+            revision: String::new(),
+            photo,
+            collection: String::new(),
+            relative: String::new(),
+            provider: String::new(),
+            purpose: Purpose::Print,
+            product: None,
+            copies: 1,
+            addressee: None,
+            express: false,
+            companions: Vec::new(),
+            preview: None,
+            price_minor: 0,
+            currency: String::new(),
+            people: Vec::new(),
+            hold: None,
+            state: OrderState::Ready,
+            reason: String::new(),
+            origin: String::new(),
+            crop: None,
+            remove_icon: false,
+            price_max: None,
+            fallback: Vec::new(),
+            instead_of: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// A time in which an order waits by itself, for its owner to take it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Hold {

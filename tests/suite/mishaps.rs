@@ -28,7 +28,7 @@ use signet::orders::target::{
     Carries, Fate, Files, Means, Progress, Search, Setback, Taken, Target, TargetSpec,
 };
 use signet::orders::webhook::MemberMessage;
-use signet::store::{Order, OrderState, Purpose, State, StoreError};
+use signet::store::{Order, OrderState, State, StoreError};
 use standardwebhooks::Webhook;
 
 /// All mishaps together.
@@ -506,34 +506,15 @@ impl Outlet for Owner {
 
 fn wish(key: &str, now: Timestamp) -> Order {
     Order {
-        order_key: key.into(),
         rule: "r".into(),
         revision: "0".into(),
-        photo: ContentHash::of(key.as_bytes()),
         collection: "c".into(),
         relative: "p.jpg".into(),
         provider: "lab".into(),
-        purpose: Purpose::Print,
         product: Some("mug".into()),
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
         price_minor: 100,
         currency: "EUR".into(),
-        people: Vec::new(),
-        hold: None,
-        state: OrderState::Ready,
-        reason: String::new(),
-        origin: String::new(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: now,
-        updated_at: now,
+        ..Order::new(key, ContentHash::of(key.as_bytes()), now)
     }
 }
 

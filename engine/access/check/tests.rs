@@ -8,7 +8,7 @@ use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::orders::terms::{Fees, Limits};
-use crate::store::{Order, OrderState, Purpose};
+use crate::store::{Order, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const PATH: &str = "/v1/grants/x/content";
@@ -40,34 +40,13 @@ fn terms(lab: &Key) -> Terms {
 
 fn order() -> Order {
     Order {
-        order_key: "k".into(),
         rule: "r".into(),
         revision: "0".into(),
-        photo: ContentHash::of(b"photo"),
         collection: "c".into(),
         relative: "p.jpg".into(),
         provider: "lab".into(),
-        purpose: Purpose::Print,
-        product: None,
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
-        price_minor: 0,
         currency: "EUR".into(),
-        people: Vec::new(),
-        hold: None,
-        state: OrderState::Ready,
-        reason: String::new(),
-        origin: String::new(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: NOW,
-        updated_at: NOW,
+        ..Order::new("k", ContentHash::of(b"photo"), NOW)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::orders::decide;
 use crate::orders::parcel::Sender;
 use crate::orders::target::{Cancelled, Carries, Progress, Quote, Search, Setback, Taken};
 use crate::orders::webhook::MemberMessage;
-use crate::store::{Hold, Purpose};
+use crate::store::Hold;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const HOUR_MS: i64 = 3_600_000;
@@ -211,34 +211,17 @@ impl Shop {
 fn order(key: &str, state: OrderState) -> Order {
     let until = NOW.plus_millis(HOUR_MS);
     Order {
-        order_key: key.into(),
         rule: "r".into(),
         revision: "0".into(),
-        photo: ContentHash::of(key.as_bytes()),
         collection: "c".into(),
         relative: "p.jpg".into(),
         provider: "lab".into(),
-        purpose: Purpose::Print,
         product: Some("mug".into()),
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
         price_minor: 100,
         currency: "EUR".into(),
-        people: Vec::new(),
         hold: (state == OrderState::Planned).then_some(Hold { from: NOW, until }),
         state,
-        reason: String::new(),
-        origin: String::new(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: NOW,
-        updated_at: NOW,
+        ..Order::new(key, ContentHash::of(key.as_bytes()), NOW)
     }
 }
 

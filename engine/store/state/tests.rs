@@ -5,40 +5,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::store::{Entry, GrantRow, Order, OrderState, Purpose};
+use crate::store::{Entry, GrantRow, Order, OrderState};
 
 pub(in crate::store) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
 pub(in crate::store) fn order(key: &str, state: OrderState) -> Order {
     Order {
-        order_key: key.into(),
         rule: "r".into(),
         revision: "0".into(),
-        photo: ContentHash::of(b"photo"),
         collection: "c".into(),
         relative: "p.jpg".into(),
         provider: "lab".into(),
-        purpose: Purpose::Print,
         product: Some("print-10x15".into()),
-        copies: 1,
-        addressee: None,
-        express: false,
-        companions: Vec::new(),
-        preview: None,
         price_minor: 29,
         currency: "EUR".into(),
-        people: Vec::new(),
-        hold: None,
         state,
         reason: "an icon".into(),
         origin: "an icon".into(),
-        crop: None,
-        remove_icon: false,
-        price_max: None,
-        fallback: Vec::new(),
-        instead_of: None,
-        created_at: NOW,
-        updated_at: NOW,
+        ..Order::new(key, ContentHash::of(b"photo"), NOW)
     }
 }
 
