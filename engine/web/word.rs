@@ -14,7 +14,7 @@ use super::reply::{self, Failure};
 use super::{CONFIRMED, Served, Service, Shown, authorise, complete, post_access};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
-use crate::store::{News, OrderState};
+use crate::store::{GrantRow, News, OrderState};
 
 /// Most letters of a note that are kept.
 const NOTE_CHARS_MAX: usize = 300;
@@ -78,8 +78,8 @@ pub(super) async fn receipt(
         let receipt: Receipt = serde_json::from_slice(&body).map_err(Failure::Body)?;
         let path = format!("/v1/orders/{order_key}/receipt");
         let shown = Shown { method: "POST", path: &path, headers: &headers, remote };
-        let grant = authorise(&service, &shown, &receipt.grant_id)?;
-        if grant.order_key != order_key || grant.digest != receipt.sha256 {
+        let grant = authorise_for(&service, &shown, &receipt.grant_id, &order_key)?;
+        if grant.digest != receipt.sha256 {
             return Err(Failure::OtherDigest);
         }
         // Its word that it has the bytes stands in for deliveries that a crash forgot.
@@ -100,10 +100,7 @@ pub(super) async fn status(
         let status: Status = serde_json::from_slice(&body).map_err(Failure::Body)?;
         let path = format!("/v1/orders/{order_key}/status");
         let shown = Shown { method: "POST", path: &path, headers: &headers, remote };
-        let grant = authorise(&service, &shown, &status.grant_id)?;
-        if grant.order_key != order_key {
-            return Err(Failure::OtherDigest);
-        }
+        authorise_for(&service, &shown, &status.grant_id, &order_key)?;
         let parcel = service.state.parcel_of(&order_key).map_err(Failure::Store)?;
         let parcel = parcel.ok_or(Failure::OtherDigest)?;
         let plain = |c: &char| !c.is_control();
@@ -116,6 +113,20 @@ pub(super) async fn status(
         Ok(())
     })
     .await
+}
+
+/// Decides whether a provider may speak of an order: it shows a grant of it.
+fn authorise_for(
+    service: &Service,
+    shown: &Shown<'_>,
+    grant_id: &str,
+    order_key: &str,
+) -> Result<GrantRow, Failure> {
+    let grant = authorise(service, shown, grant_id)?;
+    match grant.order_key == order_key {
+        true => Ok(grant),
+        false => Err(Failure::OtherDigest),
+    }
 }
 
 /// Does blocking work off the async threads and says how it went.
