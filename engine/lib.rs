@@ -7,7 +7,8 @@
 //! base > store > collection > media > preview > detection > rules > orders > access > ledger > web
 //! ```
 //!
-//! `agent` carries values onward between them, `lab` is the provider's side, and
+//! `agent` carries values onward between them, `lab` is the provider's side, `hub` stands between
+//! them where no address leads to an agent, and
 //! `commands` holds one file per word of the command line.
 
 pub mod access;
@@ -16,6 +17,7 @@ pub mod base;
 pub mod collection;
 pub mod commands;
 pub mod detection;
+pub mod hub;
 pub mod lab;
 pub mod ledger;
 pub mod media;

@@ -14,6 +14,7 @@ pub mod jws;
 pub mod key;
 pub mod link;
 pub mod manifest;
+pub mod membership;
 pub mod proof;
 pub mod seals;
 
@@ -25,4 +26,5 @@ pub use grant::{Claims, member_for};
 pub use key::{Key, PublicKey};
 pub use link::LinkKey;
 pub use manifest::{Manifest, Structure};
+pub use membership::Membership;
 pub use seals::{Seals, seal_words};

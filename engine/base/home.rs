@@ -13,6 +13,7 @@
 //! private/             originals that were to be kept; offered to nobody
 //! state.sqlite         orders, outbox, grants, access log, ledger: never rebuilt
 //! index.sqlite         what was seen in the collections: can be rebuilt
+//! hub.json             the hub that the agent joined, if any
 //! agent.lock           held while an agent runs
 //! ```
 
@@ -125,6 +126,11 @@ impl Home {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// `hub.json`
+    pub fn hub_path(&self) -> PathBuf {
+        self.root.join("hub.json")
     }
 
     /// `signet.toml`

@@ -11,6 +11,7 @@ pub mod decisions;
 pub mod failover;
 pub mod fetches;
 pub mod grants;
+pub mod hub;
 pub mod index;
 pub mod members;
 pub mod orders;

@@ -19,6 +19,7 @@ pub mod inbox;
 mod range;
 mod reply;
 pub mod signature;
+mod via;
 mod word;
 
 use std::fs::File;
@@ -26,7 +27,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -43,6 +44,7 @@ use crate::ledger::access_entries;
 use crate::orders::Terms;
 use crate::store::{self, GrantRow, Order};
 use reply::Failure;
+pub use via::Via;
 pub use word::{Receipt, Stage, Status};
 
 /// Responses under way at the same time; more are asked to come back.
@@ -153,17 +155,14 @@ pub async fn serve(
     service: Arc<Service>,
     mut shutdown: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/v1/grants/{grant}/content", get(fetch))
-        .route("/v1/links/{grant}/{secret}/{name}", get(fetch_link))
-        .route("/v1/callbacks/{parcel}/{secret}", post(callback))
-        .route("/v1/orders/{order}/receipt", post(word::receipt))
-        .route("/v1/orders/{order}/status", post(word::status))
-        .route("/v1/decide/{token}", get(decide::show).post(decide::act))
-        .route("/v1/decide/{token}/preview", get(decide::preview))
-        .route("/v1/health", get(|| async { "ok\n" }))
-        .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
-        .with_state(service);
+    let router = providers(service.clone()).merge(
+        Router::new()
+            .route("/v1/decide/{token}", get(decide::show).post(decide::act))
+            .route("/v1/decide/{token}/preview", get(decide::preview))
+            .route("/v1/health", get(|| async { "ok\n" }))
+            .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
+            .with_state(service),
+    );
     // Without it, small answers wait for the provider's delayed acknowledgements.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -177,16 +176,29 @@ pub async fn serve(
         .await
 }
 
+/// What providers may ask, also through a hub: there, each request carries a [`Via::Hub`]. The
+/// owner's own pages are not among it, since whoever sees such an address may decide by it.
+pub fn providers(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/grants/{grant}/content", get(fetch))
+        .route("/v1/links/{grant}/{secret}/{name}", get(fetch_link))
+        .route("/v1/callbacks/{parcel}/{secret}", post(callback))
+        .route("/v1/orders/{order}/receipt", post(word::receipt))
+        .route("/v1/orders/{order}/status", post(word::status))
+        .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
+        .with_state(service)
+}
+
 async fn fetch(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    via: Via,
     Path(grant_id): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
     serve_member(service, method, headers, move |service, method, headers| {
-        let path = format!("/v1/grants/{grant_id}/content");
-        let shown = Shown { method, path: &path, headers, remote };
+        let path = via.signed_path(&format!("/v1/grants/{grant_id}/content"));
+        let shown = Shown { method, path: &path, headers, via: &via };
         authorise(service, &shown, &grant_id)
     })
     .await
@@ -194,13 +206,13 @@ async fn fetch(
 
 async fn fetch_link(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    via: Via,
     Path((grant_id, secret, _name)): Path<(String, String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
     serve_member(service, method, headers, move |service, _method, _headers| {
-        judge(service, remote, &grant_id, |known, _seen, now| {
+        judge(service, &via, &grant_id, |known, _seen, now| {
             if !service.links.opens(GRANT, &grant_id, &secret) {
                 return Err(Refusal::NoGrant);
             }
@@ -267,7 +279,7 @@ struct Shown<'a> {
     method: &'a str,
     path: &'a str,
     headers: &'a HeaderMap,
-    remote: SocketAddr,
+    via: &'a Via,
 }
 
 /// Decides whether a request may have what a grant is about; counts it when not.
@@ -279,13 +291,13 @@ fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Gra
         grant: header("authorization").and_then(|value| value.strip_prefix("DPoP ")),
         proof: header("dpop"),
     };
-    judge(service, shown.remote, grant_id, |known, seen, now| check(request, known, seen, now))
+    judge(service, shown.via, grant_id, |known, seen, now| check(request, known, seen, now))
 }
 
 /// Asks whether the grant that an address names holds; counts the try when it does not.
 fn judge(
     service: &Service,
-    remote: SocketAddr,
+    via: &Via,
     grant_id: &str,
     check: impl FnOnce(&Known<'_>, &mut Seen, Timestamp) -> Result<Claims, Refusal>,
 ) -> Result<GrantRow, Failure> {
@@ -318,7 +330,7 @@ fn judge(
     }
     // Ids of grants that do not exist are not worth a row each.
     let grant_id = if grant.is_some() { grant_id } else { "" };
-    let (remote, reason) = (remote.ip().to_string(), refusal.to_string());
+    let (remote, reason) = (via.remote(), refusal.to_string());
     service.state.record_refusal(&remote, grant_id, &reason, now).map_err(Failure::Store)?;
     (service.tell)(Served::Refused { remote, grant_id: grant_id.into(), reason });
     Err(Failure::Refused(refusal))

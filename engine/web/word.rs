@@ -2,16 +2,15 @@
 //!
 //! Both are shown with the grant of a member and a proof of the provider's key, as a fetch is.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::reply::{self, Failure};
-use super::{CONFIRMED, Served, Service, Shown, authorise, complete, post_access};
+use super::{CONFIRMED, Served, Service, Shown, Via, authorise, complete, post_access};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::{GrantRow, News, OrderState};
@@ -69,15 +68,15 @@ impl Stage {
 
 pub(super) async fn receipt(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    via: Via,
     Path(order_key): Path<String>,
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
     answer(move || {
         let receipt: Receipt = serde_json::from_slice(&body).map_err(Failure::Body)?;
-        let path = format!("/v1/orders/{order_key}/receipt");
-        let shown = Shown { method: "POST", path: &path, headers: &headers, remote };
+        let path = via.signed_path(&format!("/v1/orders/{order_key}/receipt"));
+        let shown = Shown { method: "POST", path: &path, headers: &headers, via: &via };
         let grant = authorise_for(&service, &shown, &receipt.grant_id, &order_key)?;
         if grant.digest != receipt.sha256 {
             return Err(Failure::OtherDigest);
@@ -91,15 +90,15 @@ pub(super) async fn receipt(
 
 pub(super) async fn status(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    via: Via,
     Path(order_key): Path<String>,
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
     answer(move || {
         let status: Status = serde_json::from_slice(&body).map_err(Failure::Body)?;
-        let path = format!("/v1/orders/{order_key}/status");
-        let shown = Shown { method: "POST", path: &path, headers: &headers, remote };
+        let path = via.signed_path(&format!("/v1/orders/{order_key}/status"));
+        let shown = Shown { method: "POST", path: &path, headers: &headers, via: &via };
         authorise_for(&service, &shown, &status.grant_id, &order_key)?;
         let parcel = service.state.parcel_of(&order_key).map_err(Failure::Store)?;
         let parcel = parcel.ok_or(Failure::OtherDigest)?;
