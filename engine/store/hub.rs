@@ -57,8 +57,11 @@ pub enum AgentState {
 /// A code by which one computer may join, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeRow {
-    /// SHA-256 of the code; the code itself is not kept.
+    /// SHA-256 of `verifier`: names the code on the wire and tells nothing of it.
     pub code_hash: ContentHash,
+    /// SHA-256 of a key that is derived from the code: checks that somebody knows it, and is of no
+    /// use to join with. The code itself is not kept.
+    pub verifier: ContentHash,
     /// What the operator calls the computer.
     pub label: String,
     /// The agent that this computer takes the place of, after it was lost.
@@ -410,6 +413,8 @@ pub trait HubStore: Send + Sync + 'static {
 
     /// Keeps a code by which a computer may join.
     fn put_code(&self, code: &CodeRow) -> Result<(), StoreError>;
+    /// A code that was made and whose time is not over, used or not.
+    fn code(&self, code_hash: &ContentHash, now: Timestamp) -> Result<Option<CodeRow>, StoreError>;
     /// Lets a computer join with a code and a key; may be repeated. One that replaces a lost
     /// agent keeps that agent's id and account.
     ///
