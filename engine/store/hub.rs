@@ -385,8 +385,35 @@ pub struct NoticeRow {
     pub data: String,
     /// Tries so far.
     pub attempts_count: u32,
+    /// When it came up.
+    pub made_at: Timestamp,
     /// When it is due.
     pub due_at: Timestamp,
+    /// When it was sent or given up; no more tries.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// How long a notice is kept after it was settled: its id is not used again, and its provider can
+/// look it up.
+pub const NOTICE_KEPT_MS: i64 = 30 * 86_400_000;
+
+/// One thing of a provider that is changed, whatever else of it changes meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderChange {
+    /// Whether it may fetch, and why.
+    State {
+        /// The new state.
+        state: ProviderState,
+        /// In words.
+        why: String,
+    },
+    /// Where it is told of things; both empty: nowhere.
+    Notify {
+        /// Address.
+        url: String,
+        /// Standard Webhooks secret.
+        secret: String,
+    },
 }
 
 /// An encrypted copy that waits at the hub for its provider.
@@ -463,6 +490,9 @@ pub trait HubStore: Send + Sync + 'static {
     fn provider_by_secret(&self, hash: &ContentHash) -> Result<Option<ProviderRow>, StoreError>;
     /// All providers, by name.
     fn providers(&self) -> Result<Vec<ProviderRow>, StoreError>;
+    /// Changes one thing of a provider; false when there is none of that name, or when it is
+    /// closed and is to be something else.
+    fn change_provider(&self, name: &str, change: &ProviderChange) -> Result<bool, StoreError>;
 
     // Operators.
 
@@ -494,6 +524,14 @@ pub trait HubStore: Send + Sync + 'static {
     fn put_offer(&self, offer: &OfferRow) -> Result<bool, StoreError>;
     /// One offer of one agent.
     fn offer(&self, agent_id: &str, grant_id: &str) -> Result<Option<OfferRow>, StoreError>;
+    /// Offers to a provider that hold, by agent and grant; `after`: the last one of the page before.
+    fn offers_of(
+        &self,
+        provider: &str,
+        after: Option<(&str, &str)>,
+        count_max: u32,
+        now: Timestamp,
+    ) -> Result<Vec<OfferRow>, StoreError>;
     /// Takes offers of an agent back: all, or those whose grant, order or provider is `which`.
     /// Gives their reservations back and forgets what was staged for them; returns how many.
     fn withdraw(
@@ -558,6 +596,14 @@ pub trait HubStore: Send + Sync + 'static {
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError>;
     /// Accesses that a provider had since a time.
     fn accesses_count(&self, provider: &str, since: Timestamp) -> Result<u32, StoreError>;
+    /// The same by hour: hours since 1970 with how many, those that have any.
+    fn accesses_by_hour(
+        &self,
+        provider: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(i64, u32)>, StoreError>;
+    /// What a provider paid in last.
+    fn last_top_up(&self, provider: &str) -> Result<Option<Posting>, StoreError>;
     /// Every mistake that the books have, in words: sums, running balances, postings without
     /// their leaves. None is the only good answer.
     fn audit(&self) -> Result<Vec<String>, StoreError>;
@@ -575,13 +621,20 @@ pub trait HubStore: Send + Sync + 'static {
     /// The agent is back: takes its wishes and puts a notice for each provider into the outbox
     /// whose data are `{"agent":…,"grants":[…]}`. Returns how many notices.
     fn back(&self, agent_id: &str, now: Timestamp) -> Result<u32, StoreError>;
-    /// Puts a notice into the outbox; may be repeated.
+    /// Puts a notice into the outbox; may be repeated, also after it was settled. Forgets those
+    /// that were settled [`NOTICE_KEPT_MS`] before this one was made.
     fn put_notice(&self, notice: &NoticeRow) -> Result<(), StoreError>;
     /// Notices that are due.
     fn due_notices(&self, now: Timestamp, count_max: u32) -> Result<Vec<NoticeRow>, StoreError>;
-    /// A notice was sent (`None`) or is to be tried again then.
-    fn settle_notice(&self, notice_id: &str, again_at: Option<Timestamp>)
-    -> Result<(), StoreError>;
+    /// A notice was tried: it is settled (`None`), or is to be tried again then.
+    fn settle_notice(
+        &self,
+        notice_id: &str,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Notices to a provider that are kept, newest first.
+    fn notices_of(&self, provider: &str, count_max: u32) -> Result<Vec<NoticeRow>, StoreError>;
     /// Keeps that an encrypted copy lies here; may be repeated. False where there is no such offer.
     fn put_staged(&self, staged: &StagedRow) -> Result<bool, StoreError>;
     /// The copy for one offer.
