@@ -83,6 +83,17 @@ pub fn parse_minor(text: &str) -> Result<i64, MoneyError> {
     whole.checked_mul(100).and_then(|w| w.checked_add(part)).ok_or_else(error)
 }
 
+/// Splits a fee into what the service keeps and what the owner gets.
+///
+/// The service gets `service_percent` (more than 100 counts as 100) of the fee, rounded half up to
+/// whole minor units; the owner gets the rest. Their sum is the fee whatever the rounding does.
+pub fn split(fee_minor: i64, service_percent: u8) -> (i64, i64) {
+    let percent = i128::from(service_percent.min(100));
+    let part = (i128::from(fee_minor) * percent + 50).div_euclid(100);
+    let service_minor = i64::try_from(part).unwrap_or(0);
+    (service_minor, fee_minor - service_minor)
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", decimal(self.minor), self.currency)
@@ -104,5 +115,13 @@ mod tests {
         }
         assert_eq!(decimal(-1234), "-12.34");
         assert_eq!(decimal(5), "0.05");
+    }
+
+    #[test]
+    fn odd_cent_of_a_fee_goes_to_the_service() {
+        assert_eq!(split(25, 50), (13, 12));
+        assert_eq!(split(25, 20), (5, 20));
+        assert_eq!(split(0, 20), (0, 0));
+        assert_eq!(split(i64::MAX, 255), (i64::MAX, 0));
     }
 }

@@ -1,23 +1,20 @@
 //! The balanced set of entries that one access posts.
 
+use crate::base::money::split;
 use crate::store::Entry;
 
-/// Splits an access fee: provider debited, service and owner credited.
-///
-/// The service gets `service_percent` (0 to 100) of the fee, rounded half up to whole minor
-/// units; the owner gets the rest. The sum is zero whatever the rounding does.
+/// The entries of an access: provider debited, owner and service credited, each with its part of
+/// the fee as [`split`] rounds it.
 pub fn access_entries(
     provider: &str,
     service: &str,
     fee_minor: i64,
     service_percent: u8,
 ) -> [Entry; 3] {
-    let percent = i128::from(service_percent.min(100));
-    let part = (i128::from(fee_minor) * percent + 50).div_euclid(100);
-    let service_minor = i64::try_from(part).unwrap_or(0);
+    let (service_minor, owner_minor) = split(fee_minor, service_percent);
     [
         Entry { account: format!("provider:{provider}"), minor: fee_minor },
-        Entry { account: "owner".into(), minor: service_minor - fee_minor },
+        Entry { account: "owner".into(), minor: -owner_minor },
         Entry { account: format!("service:{service}"), minor: -service_minor },
     ]
 }

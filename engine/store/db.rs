@@ -206,16 +206,25 @@ fn configure(connection: &mut Connection, durability: Durability) -> Result<(), 
     Ok(())
 }
 
+/// How many of its steps a file that is only read has seen.
+///
+/// # Errors
+/// `Newer` when a later program has changed it.
+pub fn steps_seen(connection: &Connection, steps: &[&str]) -> Result<usize, StoreError> {
+    let seen: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = usize::try_from(seen).unwrap_or(0);
+    if found > steps.len() {
+        return Err(StoreError::Newer { found, known: steps.len() });
+    }
+    Ok(found)
+}
+
 /// Applies the steps that the file has not seen, each in a transaction of its own.
 fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
     loop {
         let transaction = connection.transaction()?;
         // Read inside the transaction: another process may have done the step meanwhile.
-        let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let seen = usize::try_from(seen).unwrap_or(0);
-        if seen > steps.len() {
-            return Err(StoreError::Newer { found: seen, known: steps.len() });
-        }
+        let seen = steps_seen(&transaction, steps)?;
         let Some(step) = steps.get(seen) else {
             return Ok(());
         };

@@ -15,8 +15,17 @@
 //! the leaf of the agent's log that tells of it.
 //! INVARIANT: rows of one agent are found only with that agent's id.
 
+mod books;
+#[cfg(test)]
+mod conformance;
+pub mod sqlite;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::books::{
+    BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, owner_account, provider_account,
+};
+pub use self::sqlite::SqliteHub;
 use super::db::StoreError;
 use super::{Entry, Purpose};
 use crate::base::clock::Timestamp;
@@ -287,6 +296,18 @@ pub enum PostingKind {
     PayOut,
 }
 
+impl PostingKind {
+    /// The word used in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Reversal => "reversal",
+            Self::TopUp => "top-up",
+            Self::PayOut => "pay-out",
+        }
+    }
+}
+
 /// A line of an account with what was on it then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountLine {
@@ -319,6 +340,16 @@ pub enum LogKind {
     Hub,
     /// What the agent handed in of its own.
     Agent,
+}
+
+impl LogKind {
+    /// The word used in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 /// Somebody who runs the hub.
@@ -443,7 +474,8 @@ pub trait HubStore: Send + Sync + 'static {
     /// A code that was made and whose time is not over, used or not.
     fn code(&self, code_hash: &ContentHash, now: Timestamp) -> Result<Option<CodeRow>, StoreError>;
     /// Lets a computer join with a code and a key; may be repeated. One that replaces a lost
-    /// agent keeps that agent's id and account.
+    /// agent keeps that agent's id and account; one that left and comes back with its key does too.
+    /// A key that an agent once had is nobody else's.
     ///
     /// - `agent_id`: thumbprint of `key`
     fn join(
@@ -480,7 +512,8 @@ pub trait HubStore: Send + Sync + 'static {
 
     // Providers.
 
-    /// Keeps a provider, a new one or in the place of the one of that name.
+    /// Keeps a provider, a new one or in the place of the one of that name. Refuses a key or a
+    /// secret that another provider has.
     fn put_provider(&self, provider: &ProviderRow) -> Result<(), StoreError>;
     /// One provider.
     fn provider(&self, name: &str) -> Result<Option<ProviderRow>, StoreError>;
@@ -520,7 +553,8 @@ pub trait HubStore: Send + Sync + 'static {
     // Grants that can be fetched here.
 
     /// Keeps an offer; may be repeated. One that is there keeps its fee; a later `expires_at`
-    /// counts. False when its agent is not active or its provider not there.
+    /// counts. False when its agent is not active, its provider not there, or when it was
+    /// withdrawn: that is for good.
     fn put_offer(&self, offer: &OfferRow) -> Result<bool, StoreError>;
     /// One offer of one agent.
     fn offer(&self, agent_id: &str, grant_id: &str) -> Result<Option<OfferRow>, StoreError>;
@@ -540,7 +574,8 @@ pub trait HubStore: Send + Sync + 'static {
         which: Option<&str>,
         now: Timestamp,
     ) -> Result<u32, StoreError>;
-    /// Sets the fee of an offer aside.
+    /// Sets the fee of an offer aside. Nothing is asked of the account for what costs nothing. What
+    /// a crash left set aside is free again a day after its offer is over.
     fn reserve(
         &self,
         agent_id: &str,
@@ -553,8 +588,13 @@ pub trait HubStore: Send + Sync + 'static {
     // Logs and money.
 
     /// Appends leaves to a log of an agent at `from`, with the tree's new nodes, and posts what
-    /// they tell of. Does nothing when the log is not `from` leaves long. What each access and
-    /// reversal came to, in their order.
+    /// they tell of. Does nothing when the log is not `from` leaves long, or when there is no such
+    /// agent. What each access came to, then each reversal; they are posted in the order of their
+    /// leaves, so a delivery, its reversal and the delivery after it may be in one append.
+    ///
+    /// Refuses (and appends nothing) reports of another agent, of leaves that are not there with
+    /// these, or with the hub's own log; a head for another length; another root for a length that
+    /// has one.
     fn append(&self, append: &Append<'_>) -> Result<Option<Vec<Posted>>, StoreError>;
     /// Length of a log.
     fn log_size(&self, agent_id: &str, log: LogKind) -> Result<u64, StoreError>;
@@ -577,7 +617,9 @@ pub trait HubStore: Send + Sync + 'static {
     /// The newest signed head of a log.
     fn checkpoint(&self, agent_id: &str, log: LogKind)
     -> Result<Option<CheckpointRow>, StoreError>;
-    /// Posts money that moves without an access; false when that posting was there before.
+    /// Posts money that moves without an access; false when that posting was there before. Refuses
+    /// what does not add up, accounts that are none or named twice, and another posting with an id
+    /// that is there.
     fn post(&self, posting: &Posting) -> Result<bool, StoreError>;
     /// What is on an account: minor units, debits positive.
     fn balance(&self, account: &str, currency: &str) -> Result<i64, StoreError>;
@@ -585,16 +627,17 @@ pub trait HubStore: Send + Sync + 'static {
     fn reserved(&self, provider: &str) -> Result<i64, StoreError>;
     /// Accounts with their currencies and balances, by name.
     fn balances(&self) -> Result<Vec<(String, String, i64)>, StoreError>;
-    /// Lines of an account with `from <= at < to`, oldest first.
+    /// Lines of an account with `from <= at < to`, in the order in which they were posted: that is
+    /// the order in which each balance follows from the one before.
     fn lines(
         &self,
         account: &str,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<AccountLine>, StoreError>;
-    /// Postings with `from <= at < to`, oldest first.
+    /// Postings with `from <= at < to`, in the order in which they were posted.
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError>;
-    /// Accesses that a provider had since a time.
+    /// Accesses that a provider had since a time, those that were posted back too.
     fn accesses_count(&self, provider: &str, since: Timestamp) -> Result<u32, StoreError>;
     /// The same by hour: hours since 1970 with how many, those that have any.
     fn accesses_by_hour(
@@ -619,7 +662,8 @@ pub trait HubStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
     /// The agent is back: takes its wishes and puts a notice for each provider into the outbox
-    /// whose data are `{"agent":…,"grants":[…]}`. Returns how many notices.
+    /// whose data are `{"agent":…,"grants":[…]}`. What was withdrawn or is over is left out. Returns
+    /// how many notices.
     fn back(&self, agent_id: &str, now: Timestamp) -> Result<u32, StoreError>;
     /// Puts a notice into the outbox; may be repeated, also after it was settled. Forgets those
     /// that were settled [`NOTICE_KEPT_MS`] before this one was made.
@@ -635,7 +679,8 @@ pub trait HubStore: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
     /// Notices to a provider that are kept, newest first.
     fn notices_of(&self, provider: &str, count_max: u32) -> Result<Vec<NoticeRow>, StoreError>;
-    /// Keeps that an encrypted copy lies here; may be repeated. False where there is no such offer.
+    /// Keeps that an encrypted copy lies here; may be repeated. False where there is no such offer,
+    /// or it was withdrawn.
     fn put_staged(&self, staged: &StagedRow) -> Result<bool, StoreError>;
     /// The copy for one offer.
     fn staged(&self, agent_id: &str, grant_id: &str) -> Result<Option<StagedRow>, StoreError>;
@@ -650,7 +695,8 @@ pub trait HubStore: Send + Sync + 'static {
     fn delivered(&self, agent_id: &str) -> Result<Vec<StagedRow>, StoreError>;
     /// Forgets a copy.
     fn drop_staged(&self, agent_id: &str, grant_id: &str) -> Result<(), StoreError>;
-    /// Digests of all copies that are wanted, for whoever cleans the folder.
+    /// Digests of all copies that are wanted, for whoever cleans the folder: those that were
+    /// delivered are until their agent took note.
     fn staged_digests(&self) -> Result<Vec<ContentHash>, StoreError>;
 }
 
