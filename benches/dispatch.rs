@@ -62,6 +62,7 @@ fn main() {
         owner: Owner { name: "Ada".to_owned(), address: "mailto:ada@example.org".to_owned() },
         key: key.clone(),
         links,
+        hub: None,
         public_url: "http://127.0.0.1:1".to_owned(),
         roots: [].into(),
         state: state.clone(),

@@ -39,6 +39,7 @@ mod mailer;
 pub mod outlet;
 mod photos;
 pub mod providers;
+pub mod reach;
 pub mod study;
 mod worker;
 
@@ -50,8 +51,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
 use crate::access::key::KeyError;
+use crate::access::membership::MembershipError;
 use crate::access::seals::SealsError;
-use crate::access::{Key, LinkKey, Seals, consent::ConsentError};
+use crate::access::{Key, LinkKey, Membership, Seals, consent::ConsentError};
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
@@ -68,6 +70,7 @@ use mailer::Mailer;
 use outlet::Counter;
 use photos::PhotoLoop;
 use providers::Providers;
+use reach::Reach;
 
 /// Why an agent does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +104,12 @@ pub enum AgentError {
     /// Detection.
     #[error(transparent)]
     Eyes(#[from] AnalystError),
+    /// Which hub was joined.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// What is known of the hub that was joined.
+    #[error("the hub cannot be called: {0}: join it anew with `signet hub join`")]
+    Hub(String),
     /// The system gives no threads or connections.
     #[error("the agent could not go on")]
     System(#[from] std::io::Error),
@@ -218,6 +227,10 @@ impl Agent {
             outward: providers.outward.clone(),
             tell: tell.clone(),
         });
+        let reaching = Membership::load(&self.home)?.map(|membership| {
+            Reach::prepare(membership, key.clone(), providers.outward.clone(), shutdown.clone())
+        });
+        let reaching = reaching.transpose()?;
         let desk = OwnerDesk {
             home: self.home.clone(),
             state: self.state.clone(),
@@ -229,6 +242,7 @@ impl Agent {
             key,
             links: links.clone(),
             public_url,
+            hub: reaching.as_ref().map(reach::Prepared::reach),
             roots,
             state: self.state.clone(),
             index: self.index.clone(),
@@ -249,8 +263,12 @@ impl Agent {
         );
         let service = service.deciding(Arc::new(desk));
         let mailing = mailer.map(|mailer| tokio::spawn(mailer.run(shutdown.clone())));
+        let service = Arc::new(service);
         tell(AgentEvent::Listening { address });
-        let serving = tokio::spawn(web::serve(listener, Arc::new(service), shutdown.clone()));
+        if let Some(reaching) = reaching {
+            reaching.begin(service.clone(), tell.clone());
+        }
+        let serving = tokio::spawn(web::serve(listener, service, shutdown.clone()));
         let sent = tell.clone();
         let dispatching = tokio::spawn(dispatch::run(
             self.state.clone(),

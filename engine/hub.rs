@@ -18,5 +18,13 @@
 //! The hub makes no grant and checks none for the agent: the agent does, at each request. What the
 //! hub knows of grants it needs to route, to refuse who cannot pay, and to keep its books.
 
+pub mod asks;
+pub mod certificate;
+pub mod channel;
+pub mod event;
+pub mod greeting;
 pub mod home;
+pub mod http;
 pub mod protocol;
+pub mod relay;
+pub mod run;

@@ -9,7 +9,7 @@ use signet::base::causes::one_line;
 use signet::base::config::default_home;
 use signet::commands::{
     CommandError, Context, Outcome, addressees, companions, consent, decode_worker, doctor, grants,
-    icons, init, lab, look, models, orders, report, rules, run,
+    hub, icons, init, lab, look, models, orders, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +62,8 @@ enum Command {
     Report(report::Args),
     /// The provider's side: take orders, fetch originals, file them
     Lab(lab::Args),
+    /// The server between owners' computers and providers
+    Hub(hub::Args),
     /// What works here, what does not, and what mends it
     Doctor(doctor::Args),
     /// Started by the other commands: decodes photos and can do nothing else
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         Command::Stop(args) => grants::stop(args, &context),
         Command::Report(args) => report::run(args, &context),
         Command::Lab(args) => lab::run(args, &context),
+        Command::Hub(args) => hub::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::DecodeWorker => decode_worker::run(),
     };

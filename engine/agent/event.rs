@@ -23,6 +23,18 @@ pub enum AgentEvent {
         /// Address and port.
         address: std::net::SocketAddr,
     },
+    /// The hub that this computer joined is there: providers can fetch through it.
+    HubConnected {
+        /// Its address.
+        hub: String,
+    },
+    /// The hub is not there, for a reason that was not told before.
+    HubAway {
+        /// Its address.
+        hub: String,
+        /// Why.
+        why: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

@@ -23,6 +23,7 @@ use super::group::{Companion, Group, Lies, evidence_word};
 use super::judge::before;
 use super::lock;
 use super::providers::{Providers, terms_of};
+use super::reach::Reach;
 use crate::access::address_book::AddressBook;
 use crate::access::grant::{Content, issue};
 use crate::access::key::KeyError;
@@ -67,6 +68,8 @@ pub struct Counter {
     pub links: LinkKey,
     /// Where providers reach us, without a slash at the end.
     pub public_url: String,
+    /// The hub that was joined, which is another way to us.
+    pub hub: Option<Arc<Reach>>,
     /// Collections by name.
     pub roots: BTreeMap<String, PathBuf>,
     /// Orders and grants.

@@ -34,6 +34,13 @@ impl Timestamp {
         Self(self.0.div_euclid(DAY_MS) * DAY_MS)
     }
 
+    /// Year, month and day in UTC, as certificates want them.
+    pub fn date(self) -> (i32, u8, u8) {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date();
+        (date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    }
+
     /// Midnight UTC of the first day of the month that holds this moment.
     #[must_use]
     pub fn month_start(self) -> Self {

@@ -9,6 +9,7 @@ pub mod consent;
 pub mod decode_worker;
 pub mod doctor;
 pub mod grants;
+pub mod hub;
 pub mod icons;
 mod icons_add;
 mod icons_export;

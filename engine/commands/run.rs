@@ -120,6 +120,10 @@ fn planned(order: &Order) -> String {
 fn words(event: &AgentEvent) -> Option<String> {
     Some(match event {
         AgentEvent::Listening { address } => format!("providers can fetch at http://{address}"),
+        AgentEvent::HubConnected { hub } => format!("connected to the hub {hub}"),
+        AgentEvent::HubAway { hub, why } => {
+            format!("the hub {hub} is not reached: {why}; it is called again")
+        }
         AgentEvent::Scanning { collection, files_count, .. } => {
             format!("{collection}: {files_count} photos, watching")
         }

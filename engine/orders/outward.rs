@@ -22,7 +22,7 @@ use ureq::typestate::AgentScope;
 use super::target::Setback;
 use crate::base::allow::{Aim, Allow, Host};
 use gate::Gate;
-pub use gate::Refusal;
+pub use gate::{Refusal, Spot};
 pub use wire::refusal;
 
 /// Who has not answered by then has not answered.
@@ -126,6 +126,15 @@ impl Outward {
         self.gate.pass(aim).map_err(|refusal| setback(&refusal))
     }
 
+    /// Where a connection that stays goes to: host, port and addresses of a URL, and to no others;
+    /// the name is not to be looked up again. Blocking.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was called.
+    pub fn spot(&self, url: &str) -> Result<Spot, Refusal> {
+        self.gate.spot(&parsed(url)?)
+    }
+
     /// Makes a call and reads the answer, whatever its status.
     ///
     /// # Errors
@@ -191,11 +200,14 @@ impl Outward {
 /// # Errors
 /// A [`Refusal`] that every call would end in.
 pub fn foresee(url: &str, allow: &Allow) -> Result<(), Refusal> {
-    let uri = url.parse().map_err(|error: ureq::http::uri::InvalidUri| Refusal::Malformed {
+    Gate::new(allow.clone(), OWNERS_BOOK).foresee(&parsed(url)?)
+}
+
+fn parsed(url: &str) -> Result<ureq::http::Uri, Refusal> {
+    url.parse().map_err(|error: ureq::http::uri::InvalidUri| Refusal::Malformed {
         url: url.chars().filter(|c| !c.is_control()).take(200).collect(),
         why: error.to_string(),
-    })?;
-    Gate::new(allow.clone(), OWNERS_BOOK).foresee(&uri)
+    })
 }
 
 /// What a refusal of the gate means for an order: it waits for the operator, or is over.

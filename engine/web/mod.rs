@@ -19,6 +19,7 @@ pub mod inbox;
 mod range;
 mod reply;
 pub mod signature;
+pub mod stall;
 mod via;
 mod word;
 

@@ -43,6 +43,17 @@ pub(super) struct Gate {
     lookup: Lookup,
 }
 
+/// Where a connection may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// As the URL has it.
+    pub host: Host,
+    /// Whether the other side has to prove who it is.
+    pub tls: bool,
+    /// Each of them allowed; at least one.
+    pub addresses: Vec<SocketAddr>,
+}
+
 /// Why nothing was called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -103,10 +114,11 @@ impl Gate {
         Self { lookup, ..self }
     }
 
-    /// The addresses of a URL, each of them allowed; at least one.
-    fn pass_url(&self, uri: &Uri) -> Result<Vec<SocketAddr>, Refusal> {
+    /// Where a URL leads to.
+    pub(super) fn spot(&self, uri: &Uri) -> Result<Spot, Refusal> {
         let (host, port, tls) = parts(uri)?;
-        self.pass(Aim { host: &host, port, tls, usual_ports: WEB_PORTS })
+        let addresses = self.pass(Aim { host: &host, port, tls, usual_ports: WEB_PORTS })?;
+        Ok(Spot { host, tls, addresses })
     }
 
     /// Whether a URL can be called at all, as far as can be told without looking its name up.
@@ -202,9 +214,9 @@ impl Resolver for Gate {
         _config: &Config,
         _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let passed = self.pass_url(uri).map_err(|refusal| ureq::Error::Other(refusal.into()))?;
+        let spot = self.spot(uri).map_err(|refusal| ureq::Error::Other(refusal.into()))?;
         let mut addresses = self.empty();
-        for address in passed {
+        for address in spot.addresses {
             addresses.push(address);
         }
         Ok(addresses)

@@ -1,0 +1,107 @@
+//! `signet hub`: the server that stands between owners' computers and providers.
+
+use std::sync::Arc;
+
+use crate::base::clock::Timestamp;
+use crate::hub::event::HubEvent;
+use crate::hub::home::{HubHome, template};
+use crate::hub::run::Hub;
+
+use super::{CommandError, Context, Outcome, failed, output, serving};
+
+/// What the user typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a hub: a commented hub.toml, its key and its certificate
+    Init(Init),
+}
+
+#[derive(Debug, clap::Args)]
+struct Init {
+    /// Who runs the service, for statements
+    #[arg(long)]
+    name: String,
+    /// Address and port to serve on
+    #[arg(long, default_value = "0.0.0.0:8443")]
+    listen: String,
+    /// How owners and providers name it, such as https://hub.example.org
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the message says.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
+    let home = HubHome::at(&context.home);
+    match &args.command {
+        Some(Command::Init(init)) => make(&home, init, context.json),
+        None => serve(home, context.json),
+    }
+}
+
+/// Makes a home, and everything that the hub would make when it starts, so that mistakes show now.
+fn make(home: &HubHome, init: &Init, json: bool) -> Result<Outcome, CommandError> {
+    let is_new = !home.config_path().exists();
+    home.create(&template(&init.name, &init.listen, init.public_url.as_deref())).map_err(failed)?;
+    let hub = Hub::open(home.clone(), Timestamp::now()).map_err(failed)?;
+    let (key, certificate) = (hub.public_key().to_string(), hub.certificate());
+    if json {
+        output::json(&serde_json::json!({
+            "home": home.root(), "is_new": is_new, "key": key, "certificate": certificate,
+        }));
+        return Ok(Outcome::Done);
+    }
+    match is_new {
+        true => output::line(format_args!("wrote {}", home.config_path().display())),
+        false => output::line(format_args!("{} stays as it is", home.config_path().display())),
+    }
+    output::line(format_args!("the hub's key is {key}"));
+    if let Some(certificate) = certificate {
+        output::line(format_args!("its own certificate has the SHA-256 {certificate}"));
+    }
+    output::line("start it with `signet hub`");
+    Ok(Outcome::Done)
+}
+
+fn serve(home: HubHome, json: bool) -> Result<Outcome, CommandError> {
+    let hub = Hub::open(home, Timestamp::now()).map_err(failed)?;
+    serving::block_on(async move |shutdown| {
+        let listener = serving::listen(&hub.config().listen).await?;
+        hub.run(listener, shutdown, Arc::new(move |event| show(&event, json))).await.map_err(failed)
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn show(event: &HubEvent, json: bool) {
+    if json {
+        output::json(event);
+        return;
+    }
+    match event {
+        HubEvent::Listening { address, public_url, certificate } => {
+            output::line(format_args!("the hub serves at {address}, as {public_url}"));
+            if let Some(certificate) = certificate {
+                output::line(format_args!("its own certificate has the SHA-256 {certificate}"));
+            }
+        }
+        HubEvent::Connected { agent } => output::line(format_args!("{agent} is there")),
+        HubEvent::Away { agent, why } => output::line(format_args!("{agent} is away: {why}")),
+        HubEvent::Stranger { why } => output::line(format_args!("turned away: {why}")),
+        HubEvent::Relayed { agent, provider, grant, method, status } => {
+            output::line(format_args!("  {provider} {method} {agent}/{grant}: {status}"));
+        }
+        HubEvent::Passed { agent, grant, bytes_count, broken } => {
+            let broken = broken.as_ref().map(|why| format!(", not all: {why}")).unwrap_or_default();
+            output::line(format_args!("  {agent}/{grant}: {bytes_count} bytes{broken}"));
+        }
+        HubEvent::Warning { text } => output::line(format_args!("note: {text}")),
+    }
+}

@@ -1,0 +1,1 @@
+//! What agents may offer, and what they may not.

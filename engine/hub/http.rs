@@ -1,0 +1,60 @@
+//! The hub's HTTP: agents connect, providers fetch. The other home of axum.
+//!
+//! ```text
+//! GET        /v1/agent                    an agent's control channel (WebSocket)
+//! POST       /v1/transfers/{transfer}     an agent's answer to one request of a provider
+//! GET, HEAD  /o/{agent}/v1/grants/…       what a grant of that agent is about
+//! GET, HEAD  /o/{agent}/v1/links/…        the same, for providers that have no key
+//! POST       /o/{agent}/v1/orders/…       receipts and words of progress
+//! POST       /o/{agent}/v1/callbacks/…    hints
+//! GET        /v1/health
+//! ```
+//!
+//! The pages on which owners decide are not among it: whoever sees such an address may decide by it.
+//!
+//! Handlers take what they need out of requests and call the plain functions of `hub`; what touches
+//! the store happens off the async threads.
+
+mod agent;
+pub mod listen;
+mod refused;
+mod relay;
+pub mod tls;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get, post};
+use tokio::sync::mpsc;
+
+use super::relay::Refusal;
+use super::run::HubState;
+
+/// Largest body of a request that is not passed on, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The body of an agent's answer, piece by piece; one that breaks off ends with an error.
+pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
+
+/// Everything that is answered here.
+pub fn router(state: Arc<HubState>) -> Router {
+    Router::new()
+        .route("/v1/agent", get(agent::connect))
+        .route("/v1/transfers/{transfer}", post(relay::arrive))
+        .route("/o/{*path}", any(relay::hand_on))
+        .route("/v1/health", get(|| async { "ok\n" }))
+        .fallback(|| async { Refusal::Nothing })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(state)
+}
+
+/// Does something with the store off the async threads.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Refusal::Bug(error.to_string())))
+}

@@ -1,0 +1,314 @@
+//! Hands a provider's request to the agent that it is for, and the agent's answer back.
+//!
+//! ```text
+//! provider            hub                            agent
+//!    ├─ GET /o/AGENT/… ─►├─ serve, on the channel ──────►│
+//!    │                   │◄─ POST /v1/transfers/… ───────┤  head, and the body as it is read
+//!    │◄─ head, body ─────┤                               │
+//! ```
+//!
+//! One piece of the body is on its way between the two connections and none is read before the one
+//! before was taken, so a provider that stalls stops the agent's reads from its disk. Nothing is
+//! written to a disk here.
+//!
+//! When either side goes away, the other is ended at once; so is everything when the owner takes
+//! the grant back.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+
+use super::{Pieces, off_thread};
+use crate::base::clock::Timestamp;
+use crate::hub::channel::{Channel, Unsaid};
+use crate::hub::event::HubEvent;
+use crate::hub::greeting::{is_nonce, nonce};
+use crate::hub::protocol::{
+    BODY_BYTES_MAX, FromHub, HEAD_HEADER, HEADERS_IN, HEADERS_OUT, Head, Serve,
+};
+use crate::hub::relay::{Aim, Arrived, Entry, Refusal, Ticket, What, admit, aim};
+use crate::hub::run::HubState;
+
+/// How long an agent may take to open a transfer.
+const FIRST_BYTE_MAX: Duration = Duration::from_secs(15);
+
+/// How long an agent may send nothing in the middle of a transfer.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// How long the body of a request may take.
+const BODY_MAX: Duration = Duration::from_secs(15);
+
+/// Longest head of an answer, as it is written.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// A provider asks something of an agent.
+pub(super) async fn hand_on(
+    State(state): State<Arc<HubState>>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    match ask(&state, remote, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn ask(
+    state: &Arc<HubState>,
+    remote: SocketAddr,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method.as_str().to_owned(), parts.uri.path().to_owned());
+    let aim = aim(&method, &path)?;
+    if state.is_stopping() {
+        return Err(Refusal::Stopping);
+    }
+    let is_free = method != "GET";
+    let channel = state.channels.of(&aim.agent_id);
+    let ticket = admitted(state, &aim, is_free, channel.is_some()).await?;
+    let channel = channel.ok_or(Refusal::Away)?;
+    let place = channel.place().ok_or(Refusal::Crowded)?;
+    let offer = ticket.offer.as_ref();
+    let entry = state.transfers.begin(&aim.agent_id, offer.cloned());
+    let serve = Serve {
+        transfer: nonce().map_err(|error| Refusal::Bug(error.to_string()))?,
+        method: method.clone(),
+        path,
+        headers: picked(&parts.headers, &HEADERS_IN),
+        body: STANDARD.encode(read(body).await?),
+        remote: remote.ip().to_canonical().to_string(),
+        provider: offer.map(|offer| offer.provider.clone()).unwrap_or_default(),
+    };
+    let provider = serve.provider.clone();
+    let answered = answer(state, &channel, serve, &entry).await;
+    if let Err(Refusal::Away | Refusal::Late) = &answered {
+        wish(state, &ticket).await?;
+    }
+    let brings_bytes = matches!(&answered, Ok(arrived) if matches!(arrived.head.status, 200 | 206));
+    if !brings_bytes {
+        give_back(state, &aim, &ticket).await?;
+    }
+    let arrived = answered?;
+    (state.tell)(HubEvent::Relayed {
+        agent: aim.agent_id.clone(),
+        provider,
+        grant: aim.grant_id().to_owned(),
+        method,
+        status: arrived.head.status,
+    });
+    let passage =
+        Passage { state: state.clone(), entry, _place: place, bytes_count: 0, broken: None };
+    respond(arrived, passage)
+}
+
+async fn admitted(
+    state: &Arc<HubState>,
+    aim: &Aim,
+    is_free: bool,
+    is_connected: bool,
+) -> Result<Ticket, Refusal> {
+    let (store, aim) = (state.store.clone(), aim.clone());
+    off_thread(move || admit(store.as_ref(), &aim, is_free, is_connected, Timestamp::now())).await
+}
+
+/// Notes that a provider wanted something of an agent that is not there after all.
+async fn wish(state: &Arc<HubState>, ticket: &Ticket) -> Result<(), Refusal> {
+    let Some(offer) = ticket.offer.clone() else { return Ok(()) };
+    let store = state.store.clone();
+    off_thread(move || {
+        let now = Timestamp::now();
+        Ok(store.wish(&offer.agent_id, &offer.provider, &offer.grant_id, now)?)
+    })
+    .await
+}
+
+/// Gives the fee back that this request set aside, since it brings no bytes. While others fetch
+/// under the same grant it stays: they rely on it.
+async fn give_back(state: &Arc<HubState>, aim: &Aim, ticket: &Ticket) -> Result<(), Refusal> {
+    let What::Content { grant_id } = &aim.what else { return Ok(()) };
+    if !ticket.is_new_reservation || state.transfers.count_of(&aim.agent_id, grant_id) > 1 {
+        return Ok(());
+    }
+    let (store, agent_id, grant_id) = (state.store.clone(), aim.agent_id.clone(), grant_id.clone());
+    off_thread(move || Ok(store.release(&agent_id, &grant_id)?)).await
+}
+
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let read = timeout(BODY_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
+    read.map_err(|_late| Refusal::Slow)?.map_err(|_too_long_or_broken| Refusal::Large)
+}
+
+/// Those headers that are to be handed on, each once.
+fn picked(headers: &HeaderMap, names: &[&str]) -> std::collections::BTreeMap<String, String> {
+    let value = |name: &&str| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        Some(((*name).to_owned(), value.to_owned()))
+    };
+    names.iter().filter_map(value).collect()
+}
+
+/// Asks the agent and waits until it opens the transfer.
+async fn answer(
+    state: &Arc<HubState>,
+    channel: &Channel,
+    serve: Serve,
+    entry: &Entry<Pieces>,
+) -> Result<Arrived<Pieces>, Refusal> {
+    let mut expected = state.transfers.expect(&channel.agent_id, &serve.transfer);
+    channel.say(&FromHub::Serve(Box::new(serve))).map_err(|unsaid| match unsaid {
+        Unsaid::Full => Refusal::Crowded,
+        Unsaid::Long => Refusal::Large,
+    })?;
+    tokio::select! {
+        arrived = timeout(FIRST_BYTE_MAX, expected.arrived()) => match arrived {
+            Ok(arrived) => arrived.ok_or(Refusal::Away),
+            Err(_late) => {
+                channel.doubt();
+                Err(Refusal::Late)
+            }
+        },
+        () = entry.under_way.cut_off() => Err(Refusal::Over),
+    }
+}
+
+/// What goes through for one request; when it is dropped, that is said.
+struct Passage {
+    state: Arc<HubState>,
+    entry: Entry<Pieces>,
+    _place: OwnedSemaphorePermit,
+    bytes_count: u64,
+    broken: Option<&'static str>,
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let under_way = &self.entry.under_way;
+        (self.state.tell)(HubEvent::Passed {
+            agent: under_way.agent_id.clone(),
+            grant: under_way.offer.as_ref().map(|o| o.grant_id.clone()).unwrap_or_default(),
+            bytes_count: self.bytes_count,
+            broken: self.broken.map(str::to_owned),
+        });
+    }
+}
+
+/// Why an answer was not taken whole, until it was.
+const GONE: &str = "the provider went away";
+
+/// The agent's answer, as the provider gets it.
+fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, Refusal> {
+    let Head { status, headers } = arrived.head;
+    let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 200);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status.ok_or(Refusal::Nonsense)?;
+    for (name, value) in headers {
+        // Compared with the list: no name that an agent made up, in whatever case.
+        let Some(name) = HEADERS_OUT.iter().find(|known| **known == name) else { continue };
+        let name = HeaderName::from_static(name);
+        let value = HeaderValue::try_from(value).map_err(|_no_value| Refusal::Nonsense)?;
+        if name == header::CONTENT_LENGTH
+            && !value.to_str().is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Err(Refusal::Nonsense);
+        }
+        response.headers_mut().insert(name, value);
+    }
+    passage.broken = Some(GONE);
+    let passing = futures_util::stream::unfold(
+        Some((passage, arrived.body)),
+        |passing: Option<(Passage, Pieces)>| async {
+            let (mut passage, mut pieces) = passing?;
+            let piece = tokio::select! {
+                biased;
+                () = passage.entry.under_way.cut_off() => {
+                    passage.broken = Some("the owner took it back");
+                    Some(Err(io::Error::other("the grant was revoked while it was used")))
+                }
+                piece = pieces.recv() => piece,
+            };
+            match piece {
+                Some(Ok(piece)) => {
+                    passage.bytes_count += piece.len() as u64;
+                    Some((Ok(piece), Some((passage, pieces))))
+                }
+                Some(Err(error)) => {
+                    if passage.broken == Some(GONE) {
+                        passage.broken = Some("the owner's computer broke off");
+                    }
+                    // An error ends the answer short of its length, so the provider notices.
+                    Some((Err(error), None))
+                }
+                None => {
+                    passage.broken = None;
+                    None
+                }
+            }
+        },
+    );
+    *response.body_mut() = Body::from_stream(passing);
+    Ok(response)
+}
+
+/// An agent opens a transfer: what it sends goes to the provider that waits for it.
+pub(super) async fn arrive(
+    State(state): State<Arc<HubState>>,
+    Path(transfer): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(head) = head_of(&parts.headers).filter(|_| is_nonce(&transfer)) else {
+        return ended(StatusCode::BAD_REQUEST);
+    };
+    let (taken, pieces) = mpsc::channel(1);
+    if !state.transfers.arrive(&transfer, Arrived { head, body: pieces }) {
+        return ended(StatusCode::GONE);
+    }
+    let mut body = body.into_data_stream();
+    loop {
+        let piece = tokio::select! {
+            biased;
+            piece = timeout(IDLE_MAX, body.next()) => piece,
+            () = taken.closed() => return ended(StatusCode::GONE),
+        };
+        let piece = match piece {
+            Ok(None) => return StatusCode::NO_CONTENT.into_response(),
+            Ok(Some(Ok(piece))) if piece.is_empty() => continue,
+            Ok(Some(piece)) => piece.map_err(io::Error::other),
+            Err(_late) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let is_broken = piece.is_err();
+        if taken.send(piece).await.is_err() {
+            return ended(StatusCode::GONE);
+        }
+        if is_broken {
+            return ended(StatusCode::BAD_REQUEST);
+        }
+    }
+}
+
+/// Status and headers of an agent's answer.
+fn head_of(headers: &HeaderMap) -> Option<Head> {
+    let text = headers.get(HEAD_HEADER)?.as_bytes();
+    if text.len() > HEAD_BYTES_MAX {
+        return None;
+    }
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}
+
+/// An answer to an agent after which its connection is of no more use: the rest of the body is not
+/// read.
+fn ended(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close")]).into_response()
+}

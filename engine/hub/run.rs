@@ -1,0 +1,275 @@
+//! A hub that runs: what its requests share, and what it looks after by itself.
+//!
+//! Other commands change the same database while the hub runs: an agent counts as lost, a provider
+//! is paused. So what is under way and who is connected are compared with it, every [`TRANSFERS_EVERY`]
+//! and every [`CHANNELS_EVERY`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::certificate;
+use super::channel::{Channels, End};
+use super::event::{HubEvent, Tell};
+use super::home::{HubConfig, HubError, HubHome};
+use super::http::listen::Listening;
+use super::http::tls::Certificate;
+use super::http::{Pieces, listen, router};
+use super::protocol::FromHub;
+use super::relay::{Transfers, holds};
+use crate::access::{Key, PublicKey};
+use crate::base::clock::Timestamp;
+use crate::store::StoreError;
+use crate::store::hub::{AgentState, HubStore, ProviderState, SqliteHub};
+
+/// A revocation ends what is under way within two of these.
+const TRANSFERS_EVERY: Duration = Duration::from_millis(800);
+
+/// How often it is looked whether who is connected still may be.
+const CHANNELS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the files of the certificate are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
+
+/// When the hub stops, its agents come back spread over so long for each of them, in microseconds;
+/// 10,000 within half a minute.
+const SPREAD_US: usize = 3000;
+
+/// Agents that are read from the database at once.
+const PAGE: u32 = 1000;
+
+/// What requests share.
+pub struct HubState {
+    /// The folder.
+    pub home: HubHome,
+    /// What `hub.toml` says.
+    pub config: HubConfig,
+    /// What the hub keeps.
+    pub store: Arc<dyn HubStore>,
+    /// Who the hub is.
+    pub key: Key,
+    /// How owners and providers name it, no slash at the end.
+    pub public_url: String,
+    /// SHA-256 of its certificate, where it made that itself.
+    pub certificate: Option<String>,
+    /// Connected agents.
+    pub channels: Channels,
+    /// What is under way.
+    pub transfers: Arc<Transfers<Pieces>>,
+    /// Called for what happens.
+    pub tell: Tell,
+    /// Becomes true when the hub is to stop.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+impl HubState {
+    /// Whether nothing new is begun any more.
+    pub fn is_stopping(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    /// Where providers reach an agent.
+    pub fn base_url(&self, agent_id: &str) -> String {
+        format!("{}/o/{agent_id}", self.public_url)
+    }
+}
+
+/// A hub that is ready to run.
+pub struct Hub {
+    home: HubHome,
+    config: HubConfig,
+    key: Key,
+    store: Arc<dyn HubStore>,
+    certificate: Option<Arc<Certificate>>,
+}
+
+impl Hub {
+    /// Opens everything; fails before anything starts if something is not in order.
+    ///
+    /// # Errors
+    /// See [`HubError`].
+    pub fn open(home: HubHome, now: Timestamp) -> Result<Self, HubError> {
+        let config = home.config()?;
+        let key = home.key()?;
+        let files = certificate::files(&home, &config, now)?;
+        let certificate = files.map(Certificate::open).transpose()?;
+        let path = home.store_path();
+        let store = SqliteHub::open(&path).map_err(|source| HubError::Store { path, source })?;
+        Ok(Self { home, config, key, store: Arc::new(store), certificate })
+    }
+
+    /// What `hub.toml` says.
+    pub const fn config(&self) -> &HubConfig {
+        &self.config
+    }
+
+    /// Who the hub is.
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// SHA-256 of its certificate, where it made that itself.
+    pub fn certificate(&self) -> Option<String> {
+        self.certificate.as_ref().and_then(|certificate| certificate.pinned())
+    }
+
+    /// Runs on a listener that the caller opened, until `shutdown` becomes true.
+    ///
+    /// # Errors
+    /// What the listener reports.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: watch::Receiver<bool>,
+        tell: Tell,
+    ) -> Result<(), HubError> {
+        let address = listener.local_addr()?;
+        if self.certificate.is_none() && !address.ip().is_loopback() {
+            let message = format!(
+                "[tls] off needs `listen` on this computer itself, `{address}` is not: name \
+                 127.0.0.1, or remove `off`"
+            );
+            return Err(HubError::Config { path: self.home.config_path(), message });
+        }
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let public_url = self.config.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
+        let pinned = self.certificate();
+        let state = Arc::new(HubState {
+            home: self.home,
+            config: self.config,
+            store: self.store,
+            key: self.key,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            certificate: pinned.clone(),
+            channels: Channels::default(),
+            transfers: Arc::default(),
+            tell: tell.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let tls =
+            self.certificate.as_ref().map(|certificate| certificate.acceptor()).transpose()?;
+        let public_url = state.public_url.clone();
+        tell(HubEvent::Listening { address, public_url, certificate: pinned });
+        let looking = tokio::spawn(look_after(state.clone(), self.certificate));
+        let listening = Listening { tls, router: router(state), shutdown };
+        listen::serve(listener, listening).await;
+        let _ = looking.await;
+        Ok(())
+    }
+}
+
+/// About how long an agent is to wait before it comes back, of so many.
+pub fn spread_ms(agents_count: usize) -> u64 {
+    let longest_ms = (agents_count.saturating_mul(SPREAD_US) / 1000).clamp(1000, 60_000) as u64;
+    let mut bytes = [0; 4];
+    let part = getrandom::fill(&mut bytes).map_or(0, |()| u64::from(u32::from_le_bytes(bytes)));
+    (longest_ms * part) >> 32
+}
+
+/// Compares what is under way and who is connected with what the database says; ends all channels
+/// when the hub stops.
+async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>) {
+    let mut shutdown = state.shutdown.clone();
+    let mut transfers = tokio::time::interval(TRANSFERS_EVERY);
+    let mut channels = tokio::time::interval(CHANNELS_EVERY);
+    let mut certificates = tokio::time::interval(CERTIFICATE_EVERY);
+    let mut providers = BTreeMap::new();
+    loop {
+        let looked = tokio::select! {
+            () = stopped(&mut shutdown) => break,
+            _ = transfers.tick() => work(&state, look_at_transfers).await,
+            _ = channels.tick() => {
+                let before = std::mem::take(&mut providers);
+                let looked = work(&state, move |state| {
+                    look_at_channels(state)?;
+                    look_at_providers(state, before)
+                });
+                looked.await.map(|now| providers = now)
+            }
+            _ = certificates.tick() => {
+                refresh(&state, certificate.as_deref());
+                continue;
+            }
+        };
+        if let Err(error) = looked {
+            tracing::error!(%error, "the hub could not look after what is under way");
+        }
+    }
+    for channel in state.channels.all() {
+        channel.end(End::Closing);
+    }
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+async fn work<T: Send + 'static>(
+    state: &Arc<HubState>,
+    work: impl FnOnce(&HubState) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, String> {
+    let state = state.clone();
+    match tokio::task::spawn_blocking(move || work(&state)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn look_at_transfers(state: &HubState) -> Result<(), StoreError> {
+    for (agent_id, grant_id) in state.transfers.grants() {
+        if !holds(state.store.as_ref(), &agent_id, &grant_id, Timestamp::now())? {
+            state.transfers.cut(&agent_id, Some(&grant_id));
+        }
+    }
+    Ok(())
+}
+
+/// Ends channels of agents that may not be connected any more.
+fn look_at_channels(state: &HubState) -> Result<(), StoreError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = state.store.agents(after.as_deref(), PAGE)?;
+        for row in &page {
+            let Some(channel) = state.channels.of(&row.agent_id) else { continue };
+            if row.state != AgentState::Active || row.key != channel.key {
+                state.transfers.cut(&row.agent_id, None);
+                channel.end(End::Dismissed);
+            }
+        }
+        after = match page.last() {
+            Some(last) if page.len() == PAGE as usize => Some(last.agent_id.clone()),
+            _ => return Ok(()),
+        };
+    }
+}
+
+type States = BTreeMap<String, (ProviderState, String)>;
+
+/// Tells agents which providers may fetch now and might not before, or the other way round.
+fn look_at_providers(state: &HubState, before: States) -> Result<States, StoreError> {
+    let providers = state.store.providers()?;
+    let now: States = providers.into_iter().map(|row| (row.name, (row.state, row.why))).collect();
+    for (name, (provider, why)) in &now {
+        if before.get(name).is_some_and(|(before, _)| before != provider) {
+            let (name, why) = (name.clone(), why.clone());
+            state.channels.tell_all(&FromHub::Provider { name, state: *provider, why });
+        }
+    }
+    Ok(now)
+}
+
+fn refresh(state: &HubState, certificate: Option<&Certificate>) {
+    match certificate.map(Certificate::refresh) {
+        Some(Ok(true)) => tracing::info!("the renewed certificate is in use"),
+        Some(Err(error)) => {
+            let text = format!("{error}; the one in use stays");
+            (state.tell)(HubEvent::Warning { text });
+        }
+        Some(Ok(false)) | None => {}
+    }
+}
