@@ -4,10 +4,13 @@
 
 mod common;
 
+use std::io::Read;
+
 use common::bench;
 use signet::access::check::Known;
 use signet::access::grant::{Content, issue};
 use signet::access::proof::{self, ProvenRequest, Seen};
+use signet::access::sealed::{Opened, Sealer, Subject};
 use signet::access::{Key, Request, check};
 use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
@@ -17,6 +20,9 @@ use signet::orders::terms::{Fees, Terms};
 use signet::store::{Order, Purpose};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
+/// Bytes that are sealed at once.
+const PIECE: u64 = 512 * 1024;
+
 const PATH: &str = "/v1/grants/x/content";
 
 fn main() {
@@ -60,8 +66,13 @@ fn main() {
     bench("access/prove/one-request/ed25519", prove);
 
     let agent_key = agent.public();
-    let known =
-        Known { agent_key: &agent_key, grant: Some(&grant), terms: Some(&terms), stopped: false };
+    let known = Known {
+        agent_key: &agent_key,
+        grant: Some(&grant),
+        terms: Some(&terms),
+        stopped: false,
+        through_hub: false,
+    };
     let mut seen = Seen::default();
     let mut allowed = |proof: &str| {
         let shown =
@@ -72,4 +83,23 @@ fn main() {
     assert!(allowed(&once) && !allowed(&once), "a proof is good once");
     // A new proof each time, as providers make them; its cost is the line above.
     bench("access/prove-and-check/one-request/ed25519", || allowed(&prove()));
+
+    // What passes through a hub: eight chunks, as `web::content` reads them.
+    let digest = ContentHash::of(b"photo");
+    let subject = Subject { grant_id: &grant.grant_id, digest: &digest, start: 0, end: PIECE };
+    let plain = vec![7; usize::try_from(PIECE).expect("small")];
+    let seal = || {
+        let mut sealer = Sealer::new(&lab.public(), subject).expect("a key");
+        (sealer.header(), sealer.seal(&plain).expect("sealed"))
+    };
+    bench("access/seal/512-kib/chacha20-poly1305", seal);
+    let (header, sealed) = seal();
+    let open = || {
+        let mut opened = Opened::new(&*sealed, &lab, &header, subject).expect("a seal");
+        let mut read = Vec::with_capacity(plain.len());
+        opened.read_to_end(&mut read).expect("opened");
+        read
+    };
+    assert!(open() == plain, "it is what was sealed");
+    bench("access/open/512-kib/chacha20-poly1305", open);
 }

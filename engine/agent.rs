@@ -41,6 +41,7 @@ mod photos;
 pub mod providers;
 pub mod reach;
 pub mod study;
+pub mod way;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,7 @@ use outlet::Counter;
 use photos::PhotoLoop;
 use providers::Providers;
 use reach::Reach;
+use way::HubDesk;
 
 /// Why an agent does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -231,6 +233,7 @@ impl Agent {
             Reach::prepare(membership, key.clone(), providers.outward.clone(), shutdown.clone())
         });
         let reaching = reaching.transpose()?;
+        let hub = reaching.as_ref().map(|reaching| reaching.reach() as Arc<dyn HubDesk>);
         let desk = OwnerDesk {
             home: self.home.clone(),
             state: self.state.clone(),
@@ -242,13 +245,13 @@ impl Agent {
             key,
             links: links.clone(),
             public_url,
-            hub: reaching.as_ref().map(reach::Prepared::reach),
             roots,
             state: self.state.clone(),
             index: self.index.clone(),
             providers,
             limits: self.rules.limits(),
             icons: self.config.icons,
+            hub: hub.clone(),
             tell: Box::new(move |event| handed_over(of_served(event))),
         });
         let wake = Arc::new(Notify::new());
@@ -267,6 +270,9 @@ impl Agent {
         tell(AgentEvent::Listening { address });
         if let Some(reaching) = reaching {
             reaching.begin(service.clone(), tell.clone());
+        }
+        if let Some(hub) = hub {
+            tokio::spawn(way::withdraw(self.state.clone(), hub, shutdown.clone()));
         }
         let serving = tokio::spawn(web::serve(listener, service, shutdown.clone()));
         let sent = tell.clone();

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::access::{Key, Manifest};
+use crate::base::causes::one_line;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::ids::is_derived;
 use crate::base::member::Member;
@@ -152,7 +153,7 @@ pub async fn run(
         // The channel lives as long as `lab` below.
         let _ = incoming.send(order_key);
     }
-    let fetcher = Arc::new(Fetcher::new(key, out, config.allow.clone()));
+    let fetcher = Arc::new(Fetcher::new(key, &config)?);
     let lab =
         Arc::new(Lab { config, home, incoming, owners: Mutex::default(), tell: tell.clone() });
     let serving = tokio::spawn(inbox::serve(listener, lab, shutdown.clone()));
@@ -193,7 +194,8 @@ pub fn tell_owner(
         return Err(format!("`{order_key}` is no order key: it has 26 letters and digits"));
     }
     let key = Key::load_or_create(&home.key_path()).map_err(|error| error.to_string())?;
-    Fetcher::new(key, config.out.clone(), config.allow.clone()).tell(order_key, state, note)
+    let fetcher = Fetcher::new(key, config).map_err(|error| one_line(&error))?;
+    fetcher.tell(order_key, state, note)
 }
 
 /// Works on one order until it is done, failed or the lab stops.

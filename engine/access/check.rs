@@ -1,6 +1,9 @@
 //! The check at every request: may these bytes leave? A pure function of what was shown,
 //! what is kept, and the time.
 //!
+//! What comes through a hub is sealed to the key that was proven, so that nobody on the way has
+//! it; who has no key gets nothing there unless the owner agreed that the hub may see it.
+//!
 //! The signature is checked first and the kept grant last, so that a made-up grant tells
 //! its maker nothing about which grants there are.
 
@@ -10,6 +13,7 @@ use super::key::PublicKey;
 use super::proof::{ProofError, ProvenRequest, Seen};
 use crate::base::clock::Timestamp;
 use crate::orders::Terms;
+use crate::orders::terms::Relay;
 use crate::store::GrantRow;
 
 /// What a request shows.
@@ -55,9 +59,21 @@ pub enum Refusal {
     /// The provider is no longer in the consent, or no longer with such companions.
     #[error("the owner's consent no longer covers this")]
     NoConsent,
+    /// Without a key nothing can be sealed, and the owner did not agree to send it open.
+    #[error("the owner did not agree that a hub sees what passes: fetch with a key")]
+    NotThroughHub,
     /// The kill switch is thrown.
     #[error("the owner has stopped all access")]
     Stopped,
+}
+
+/// What a request that was allowed gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// What the grant says.
+    pub claims: Claims,
+    /// The key that the bytes are sealed to; `None`: they go as they are.
+    pub sealed_to: Option<PublicKey>,
 }
 
 /// What is known on the owner's side.
@@ -71,6 +87,8 @@ pub struct Known<'a> {
     pub terms: Option<&'a Terms>,
     /// Whether the kill switch is thrown.
     pub stopped: bool,
+    /// Whether the answer passes through a hub.
+    pub through_hub: bool,
 }
 
 /// Decides about one request.
@@ -82,7 +100,7 @@ pub fn check(
     known: &Known<'_>,
     seen: &mut Seen,
     now: Timestamp,
-) -> Result<Claims, Refusal> {
+) -> Result<Allowed, Refusal> {
     let token = request.grant.ok_or(Refusal::NoGrant)?;
     let claims: Claims = jws::parse(token, TYP)?.verify(known.agent_key)?;
     let proof = request.proof.ok_or(Refusal::NoProof)?;
@@ -93,8 +111,9 @@ pub fn check(
     }
     // What was signed is what counts; the row can only take away from it.
     let grant = known.grant.filter(|row| row.grant_id == claims.jti && row.token == token);
-    holds(grant.ok_or(Refusal::OtherContent)?, &claims, known, now)?;
-    Ok(claims)
+    let terms = holds(grant.ok_or(Refusal::OtherContent)?, &claims, known, now)?;
+    let is_sealed = known.through_hub && terms.relay == Relay::Sealed;
+    Ok(Allowed { claims, sealed_to: is_sealed.then_some(holder) })
 }
 
 /// Decides about a request by an address that nobody can guess. Only a grant that is bound to no
@@ -102,7 +121,7 @@ pub fn check(
 ///
 /// # Errors
 /// The [`Refusal`]; nothing may be sent then.
-pub fn check_link(known: &Known<'_>, now: Timestamp) -> Result<Claims, Refusal> {
+pub fn check_link(known: &Known<'_>, now: Timestamp) -> Result<Allowed, Refusal> {
     let grant = known.grant.ok_or(Refusal::NoGrant)?;
     let claims: Claims = jws::parse(&grant.token, TYP)?.verify(known.agent_key)?;
     if claims.jti != grant.grant_id {
@@ -111,17 +130,20 @@ pub fn check_link(known: &Known<'_>, now: Timestamp) -> Result<Claims, Refusal> 
     if !claims.cnf.jkt.is_empty() || known.terms.is_some_and(|terms| !terms.key.is_empty()) {
         return Err(Refusal::NoProof);
     }
-    holds(grant, &claims, known, now)?;
-    Ok(claims)
+    let terms = holds(grant, &claims, known, now)?;
+    if known.through_hub && terms.relay == Relay::Sealed {
+        return Err(Refusal::NotThroughHub);
+    }
+    Ok(Allowed { claims, sealed_to: None })
 }
 
-/// Whether a grant that was signed still holds.
-fn holds(
+/// Whether a grant that was signed still holds; within which terms.
+fn holds<'a>(
     grant: &GrantRow,
     claims: &Claims,
-    known: &Known<'_>,
+    known: &Known<'a>,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<&'a Terms, Refusal> {
     if known.stopped {
         return Err(Refusal::Stopped);
     }
@@ -136,7 +158,7 @@ fn holds(
     if withdrawn || terms.valid_until.is_some_and(|end| end <= now) {
         return Err(Refusal::NoConsent);
     }
-    Ok(())
+    Ok(terms)
 }
 
 #[cfg(test)]

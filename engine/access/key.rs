@@ -109,6 +109,12 @@ impl Key {
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
     }
+
+    /// The secret half for X25519, to open what was sealed to [`PublicKey::montgomery`]. It signs
+    /// nothing there, and what is sealed is never signed.
+    pub(super) fn scalar(&self) -> [u8; 32] {
+        self.0.to_scalar_bytes()
+    }
 }
 
 impl fmt::Debug for Key {
@@ -122,6 +128,11 @@ impl PublicKey {
     /// no malleable or small-order signatures).
     pub fn verifies(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify_strict(bytes, &Signature::from_bytes(signature)).is_ok()
+    }
+
+    /// The same point for X25519 (RFC 7748 §4.1): what can be sealed to.
+    pub(super) fn montgomery(&self) -> [u8; 32] {
+        self.0.to_montgomery().to_bytes()
     }
 
     /// RFC 7638 thumbprint, base64url: the short name of a key.

@@ -16,6 +16,7 @@ pub mod link;
 pub mod manifest;
 pub mod membership;
 pub mod proof;
+pub mod sealed;
 pub mod seals;
 
 pub use address_book::AddressBook;

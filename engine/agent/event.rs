@@ -194,6 +194,22 @@ pub enum AgentEvent {
         /// Currency of the fee.
         currency: String,
     },
+    /// A provider received other bytes than were granted: what it paid was posted back, and it may
+    /// fetch once more.
+    Reversed {
+        /// The order.
+        order_key: String,
+        /// Who fetched.
+        provider: String,
+        /// What it is.
+        member: Member,
+        /// Name of its file.
+        name: String,
+        /// What was posted back, minor units.
+        fee_minor: i64,
+        /// Currency of the fee.
+        currency: String,
+    },
     /// The provider confirmed everything of an order.
     Done {
         /// The order.
@@ -247,6 +263,18 @@ pub(super) fn of_served(event: Served) -> AgentEvent {
             fee_minor: grant.fee_minor,
             currency: grant.currency,
         },
+        Served::Reversed(grant) => AgentEvent::Reversed {
+            order_key: grant.order_key,
+            provider: grant.provider,
+            member: grant.member,
+            name: grant.name,
+            fee_minor: grant.fee_minor,
+            currency: grant.currency,
+        },
+        Served::Failed(order) => {
+            let reason = order.reason.clone();
+            of_sent(Sent::Ended(*order, OrderState::Failed, reason))
+        }
         Served::Completed(order_key) => AgentEvent::Done { order_key },
         Served::Moved(order) => of_sent(Sent::Moved(*order)),
         Served::Refused { remote, grant_id, reason } => {

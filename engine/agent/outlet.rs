@@ -23,7 +23,7 @@ use super::group::{Companion, Group, Lies, evidence_word};
 use super::judge::before;
 use super::lock;
 use super::providers::{Providers, terms_of};
-use super::reach::Reach;
+use super::way::HubDesk;
 use crate::access::address_book::AddressBook;
 use crate::access::grant::{Content, issue};
 use crate::access::key::KeyError;
@@ -68,8 +68,6 @@ pub struct Counter {
     pub links: LinkKey,
     /// Where providers reach us, without a slash at the end.
     pub public_url: String,
-    /// The hub that was joined, which is another way to us.
-    pub hub: Option<Arc<Reach>>,
     /// Collections by name.
     pub roots: BTreeMap<String, PathBuf>,
     /// Orders and grants.
@@ -82,6 +80,8 @@ pub struct Counter {
     pub limits: LimitsInForce,
     /// Whether icons have to carry the owner's seal.
     pub icons: Icons,
+    /// The hub that was joined, if one was.
+    pub hub: Option<Arc<dyn HubDesk>>,
     /// Called for accesses by hand-over.
     pub tell: Box<dyn Fn(Served) + Send + Sync>,
 }
@@ -149,6 +149,7 @@ impl Outlet for Counter {
                     .map_err(|error| later(&error))?;
             }
         }
+        let address = self.address(order, &grants, now)?;
         let structure = terms.structure.then(|| self.structure(order)).transpose()?;
         let manifest =
             Manifest::of(&order.order_key, &grants, structure, &self.key.public()).sign(&self.key);
@@ -169,10 +170,10 @@ impl Outlet for Counter {
             pixels: pixels.map(|analysis| (analysis.width_px, analysis.height_px)),
             batch: self.batch(order, terms),
             crop: order.crop,
-            members: grants.iter().map(|grant| self.member(grant, terms)).collect(),
+            members: grants.iter().map(|grant| self.member(grant, terms, &address)).collect(),
             manifest,
-            receipt_url: format!("{}/v1/orders/{}/receipt", self.public_url, order.order_key),
-            status_url: format!("{}/v1/orders/{}/status", self.public_url, order.order_key),
+            receipt_url: format!("{address}/v1/orders/{}/receipt", order.order_key),
+            status_url: format!("{address}/v1/orders/{}/status", order.order_key),
         })
     }
 
@@ -196,6 +197,9 @@ impl Outlet for Counter {
         };
         let faster = delivery.express.as_ref().filter(|_| order.express);
         let secret = self.links.secret(CALLBACK, parcel_key);
+        // Hints come by the way by which the first of them is fetched.
+        let receipt_url = lines.first().map_or("", |line| &line.receipt_url);
+        let base = receipt_url.split("/v1/orders/").next().unwrap_or_default().to_owned();
         let created_at = orders.iter().map(|order| order.created_at).min();
         Ok(Parcel {
             parcel_key: parcel_key.to_owned(),
@@ -212,7 +216,7 @@ impl Outlet for Counter {
             delivery: faster.or(delivery.standard.as_ref()).cloned(),
             lines,
             currency: order.currency.clone(),
-            callback_url: format!("{}/v1/callbacks/{parcel_key}/{secret}", self.public_url),
+            callback_url: format!("{base}/v1/callbacks/{parcel_key}/{secret}"),
             created_at: created_at.unwrap_or(order.created_at),
         })
     }
@@ -225,7 +229,8 @@ impl Outlet for Counter {
                 if !is_carried || grant.revoked_at.is_some() {
                     continue;
                 }
-                let entries = fee_entries(&grant, terms.as_ref());
+                // Handed over by ourselves: no hub has a part in it.
+                let entries = fee_entries(&grant, terms.as_ref(), None);
                 if self.state.post_access(&grant, &entries, now)? {
                     (self.tell)(Served::Accessed(Box::new(grant)));
                 }
@@ -248,8 +253,10 @@ impl Files for Counter {
 
 impl Counter {
     /// A member as a provider sees it. One without a key gets an address that works by itself.
-    fn member(&self, grant: &GrantRow, terms: &Terms) -> MemberMessage {
-        let (base, id) = (&self.public_url, &grant.grant_id);
+    ///
+    /// - `base`: where it fetches, no slash at the end
+    fn member(&self, grant: &GrantRow, terms: &Terms, base: &str) -> MemberMessage {
+        let id = &grant.grant_id;
         let (url, token) = match terms.key.is_empty() {
             true => (share_link(&self.links, base, grant), String::new()),
             false => (format!("{base}/v1/grants/{id}/content"), grant.token.clone()),
@@ -296,7 +303,16 @@ impl Counter {
             let new = contents.iter().map(|content| {
                 issue(order, content, terms, &holder, consent.number, &self.key, now)
             });
-            let new = new.collect::<Result<Vec<_>, _>>().map_err(|error| later(&error))?;
+            let mut new = new.collect::<Result<Vec<_>, _>>().map_err(|error| later(&error))?;
+            if let Some(hub) = &self.hub
+                && let Some(quoted) = self.quoted(hub.as_ref(), order, terms, &contents)?
+            {
+                let base_url = hub.base_url();
+                let offers = new.iter_mut().zip(&quoted);
+                let offers: Vec<_> =
+                    offers.map(|(grant, quoted)| quoted.offer(grant, &base_url)).collect();
+                self.state.put_grant_offers(&offers).map_err(|error| later(&error))?;
+            }
             let kept = self.state.put_grants(order, &new, &notes, now);
             // With grants it is under way: from here on no card that arrives late changes it.
             kept.map_err(|error| later(&error))?
@@ -311,6 +327,9 @@ impl Counter {
             for grant in &again {
                 let path = self.home.grants_dir().join(format!("{}.jws", grant.grant_id));
                 let _not_there = std::fs::remove_file(path);
+                // The hub is told until when it holds now.
+                let anew = self.state.offer_anew(&grant.grant_id);
+                anew.map_err(|error| later(&error))?;
             }
             self.state.grants(Some(&order.order_key)).map_err(|error| later(&error))?
         } else {
@@ -365,7 +384,7 @@ impl Counter {
         Ok((contents, notes))
     }
 
-    fn analysis(&self, photo: &ContentHash) -> Result<Analysis, Hindrance> {
+    pub(super) fn analysis(&self, photo: &ContentHash) -> Result<Analysis, Hindrance> {
         let photo = lock(&self.index).photo(photo);
         let photo = photo.map_err(|error| Hindrance::Later(error.to_string()))?;
         let photo = photo.ok_or_else(|| {

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::books::OutwardBook;
 use super::event::AgentEvent;
+use super::way::HubDesk;
 use super::{AgentError, Tell};
 use crate::access::{Key, Membership, PublicKey};
 use crate::hub::protocol::{Answer, Ask, HubWelcome};
@@ -180,6 +181,16 @@ impl Reach {
     /// What the hub said of providers, now and whenever that changes.
     pub fn providers(&self) -> watch::Receiver<Providers> {
         self.providers.clone()
+    }
+}
+
+impl HubDesk for Reach {
+    fn ask(&self, what: Ask) -> Result<Answer, String> {
+        self.ask_blocking(what).map_err(|away| away.0)
+    }
+
+    fn base_url(&self) -> String {
+        self.base_url().to_owned()
     }
 }
 

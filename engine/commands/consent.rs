@@ -14,7 +14,7 @@ use crate::base::member::Member;
 use crate::base::money::{decimal, parse_minor};
 use crate::orders::Terms;
 use crate::orders::outward::{Refusal, foresee};
-use crate::orders::terms;
+use crate::orders::terms::{self, Relay};
 use crate::preview::PreviewSpec;
 use crate::store::{Purpose, State};
 
@@ -48,6 +48,15 @@ enum Command {
     },
 }
 
+/// What a hub sees of what passes.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ThroughHub {
+    /// Only the provider can open it
+    Sealed,
+    /// The hub can see what passes
+    Clear,
+}
+
 /// What a provider may do without asking again.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Limits {
@@ -69,6 +78,10 @@ pub struct Limits {
     /// Keep to yourself where photos lie: collection, album, folder, place in the roll
     #[arg(long)]
     no_structure: bool,
+    /// How photos go when they pass through a hub: sealed, so that it cannot see them, or clear for
+    /// a provider that only knows addresses
+    #[arg(long, value_enum, default_value_t = ThroughHub::Sealed)]
+    through_hub: ThroughHub,
     /// Days that it has to fetch an ordered photo
     #[arg(long, default_value_t = 14)]
     grant_days: u32,
@@ -191,6 +204,10 @@ pub(super) fn agree(
         batch_minutes: card.batch_minutes,
         companions,
         structure: !limits.no_structure,
+        relay: match limits.through_hub {
+            ThroughHub::Sealed => Relay::Sealed,
+            ThroughHub::Clear => Relay::Clear,
+        },
         fees: card.fees,
         preview: card.preview,
         service_percent,
@@ -308,6 +325,7 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
             terms.currency
         ),
         format!("    fetches  within {} hours of the order", limits.grant_hours),
+        format!("    hub      {}", through_hub(terms)),
         format!(
             "    pays     {} per original, {} per preview, {} per companion; {} % of it to {}",
             decimal(terms.fees.original_minor),
@@ -322,14 +340,24 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
         let (side, format) = (preview.long_side_px, preview.format.as_str());
         lines.push(format!("    wants    previews of {side} px as {format}"));
     }
-    if let Some(end) = terms.valid_until {
-        lines.push(format!("    until    {end}"));
-    }
+    lines.push(match terms.valid_until {
+        Some(end) => format!("    until    {end}"),
+        None => "    until    you withdraw it".into(),
+    });
     for (name, product) in &terms.products {
         let price = decimal(product.price_minor);
         lines.push(format!("    offers   {name:<16} {price:>8} {}", terms.currency));
     }
     lines
+}
+
+/// What a hub sees, in words.
+fn through_hub(terms: &Terms) -> &'static str {
+    match (terms.relay, terms.key.is_empty()) {
+        (Relay::Sealed, false) => "through it, sealed: the hub cannot see what passes",
+        (Relay::Sealed, true) => "not through it: without a key nothing can be sealed",
+        (Relay::Clear, _) => "through it, open: THE HUB CAN SEE WHAT PASSES",
+    }
 }
 
 fn names(consent: &Consent) -> String {

@@ -3,6 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::store::State;
+use crate::store::orders::words as order_words;
 
 use super::{CommandError, Context, Outcome, failed, output};
 
@@ -44,8 +45,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::List => {
             let grants = state.grants(None).map_err(failed)?;
             for grant in &grants {
+                let order = state.order(&grant.order_key).map_err(failed)?;
+                let why = order.map_or_else(String::new, |order| {
+                    format!("{}: {}", order_words(&order), order.origin)
+                });
+                let offer = state.grant_offer(&grant.grant_id).map_err(failed)?;
                 if context.json {
-                    output::json(grant);
+                    let mut line = serde_json::to_value(grant).map_err(failed)?;
+                    line["why"] = why.into();
+                    line["through_hub"] = offer.map(|offer| offer.base_url).into();
+                    output::json(&line);
                     continue;
                 }
                 let status = match grant.revoked_at {
@@ -57,6 +66,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                     "{}  {:<10} {:<10} order {}  {:<24} {status}",
                     grant.grant_id, grant.provider, grant.member, grant.order_key, grant.name
                 ));
+                let way = match offer {
+                    Some(offer) => format!("through the hub, at {}", offer.base_url),
+                    None => "from this computer itself".into(),
+                };
+                output::line(format_args!("    for {why}; fetched {way}"));
             }
             if grants.is_empty() && !context.json {
                 output::line("no grants: nobody may fetch anything");

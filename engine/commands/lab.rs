@@ -38,6 +38,9 @@ struct New {
     /// 192.168.1.5:8710; may be given several times
     #[arg(long, value_name = "PLACE")]
     allow: Vec<Place>,
+    /// PEM file of a hub that made its certificate itself, below the lab's home unless absolute
+    #[arg(long, value_name = "PEM")]
+    trust: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -154,7 +157,9 @@ fn home_of(context: &Context) -> LabHome {
 
 fn open(home: &LabHome, new: &New) -> Result<LabConfig, CommandError> {
     let allow = new.allow.iter().cloned().collect();
-    home.open(&example(&new.name, &new.listen, &new.out, allow)).map_err(failed)
+    let new =
+        LabConfig { trust: new.trust.clone(), ..example(&new.name, &new.listen, &new.out, allow) };
+    home.open(&new).map_err(failed)
 }
 
 fn serve(home: LabHome, config: LabConfig, context: &Context) -> Result<Outcome, CommandError> {

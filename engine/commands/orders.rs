@@ -159,6 +159,7 @@ fn each(
 /// Addresses that the owner may pass on; none for a provider that shows its key.
 fn share_links(
     home: &Home,
+    state: &State,
     order: &Order,
     grants: &[GrantRow],
 ) -> Result<Vec<String>, CommandError> {
@@ -166,16 +167,19 @@ fn share_links(
     let consent = Consent::load(home, &key.public()).map_err(failed)?;
     let by_link = consent.providers.get(&order.provider).is_some_and(|terms| terms.key.is_empty());
     let reached_at = Config::load(home).map_err(failed)?.serve.reached_at();
-    let (Some(reached_at), true) = (reached_at, by_link) else { return Ok(Vec::new()) };
-    let links = LinkKey::of(&key);
-    let grants = grants.iter().filter(|grant| grant.revoked_at.is_none());
-    Ok(grants.map(|grant| share_link(&links, &reached_at, grant)).collect())
+    let (links, mut addresses) = (LinkKey::of(&key), Vec::new());
+    for grant in grants.iter().filter(|grant| by_link && grant.revoked_at.is_none()) {
+        let offer = state.grant_offer(&grant.grant_id).map_err(failed)?;
+        let base = offer.map(|offer| offer.base_url).or_else(|| reached_at.clone());
+        addresses.extend(base.map(|base| share_link(&links, &base, grant)));
+    }
+    Ok(addresses)
 }
 
 fn show(home: &Home, state: &State, order: &Order, context: &Context) -> Result<(), CommandError> {
     let grants = state.grants(Some(&order.order_key)).map_err(failed)?;
     // What is known of the order is shown even when the consent cannot be read.
-    let links = share_links(home, order, &grants).unwrap_or_else(|error| {
+    let links = share_links(home, state, order, &grants).unwrap_or_else(|error| {
         tracing::warn!("its links cannot be told: {error}");
         Vec::new()
     });

@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::base::money::decimal;
 use crate::ledger::statement::{balances, journal};
-use crate::store::{AccessRow, State};
+use crate::store::{AccessRow, CorrectionKind, State};
 
 use super::{CommandError, Context, Outcome, day, failed, output};
 
@@ -37,8 +37,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         None => Timestamp(i64::MAX),
     };
     let accesses = state.accesses(from, to).map_err(failed)?;
+    let corrections = state.corrections(from, to).map_err(failed)?;
     if args.ledger {
-        output::line(journal(&accesses).trim_end());
+        output::line(journal(&accesses, &corrections).trim_end());
         return Ok(Outcome::Done);
     }
     let refusals = state.refusals(from, to).map_err(failed)?;
@@ -46,10 +47,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         for access in &accesses {
             output::json(&tagged("access", access)?);
         }
+        for correction in &corrections {
+            // Its own kind says which of the two it is.
+            let tag = match correction.kind {
+                CorrectionKind::Reversal => "reversal",
+                CorrectionKind::Again => "again",
+            };
+            output::json(&tagged(tag, correction)?);
+        }
         for refusal in &refusals {
             output::json(&tagged("refusal", refusal)?);
         }
-        for ((account, currency), minor) in balances(&accesses) {
+        for ((account, currency), minor) in balances(&accesses, &corrections) {
             output::json(&serde_json::json!({
                 "kind": "balance", "account": account, "currency": currency, "minor": minor,
             }));
@@ -62,6 +71,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     for access in &accesses {
         output::line(line_of(access));
     }
+    for row in &corrections {
+        let what = match row.kind {
+            CorrectionKind::Reversal => "POSTED BACK",
+            CorrectionKind::Again => "posted anew",
+        };
+        let (key, reason) = (&row.order_key, &row.reason);
+        output::line(format_args!("{}  {:<10} {what} for {key}: {reason}", row.at, row.provider));
+    }
     for refusal in &refusals {
         let grant =
             if refusal.grant_id.is_empty() { "no grant of yours" } else { &refusal.grant_id };
@@ -70,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             refusal.at, refusal.remote, refusal.tries_count, refusal.reason
         ));
     }
-    let balances = balances(&accesses);
+    let balances = balances(&accesses, &corrections);
     if !balances.is_empty() {
         output::line("");
     }

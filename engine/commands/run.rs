@@ -204,6 +204,13 @@ fn words(event: &AgentEvent) -> Option<String> {
                 decimal(*fee_minor)
             )
         }
+        AgentEvent::Reversed { order_key, provider, member, name, fee_minor, currency } => {
+            format!(
+                "  {provider} received another {member} {name} than was granted for {order_key}: \
+                 {} {currency} posted back",
+                decimal(*fee_minor)
+            )
+        }
         AgentEvent::Done { order_key } => format!("  order {order_key} done"),
         AgentEvent::Refused { remote, reason, .. } => format!("  REFUSED {remote}: {reason}"),
         AgentEvent::Rules { revision, mistakes } if mistakes.is_empty() => {

@@ -1,18 +1,22 @@
 //! Fetches what an order is about, resumes after a break, checks digests, acknowledges.
+//!
+//! What came through a hub is opened as it comes, so that what breaks off is resumed as anything
+//! else: by the plain bytes that are here.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::home::{LabConfig, LabError};
 use super::{Absent, CANCELLED, Done};
 use crate::access::Key;
 use crate::access::proof::{self, ProvenRequest};
-use crate::base::allow::Allow;
+use crate::access::sealed::{Opened, SEAL_HEADER, SEALED_TYPE, Subject};
 use crate::base::clock::Timestamp;
 use crate::base::files::{Readers, sync_folder, write_atomic};
 use crate::base::ids::ContentHash;
-use crate::orders::outward::{fetching_client, refusal, words};
+use crate::orders::outward::{Fetching, refusal, words};
 use crate::orders::webhook::{CloudEvent, MemberMessage, OrderMessage};
 use crate::web::{Receipt, Stage, Status};
 
@@ -63,18 +67,30 @@ impl From<ureq::Error> for Trouble {
 pub(super) struct Fetcher {
     key: Key,
     out: PathBuf,
-    client: ureq::Agent,
+    clients: Fetching,
 }
 
 impl Fetcher {
-    /// - `allow`: owners in private networks, or without TLS, whom the lab means
-    pub(super) fn new(key: Key, out: PathBuf, allow: Allow) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_per_read(Some(Duration::from_secs(30)))
-            .user_agent(concat!("signet-lab/", env!("CARGO_PKG_VERSION")));
-        Self { key, out, client: fetching_client(allow, config) }
+    /// # Errors
+    /// A certificate to be trusted that cannot be read.
+    pub(super) fn new(key: Key, config: &LabConfig) -> Result<Self, LabError> {
+        let settings = || {
+            ureq::Agent::config_builder()
+                .timeout_connect(Some(Duration::from_secs(10)))
+                .timeout_recv_response(Some(Duration::from_secs(30)))
+                .timeout_per_read(Some(Duration::from_secs(30)))
+                .user_agent(concat!("signet-lab/", env!("CARGO_PKG_VERSION")))
+        };
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| LabError::File { path: path.clone(), source })
+        };
+        let trust = config.trust.as_ref().map(read).transpose()?;
+        let clients = Fetching::new(&config.allow, settings, trust.as_deref());
+        let clients = clients.map_err(|message| LabError::Syntax {
+            path: config.trust.clone().unwrap_or_default(),
+            message,
+        })?;
+        Ok(Self { key, out: config.out.clone(), clients })
     }
 
     /// One try to finish an order.
@@ -165,7 +181,8 @@ impl Fetcher {
     /// Fetches what is missing behind `have` bytes; returns how many there are then.
     fn download(&self, part: &Path, have: u64, member: &MemberMessage) -> Result<u64, Trouble> {
         let mut request = self
-            .client
+            .clients
+            .client(&member.url)
             .get(&member.url)
             .header("authorization", format!("DPoP {}", member.grant))
             .header("dpop", self.proof("GET", &member.url, &member.grant)?);
@@ -187,7 +204,7 @@ impl Fetcher {
             .truncate(!resumed)
             .open(part)?;
         let mut have = if resumed { have } else { 0 };
-        let mut body = answer.body_mut().as_reader();
+        let mut body = self.plain(answer, have, member)?;
         let mut buffer = vec![0; 128 * 1024];
         loop {
             let count = body.read(&mut buffer)?;
@@ -209,14 +226,38 @@ impl Fetcher {
         Ok(have)
     }
 
+    /// The plain bytes of an answer: what came through a hub is sealed to the lab's key.
+    ///
+    /// - `start`: which byte of the member it begins with
+    fn plain(
+        &self,
+        answer: ureq::http::Response<ureq::Body>,
+        start: u64,
+        member: &MemberMessage,
+    ) -> Result<Box<dyn Read>, Trouble> {
+        let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let is_sealed = text("content-type") == Some(SEALED_TYPE);
+        let header = text(SEAL_HEADER).unwrap_or_default().to_owned();
+        let body = answer.into_body().into_reader();
+        if !is_sealed {
+            return Ok(Box::new(body));
+        }
+        let (grant_id, digest, end) = (grant_id(member), &member.sha256, member.bytes_count);
+        let subject = Subject { grant_id, digest, start, end };
+        let opened = Opened::new(body, &self.key, &header, subject);
+        let opened = opened.map_err(|error| Trouble::Later(error.to_string()))?;
+        Ok(Box::new(opened))
+    }
+
     /// Tells the owner that a member lies here with the right digest.
     fn acknowledge(&self, order: &OrderMessage, member: &MemberMessage) -> Result<(), Trouble> {
-        let grant_id = member.url.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let grant_id = grant_id(member).to_owned();
         let receipt = Receipt { grant_id, sha256: member.sha256 };
         let body =
             serde_json::to_string(&receipt).map_err(|error| Trouble::Never(error.to_string()))?;
         let mut answer = self
-            .client
+            .clients
+            .client(&order.receipt_url)
             .post(&order.receipt_url)
             .header("authorization", format!("DPoP {}", member.grant))
             .header("dpop", self.proof("POST", &order.receipt_url, &member.grant)?)
@@ -242,12 +283,13 @@ impl Fetcher {
         if order.status_url.is_empty() {
             return Err("its owner has a Signet that is not told such things".into());
         }
-        let grant_id = photo.url.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let grant_id = grant_id(photo).to_owned();
         let status = Status { grant_id, state, note: note.to_owned() };
         let body = serde_json::to_string(&status).map_err(|error| error.to_string())?;
         let sent = || -> Result<(), Trouble> {
             let mut answer = self
-                .client
+                .clients
+                .client(&order.status_url)
                 .post(&order.status_url)
                 .header("authorization", format!("DPoP {}", photo.grant))
                 .header("dpop", self.proof("POST", &order.status_url, &photo.grant)?)
@@ -268,6 +310,11 @@ impl Fetcher {
         proof::make(&self.key, ProvenRequest { method, url, grant }, Timestamp::now())
             .map_err(|error| Trouble::Later(error.to_string()))
     }
+}
+
+/// Id of the grant that a member's address names.
+fn grant_id(member: &MemberMessage) -> &str {
+    member.url.rsplit('/').nth(1).unwrap_or_default()
 }
 
 /// What an answer other than success means.

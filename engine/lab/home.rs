@@ -40,6 +40,10 @@ pub struct LabConfig {
     /// networks, names of its own network, with or without a port.
     #[serde(default)]
     pub allow: Allow,
+    /// PEM file of a hub that made its certificate itself, which is believed at that hub's names
+    /// alone; below the lab's home unless absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<PathBuf>,
     /// Currency of prices and fees.
     pub currency: Currency,
     /// What the lab pays for an access, minor units.
@@ -153,6 +157,7 @@ impl LabHome {
             message: error.to_string().replace('\n', ", "),
         })?;
         config.out = self.0.join(config.out);
+        config.trust = config.trust.map(|path| self.0.join(path));
         Ok(config)
     }
 
@@ -263,6 +268,7 @@ pub fn example(name: &str, listen: &str, out: &Path, allow: Allow) -> LabConfig 
         public_url: None,
         out: out.to_owned(),
         allow,
+        trust: None,
         currency: Currency::try_from("EUR".to_owned()).unwrap_or_else(|_| unreachable!()),
         fees: Fees { original_minor: 25, preview_minor: 0, companion_minor: 0 },
         products: products.map(|(name, price)| (name.to_owned(), Product::priced(price))).into(),

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::base::money::decimal;
-use crate::store::AccessRow;
+use crate::store::{AccessRow, CorrectionKind, CorrectionRow, Entry};
 
 /// Sum of an account's entries by `(account, currency)`, in minor units.
-pub fn balances(accesses: &[AccessRow]) -> BTreeMap<(String, String), i64> {
+pub fn balances(
+    accesses: &[AccessRow],
+    corrections: &[CorrectionRow],
+) -> BTreeMap<(String, String), i64> {
+    let posted = accesses.iter().map(|access| (&access.currency, &access.entries));
+    let corrected = corrections.iter().map(|row| (&row.currency, &row.entries));
     let mut balances = BTreeMap::new();
-    for access in accesses {
-        for entry in &access.entries {
-            *balances.entry((entry.account.clone(), access.currency.clone())).or_insert(0) +=
-                entry.minor;
+    for (currency, entries) in posted.chain(corrected) {
+        for entry in entries {
+            *balances.entry((entry.account.clone(), currency.clone())).or_insert(0) += entry.minor;
         }
     }
     balances
@@ -22,7 +26,7 @@ pub fn balances(accesses: &[AccessRow]) -> BTreeMap<(String, String), i64> {
 ///
 /// `provider:lab` becomes `Assets:Receivable:lab`, `owner` `Income:Owner`, `service:signet`
 /// `Income:Service:signet`; debits are positive there too.
-pub fn journal(accesses: &[AccessRow]) -> String {
+pub fn journal(accesses: &[AccessRow], corrections: &[CorrectionRow]) -> String {
     let mut commodities = BTreeSet::new();
     let mut accounts = BTreeSet::new();
     for access in accesses {
@@ -48,17 +52,33 @@ pub fn journal(accesses: &[AccessRow]) -> String {
             access.photo,
             access.at,
         );
-        for entry in &access.entries {
-            let _ = writeln!(
-                text,
-                "    {:<40}  {} {}",
-                account_name(&entry.account),
-                decimal(entry.minor),
-                access.currency
-            );
-        }
+        write_entries(&mut text, &access.entries, &access.currency);
+    }
+    for row in corrections {
+        let date: String = row.at.to_string().chars().take(10).collect();
+        let what = match row.kind {
+            CorrectionKind::Reversal => "posted back to",
+            CorrectionKind::Again => "posted anew for",
+        };
+        let _ = writeln!(
+            text,
+            "\n{date} * ({}) {what} {} for order {}\n    ; {} at {}",
+            row.grant_id,
+            plain(&row.provider),
+            row.order_key,
+            row.reason.replace(char::is_control, " "),
+            row.at,
+        );
+        write_entries(&mut text, &row.entries, &row.currency);
     }
     text
+}
+
+fn write_entries(text: &mut String, entries: &[Entry], currency: &str) {
+    for entry in entries {
+        let (account, amount) = (account_name(&entry.account), decimal(entry.minor));
+        let _ = writeln!(text, "    {account:<40}  {amount} {currency}");
+    }
 }
 
 fn account_name(account: &str) -> String {

@@ -9,6 +9,7 @@
 //! call leaves, and then nobody knows whether that was read.
 
 mod gate;
+mod trust;
 mod wire;
 
 use std::io::Read;
@@ -23,6 +24,7 @@ use super::target::Setback;
 use crate::base::allow::{Aim, Allow, Host};
 use gate::Gate;
 pub use gate::{Refusal, Spot};
+pub use trust::Fetching;
 pub use wire::refusal;
 
 /// Who has not answered by then has not answered.
@@ -36,9 +38,6 @@ pub const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where owners name places.
 const OWNERS_BOOK: &str = "`allow` of [outward] in signet.toml";
-
-/// Where labs name places.
-const LABS_BOOK: &str = "`allow` in lab.toml and start signet lab again";
 
 /// Ports at which mail is handed in, with TLS.
 const MAIL_PORTS: &[u16] = &[465, 587];
@@ -218,13 +217,7 @@ fn setback(refusal: &Refusal) -> Setback {
     }
 }
 
-/// A client for a lab that fetches from owners: it goes through the same gate, with what
-/// `lab.toml` names.
-pub fn fetching_client(allow: Allow, config: ConfigBuilder<AgentScope>) -> Agent {
-    wire::client(config, Gate::new(allow, LABS_BOOK))
-}
-
-/// Why a call of a [`fetching_client`] failed, in words.
+/// Why a call of a [`Fetching`] client failed, in words.
 pub fn words(error: &ureq::Error) -> String {
     wire::refusal(error).map_or_else(|| wire::words(error), ToString::to_string)
 }

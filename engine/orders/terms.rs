@@ -43,6 +43,9 @@ pub struct Terms {
     /// Whether an order says where the photo lies: collection, album, folder, place in its roll.
     #[serde(default)]
     pub structure: bool,
+    /// How bytes go when they pass through a hub.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub relay: Relay,
     /// What the provider pays for an access.
     pub fees: Fees,
     /// How the provider wants previews, where a rule does not say.
@@ -72,6 +75,7 @@ impl Terms {
             batch_minutes: 0,
             companions: BTreeSet::new(),
             structure: false,
+            relay: Relay::default(),
             fees: Fees::default(),
             preview: PreviewWish::default(),
             service_percent: 0,
@@ -84,6 +88,17 @@ impl Terms {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// How bytes go when they pass through a hub.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Relay {
+    /// Sealed to the provider's key. Who has none cannot fetch through a hub.
+    #[default]
+    Sealed,
+    /// As they are: the owner agreed that the hub can see what passes.
+    Clear,
 }
 
 /// What a provider pays for one access, in minor units.

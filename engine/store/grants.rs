@@ -11,6 +11,7 @@
 use rusqlite::{Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
 
+use super::corrections::post_again;
 use super::db::StoreError;
 use super::orders::{Order, OrderState, find_order, hash_of, log_event, move_order};
 use super::state::State;
@@ -370,7 +371,8 @@ impl State {
     }
 
     /// Records the first complete delivery under a grant together with its posting; later
-    /// ones change nothing. Tells whether this was the first.
+    /// ones change nothing, except after it was posted back ([`State::reverse_access`]). Tells
+    /// whether something was posted.
     ///
     /// # Errors
     /// As any write, or when the entries do not add up to zero; then nothing was recorded.
@@ -401,7 +403,7 @@ impl State {
                     params![grant.grant_id, grant.currency, now.0, entries],
                 )?;
             }
-            Ok(first)
+            Ok(first || post_again(tx, grant, now)?)
         })
     }
 
@@ -420,8 +422,8 @@ impl State {
     ) -> Result<Option<Order>, StoreError> {
         self.write(|tx| {
             let missing: i64 = tx.query_row(
-                "SELECT count(*) FROM grants LEFT JOIN accesses USING (grant_id)
-                 WHERE grants.order_key = ?1 AND accesses.grant_id IS NULL
+                "SELECT count(*) FROM grants LEFT JOIN delivered USING (grant_id)
+                 WHERE grants.order_key = ?1 AND delivered.grant_id IS NULL
                  AND (grants.revoked_ms IS NULL OR grants.member IN ('original', 'preview'))",
                 [order_key],
                 |row| row.get(0),

@@ -6,6 +6,7 @@
 //!
 //! Knows no photo formats, no rules and no HTTP: other stages hand it plain values.
 
+pub mod corrections;
 pub mod db;
 pub mod decisions;
 pub mod failover;
@@ -14,17 +15,20 @@ pub mod grants;
 pub mod hub;
 pub mod index;
 pub mod members;
+pub mod offers;
 pub mod orders;
 pub mod parcels;
 pub mod state;
 pub mod told;
 
+pub use corrections::{CorrectionKind, CorrectionRow, Reversed};
 pub use db::{Durability, StoreError};
 pub use decisions::{DecisionRow, Decisions};
 pub use grants::{AccessRow, Entry, GrantRow, RefusalRow};
 pub use index::files::{FilesReader, Known, KnownFile, Seen, Standing, Swept, Volume};
 pub use index::{Arrival, Index, Location, Neighbour, PhotoRow, Shot};
 pub use members::{CompanionRow, Held, MarkRow};
+pub use offers::GrantOffer;
 pub use orders::{Due, Hold, Order, OrderFilter, OrderState, Purpose, Replanned, Spent, Usage};
 pub use parcels::{News, ParcelRow};
 pub use state::State;

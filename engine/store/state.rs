@@ -9,7 +9,8 @@
 //! INVARIANT: postings balance, and neither they nor accesses are ever changed or deleted;
 //! the database itself refuses (triggers below).
 //!
-//! The operations are methods of [`State`], spread over `orders`, `parcels` and `grants`.
+//! The operations are methods of [`State`], spread over `orders`, `parcels`, `grants`,
+//! `offers` and `corrections`.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -246,6 +247,8 @@ CREATE TABLE fetches (
     bytes_count INTEGER NOT NULL
 ) STRICT;
 ",
+    super::offers::SCHEMA,
+    super::corrections::SCHEMA,
 ];
 
 /// The database of everything that must not be lost.

@@ -2,11 +2,14 @@
 //!
 //! Bytes are read in chunks of 512 KiB, the next one when the provider took the one before:
 //! a provider that stalls holds two chunks and no thread. Before each chunk the grant is
-//! looked at again, so that a revocation ends a transfer under way, and the file too, so
-//! that a photo edited meanwhile is never delivered half old, half new.
+//! looked at again, so that a revocation ends a transfer under way (one that stalls: `cut`), and
+//! the file too, so that a photo edited meanwhile is never delivered half old, half new.
 //!
 //! A companion inside the photo's file, such as a film behind the picture, is a member like any
 //! other: its bytes, its length, its ETag. Nothing around it can be asked for.
+//!
+//! What passes through a hub is sealed to the key that the provider proved (`access::sealed`): the
+//! answer names the range and counts the access in plain bytes, its length is that of sealed ones.
 //!
 //! INVARIANT: the chunk that makes a delivery complete is handed over only after the access
 //! was posted, in one transaction with its entries. A crash before it: the provider misses
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,24 +29,36 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::range::{Span, Wanted, wanted};
 use super::reply::Failure;
-use super::{NotThere, Service, post_access};
+use super::{Cut, NotThere, Right, Service, post_access, still_holds};
+use crate::access::sealed::{self, SEAL_HEADER, SEALED_TYPE, Sealer, Subject, sealed_len};
 use crate::store::GrantRow;
 
-const CHUNK_BYTES: u64 = 512 * 1024;
+/// Whole chunks of the seal, so that it begins anew with none of them.
+const CHUNK_BYTES: u64 = 8 * sealed::CHUNK_BYTES as u64;
+
+/// What a response goes by.
+pub(super) struct Going {
+    /// Where the bytes are.
+    pub(super) file: File,
+    /// Its place among those under way.
+    pub(super) place: OwnedSemaphorePermit,
+    /// Ends its connection.
+    pub(super) cut: Cut,
+}
 
 /// Answers a request that was allowed.
 pub(super) fn open(
     service: Arc<Service>,
-    grant: &GrantRow,
-    file: File,
+    right: &Right,
+    Going { file, place, cut }: Going,
     method: &Method,
     headers: &HeaderMap,
-    place: OwnedSemaphorePermit,
 ) -> Result<Response, Failure> {
-    let etag = format!("\"{}\"", grant.digest);
+    let grant = &right.grant;
+    let (etag, is_sealed) = (format!("\"{}\"", grant.digest), right.sealed_to.is_some());
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.contains(&etag)) {
-        return reply(grant, StatusCode::NOT_MODIFIED, &etag, None, Body::empty());
+        return reply(head(grant, StatusCode::NOT_MODIFIED, &etag, None), Body::empty());
     }
     // A range that was asked for another version gets the whole of this one.
     let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
@@ -54,8 +69,9 @@ pub(super) fn open(
         Wanted::Part(span) => (StatusCode::PARTIAL_CONTENT, span),
         Wanted::Outside => return Err(Failure::Range(grant.bytes_count)),
     };
+    let mut head = head(grant, status, &etag, Some((span, is_sealed)));
     if method == Method::HEAD {
-        return reply(grant, status, &etag, Some(span), Body::empty());
+        return reply(head, Body::empty());
     }
     let stamp = stamp(&file).map_err(Failure::Disk)?;
     let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.0);
@@ -67,6 +83,13 @@ pub(super) fn open(
     };
     if !fits {
         return Err(Failure::NotThere(NotThere::Gone));
+    }
+    let Span { start, end } = span;
+    let subject = Subject { grant_id: &grant.grant_id, digest: &grant.digest, start, end };
+    let sealer = right.sealed_to.as_ref().map(|key| Sealer::new(key, subject)).transpose();
+    let sealer = sealer.map_err(|error| Failure::Bug(error.to_string()))?;
+    if let Some(sealer) = &sealer {
+        head = head.header(SEAL_HEADER, sealer.header());
     }
     let terms = service.shelf.terms(&grant.provider);
     let fetches_max = terms.and_then(|terms| terms.target.fetches_max());
@@ -82,6 +105,7 @@ pub(super) fn open(
         .delivery_opened(&grant.grant_id, span.start, span.end)
         .map_err(Failure::Store)?
         .ok_or(Failure::TooManyRanges)?;
+    service.under_way.begin(delivery, &grant.grant_id, cut);
     let mut delivery = Delivery {
         service,
         grant: grant.clone(),
@@ -91,6 +115,7 @@ pub(super) fn open(
         next: span.start,
         end: span.end,
         is_counted: fetches_max.is_some(),
+        sealer,
         _place: place,
     };
     delivery.file.seek(SeekFrom::Start(begin + span.start)).map_err(Failure::Disk)?;
@@ -107,34 +132,42 @@ pub(super) fn open(
             Err(error) => Some((Err(std::io::Error::other(error)), None)),
         }
     });
-    reply(grant, status, &etag, Some(span), Body::from_stream(chunks))
+    reply(head, Body::from_stream(chunks))
 }
 
-fn reply(
+/// - `span`: what is sent, and whether it is sealed
+fn head(
     grant: &GrantRow,
     status: StatusCode,
     etag: &str,
-    span: Option<Span>,
-    body: Body,
-) -> Result<Response, Failure> {
+    span: Option<(Span, bool)>,
+) -> response::Builder {
     let digest = STANDARD.encode(grant.digest.as_bytes());
-    let mut response = Response::builder()
+    let mut head = Response::builder()
         .status(status)
         .header(header::ETAG, etag)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::CACHE_CONTROL, "private, no-store")
         .header("x-content-type-options", "nosniff")
         .header("repr-digest", format!("sha-256=:{digest}:"));
-    if let Some(span) = span {
-        response = response
-            .header(header::CONTENT_TYPE, &grant.media_type)
-            .header(header::CONTENT_LENGTH, span.end - span.start);
+    if let Some((Span { start, end }, is_sealed)) = span {
+        let (media_type, bytes_count) = match is_sealed {
+            true => (SEALED_TYPE, sealed_len(end - start)),
+            false => (grant.media_type.as_str(), end - start),
+        };
+        head = head
+            .header(header::CONTENT_TYPE, media_type)
+            .header(header::CONTENT_LENGTH, bytes_count);
         if status == StatusCode::PARTIAL_CONTENT {
-            let range = format!("bytes {}-{}/{}", span.start, span.end - 1, grant.bytes_count);
-            response = response.header(header::CONTENT_RANGE, range);
+            let range = format!("bytes {start}-{}/{}", end - 1, grant.bytes_count);
+            head = head.header(header::CONTENT_RANGE, range);
         }
     }
-    response.body(body).map_err(|error| Failure::Bug(error.to_string()))
+    head
+}
+
+fn reply(head: response::Builder, body: Body) -> Result<Response, Failure> {
+    head.body(body).map_err(|error| Failure::Bug(error.to_string()))
 }
 
 /// Length and time of last change.
@@ -155,6 +188,7 @@ struct Delivery {
     next: u64,
     end: u64,
     is_counted: bool,
+    sealer: Option<Sealer>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -167,11 +201,14 @@ impl Delivery {
             return Err(std::io::Error::other("the photo was changed while it was sent"));
         }
         let state = &self.service.state;
-        let kept = state.grant(&self.grant.grant_id).map_err(std::io::Error::other)?;
-        let revoked = kept.is_none_or(|grant| grant.revoked_at.is_some());
-        if revoked || state.stopped_since().map_err(std::io::Error::other)?.is_some() {
+        if !still_holds(state, &self.grant.grant_id).map_err(std::io::Error::other)? {
             return Err(std::io::Error::other("the grant was revoked while it was used"));
         }
+        // What cannot be sealed is not paid either, so it comes first.
+        let chunk = match &mut self.sealer {
+            Some(sealer) => sealer.seal(&chunk)?,
+            None => chunk,
+        };
         let reached = self.next + wanted;
         if reached == self.end
             && state.delivery_finished(&self.grant, self.id).map_err(std::io::Error::other)?
@@ -186,6 +223,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
+        self.service.under_way.end(self.id);
         if self.next == self.end {
             return;
         }

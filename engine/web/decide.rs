@@ -23,6 +23,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::cut::Caller;
 use super::reply::Failure;
 use super::{Served, Service};
 use crate::access::decision::{DecisionError, check};
@@ -119,10 +120,10 @@ impl Decisions {
 
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Path(token): Path<String>,
 ) -> Response {
-    answer(service, remote, token, |decisions, token, order_key| {
+    answer(service, caller.address, token, |decisions, token, order_key| {
         Ok(match decisions.desk.asked(order_key)? {
             Some(asked) => page::html(StatusCode::OK, &page::order(&asked, token, None)),
             None => page::html(StatusCode::NOT_FOUND, &page::message(page::UNKNOWN)),
@@ -133,11 +134,11 @@ pub(super) async fn show(
 
 pub(super) async fn act(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Path(token): Path<String>,
     body: Bytes,
 ) -> Response {
-    answer(service, remote, token, move |decisions, token, order_key| {
+    answer(service, caller.address, token, move |decisions, token, order_key| {
         let Some((decision, stamp)) = form(&body) else {
             return Ok(page::html(StatusCode::BAD_REQUEST, &page::message(page::NOT_SAID)));
         };
@@ -157,10 +158,10 @@ pub(super) async fn act(
 
 pub(super) async fn preview(
     State(service): State<Arc<Service>>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Path(token): Path<String>,
 ) -> Response {
-    answer(service, remote, token, |decisions, _token, order_key| {
+    answer(service, caller.address, token, |decisions, _token, order_key| {
         Ok(match decisions.desk.preview(order_key) {
             Some((media_type, bytes)) => {
                 page::guarded(StatusCode::OK, media_type, Body::from(bytes))

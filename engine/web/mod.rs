@@ -14,6 +14,7 @@
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
 mod content;
+mod cut;
 pub mod decide;
 pub mod inbox;
 mod range;
@@ -24,26 +25,28 @@ mod via;
 mod word;
 
 use std::fs::File;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::MissedTickBehavior;
 
-use crate::access::check::{Known, check_link};
+use crate::access::check::{Allowed, Known, check_link};
 use crate::access::proof::Seen;
-use crate::access::{Claims, LinkKey, PublicKey, Refusal, Request, check};
+use crate::access::{LinkKey, PublicKey, Refusal, Request, check};
 use crate::base::clock::Timestamp;
 use crate::base::ids::is_derived;
 use crate::ledger::access_entries;
 use crate::orders::Terms;
-use crate::store::{self, GrantRow, Order};
+use crate::store::{self, GrantOffer, GrantRow, Order, StoreError};
+pub use cut::Cut;
+use cut::{Caller, LOOK_MS, Listening, UnderWay};
 use reply::Failure;
 pub use via::Via;
 pub use word::{Receipt, Stage, Status};
@@ -92,6 +95,10 @@ pub enum NotThere {
 pub enum Served {
     /// First complete delivery under a grant; it was posted.
     Accessed(Box<GrantRow>),
+    /// The provider found other bytes than were granted; what it paid was posted back.
+    Reversed(Box<GrantRow>),
+    /// An order failed at its provider.
+    Failed(Box<Order>),
     /// All members of an order were confirmed.
     Completed(String),
     /// The provider tells what becomes of an order.
@@ -124,6 +131,7 @@ pub struct Service {
     decisions: Option<decide::Decisions>,
     seen: Mutex<Seen>,
     places: Arc<Semaphore>,
+    under_way: UnderWay,
 }
 
 impl Service {
@@ -137,8 +145,8 @@ impl Service {
         tell: Box<dyn Fn(Served) + Send + Sync>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(RESPONSES_MAX));
-        let (seen, decisions) = (Mutex::default(), None);
-        Self { state, agent_key, links, wake, shelf, tell, decisions, seen, places }
+        let (seen, decisions, under_way) = (Mutex::default(), None, UnderWay::default());
+        Self { state, agent_key, links, wake, shelf, tell, decisions, seen, places, under_way }
     }
 
     /// The owner decides by link too.
@@ -162,19 +170,48 @@ pub async fn serve(
             .route("/v1/decide/{token}/preview", get(decide::preview))
             .route("/v1/health", get(|| async { "ok\n" }))
             .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
-            .with_state(service),
+            .with_state(service.clone()),
     );
-    // Without it, small answers wait for the provider's delayed acknowledgements.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+    let cutting = tokio::spawn(cut_revoked(service));
+    let served =
+        axum::serve(Listening(listener), router.into_make_service_with_connect_info::<Caller>())
+            .with_graceful_shutdown(async move {
+                let _ = shutdown.wait_for(|stop| *stop).await;
+            })
+            .await;
+    cutting.abort();
+    served
+}
+
+/// Ends transfers whose grant is revoked meanwhile, and all of them when everything is stopped.
+async fn cut_revoked(service: Arc<Service>) {
+    let mut looks = tokio::time::interval(Duration::from_millis(LOOK_MS));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let grants = service.under_way.grants();
+        if grants.is_empty() {
+            continue;
         }
-    });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = shutdown.wait_for(|stop| *stop).await;
-        })
-        .await
+        let worker = service.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            for grant_id in grants {
+                if !still_holds(&worker.state, &grant_id)? {
+                    worker.under_way.cut(&grant_id);
+                }
+            }
+            Ok::<_, StoreError>(())
+        });
+        if let Ok(Err(error)) = looked.await {
+            tracing::error!(%error, "whether grants were revoked is not known just now");
+        }
+    }
+}
+
+/// Whether bytes may go on leaving under a grant.
+fn still_holds(state: &store::State, grant_id: &str) -> Result<bool, StoreError> {
+    let is_good = state.grant(grant_id)?.is_some_and(|grant| grant.revoked_at.is_none());
+    Ok(is_good && state.stopped_since()?.is_none())
 }
 
 /// What providers may ask, also through a hub: there, each request carries a [`Via::Hub`]. The
@@ -193,11 +230,12 @@ pub fn providers(service: Arc<Service>) -> Router {
 async fn fetch(
     State(service): State<Arc<Service>>,
     via: Via,
+    cut: Cut,
     Path(grant_id): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    serve_member(service, method, headers, move |service, method, headers| {
+    serve_member(service, cut, method, headers, move |service, method, headers| {
         let path = via.signed_path(&format!("/v1/grants/{grant_id}/content"));
         let shown = Shown { method, path: &path, headers, via: &via };
         authorise(service, &shown, &grant_id)
@@ -208,11 +246,12 @@ async fn fetch(
 async fn fetch_link(
     State(service): State<Arc<Service>>,
     via: Via,
+    cut: Cut,
     Path((grant_id, secret, _name)): Path<(String, String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    serve_member(service, method, headers, move |service, _method, _headers| {
+    serve_member(service, cut, method, headers, move |service, _method, _headers| {
         judge(service, &via, &grant_id, |known, _seen, now| {
             if !service.links.opens(GRANT, &grant_id, &secret) {
                 return Err(Refusal::NoGrant);
@@ -225,25 +264,27 @@ async fn fetch_link(
 
 /// Serves a member to whoever may have it.
 ///
+/// - `cut`: ends the connection that it goes by
 /// - `may`: decides that, off the async threads
 async fn serve_member(
     service: Arc<Service>,
+    cut: Cut,
     method: Method,
     headers: HeaderMap,
-    may: impl FnOnce(&Service, &str, &HeaderMap) -> Result<GrantRow, Failure> + Send + 'static,
+    may: impl FnOnce(&Service, &str, &HeaderMap) -> Result<Right, Failure> + Send + 'static,
 ) -> Response {
     let Ok(place) = service.places.clone().try_acquire_owned() else {
         return Failure::Crowded.into_reply();
     };
     let worker = service;
     let opened = tokio::task::spawn_blocking(move || {
-        let grant = may(&worker, method.as_str(), &headers)?;
-        let opened =
-            worker.shelf.open(&grant).map_err(Failure::NotThere).and_then(|file| {
-                content::open(worker.clone(), &grant, file, &method, &headers, place)
-            });
+        let right = may(&worker, method.as_str(), &headers)?;
+        let opened = worker.shelf.open(&right.grant).map_err(Failure::NotThere).and_then(|file| {
+            let going = content::Going { file, place, cut };
+            content::open(worker.clone(), &right, going, &method, &headers)
+        });
         if let Err(Failure::NotThere(NotThere::Gone)) = &opened {
-            give_up(&worker, &grant, &NotThere::Gone.to_string())?;
+            give_up(&worker, &right.grant, &NotThere::Gone.to_string())?;
         }
         opened
     });
@@ -283,8 +324,15 @@ struct Shown<'a> {
     via: &'a Via,
 }
 
+/// What a request may have.
+struct Right {
+    grant: GrantRow,
+    /// The key that the bytes are sealed to; `None`: they go as they are.
+    sealed_to: Option<PublicKey>,
+}
+
 /// Decides whether a request may have what a grant is about; counts it when not.
-fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<GrantRow, Failure> {
+fn authorise(service: &Service, shown: &Shown<'_>, grant_id: &str) -> Result<Right, Failure> {
     let header = |name: &str| shown.headers.get(name).and_then(|value| value.to_str().ok());
     let request = Request {
         method: shown.method,
@@ -300,8 +348,8 @@ fn judge(
     service: &Service,
     via: &Via,
     grant_id: &str,
-    check: impl FnOnce(&Known<'_>, &mut Seen, Timestamp) -> Result<Claims, Refusal>,
-) -> Result<GrantRow, Failure> {
+    check: impl FnOnce(&Known<'_>, &mut Seen, Timestamp) -> Result<Allowed, Refusal>,
+) -> Result<Right, Failure> {
     let known_id = is_derived(grant_id);
     let grant =
         if known_id { service.state.grant(grant_id).map_err(Failure::Store)? } else { None };
@@ -311,6 +359,7 @@ fn judge(
         grant: grant.as_ref(),
         terms: terms.as_ref(),
         stopped: service.state.stopped_since().map_err(Failure::Store)?.is_some(),
+        through_hub: matches!(via, Via::Hub { .. }),
     };
     let now = Timestamp::now();
     let checked = {
@@ -318,8 +367,8 @@ fn judge(
         check(&known, &mut seen, now)
     };
     let refusal = match checked {
-        Ok(_) => match grant {
-            Some(grant) => return Ok(grant),
+        Ok(Allowed { sealed_to, .. }) => match grant {
+            Some(grant) => return Ok(Right { grant, sealed_to }),
             None => Refusal::OtherContent,
         },
         Err(refusal) => refusal,
@@ -366,7 +415,8 @@ fn complete(service: &Service, order_key: &str, note: &str) -> Result<(), Failur
 /// Records the first complete delivery under a grant, with what it pays.
 fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
     let terms = service.shelf.terms(&grant.provider);
-    let entries = fee_entries(grant, terms.as_ref());
+    let offer = service.state.grant_offer(&grant.grant_id).map_err(Failure::Store)?;
+    let entries = fee_entries(grant, terms.as_ref(), offer.as_ref());
     if service.state.post_access(grant, &entries, Timestamp::now()).map_err(Failure::Store)? {
         (service.tell)(Served::Accessed(Box::new(grant.clone())));
     }
@@ -380,8 +430,15 @@ fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
 }
 
 /// What an access pays, and to whom.
-pub fn fee_entries(grant: &GrantRow, terms: Option<&Terms>) -> [store::Entry; 3] {
+///
+/// - `offer`: how the grant goes by a hub, which has its own share
+pub fn fee_entries(
+    grant: &GrantRow,
+    terms: Option<&Terms>,
+    offer: Option<&GrantOffer>,
+) -> [store::Entry; 3] {
     let (name, percent) =
         terms.map_or(("signet", 0), |terms| (&terms.service, terms.service_percent));
+    let percent = offer.map_or(percent, |offer| offer.service_percent);
     access_entries(&grant.provider, name, grant.fee_minor, percent)
 }

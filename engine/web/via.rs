@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
+use super::cut::Caller;
+
 /// How a request came to this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {
@@ -51,7 +53,9 @@ impl<S: Sync> FromRequestParts<S> for Via {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let via = parts.extensions.get::<Self>().cloned();
-        let direct = || parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(via.or_else(|| direct().map(|info| Self::Direct(info.0))).unwrap_or(Self::Unknown))
+        let direct = || parts.extensions.get::<ConnectInfo<Caller>>();
+        Ok(via
+            .or_else(|| direct().map(|info| Self::Direct(info.0.address)))
+            .unwrap_or(Self::Unknown))
     }
 }

@@ -13,7 +13,7 @@ use super::reply::{self, Failure};
 use super::{CONFIRMED, Served, Service, Shown, Via, authorise, complete, post_access};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
-use crate::store::{GrantRow, News, OrderState};
+use crate::store::{GrantRow, News, OrderState, Reversed};
 
 /// Most letters of a note that are kept.
 const NOTE_CHARS_MAX: usize = 300;
@@ -79,7 +79,7 @@ pub(super) async fn receipt(
         let shown = Shown { method: "POST", path: &path, headers: &headers, via: &via };
         let grant = authorise_for(&service, &shown, &receipt.grant_id, &order_key)?;
         if grant.digest != receipt.sha256 {
-            return Err(Failure::OtherDigest);
+            return Err(reverse(&service, &grant, &receipt.sha256));
         }
         // Its word that it has the bytes stands in for deliveries that a crash forgot.
         post_access(&service, &grant)?;
@@ -114,6 +114,20 @@ pub(super) async fn status(
     .await
 }
 
+/// A provider has other bytes than were granted: what it paid is posted back, and it may fetch once
+/// more; the second time the order fails.
+fn reverse(service: &Service, grant: &GrantRow, received: &ContentHash) -> Failure {
+    let reason =
+        format!("`{}` received other bytes than were granted ({received})", grant.provider);
+    match service.state.reverse_access(grant, &reason, Timestamp::now()) {
+        Ok(Reversed::Back) => (service.tell)(Served::Reversed(Box::new(grant.clone()))),
+        Ok(Reversed::Failed(order)) => (service.tell)(Served::Failed(order)),
+        Ok(Reversed::NothingPosted | Reversed::Over) => {}
+        Err(error) => return Failure::Store(error),
+    }
+    Failure::OtherDigest
+}
+
 /// Decides whether a provider may speak of an order: it shows a grant of it.
 fn authorise_for(
     service: &Service,
@@ -121,7 +135,7 @@ fn authorise_for(
     grant_id: &str,
     order_key: &str,
 ) -> Result<GrantRow, Failure> {
-    let grant = authorise(service, shown, grant_id)?;
+    let grant = authorise(service, shown, grant_id)?.grant;
     match grant.order_key == order_key {
         true => Ok(grant),
         false => Err(Failure::OtherDigest),

@@ -1,11 +1,14 @@
 //! Who gets bytes and who does not: ranges, resume, and everybody who should be refused.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::Value;
 use signet::access::Key;
 use signet::access::proof::{self, ProvenRequest};
 use signet::base::clock::Timestamp;
+use signet::base::ids::ContentHash;
 
 use crate::common::{Service, wait_for};
 use crate::world::{World, sample};
@@ -100,10 +103,18 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let world = World::new();
+    scene_of(sample("meadow"))
+}
+
+fn scene_of(photo: Vec<u8>) -> Scene {
+    scene_in(World::new(), photo, |_world| ())
+}
+
+/// - `before`: done before the lab is started
+fn scene_in(world: World, photo: Vec<u8>, before: impl FnOnce(&World)) -> Scene {
+    before(&world);
     let mut lab = world.start_lab();
     let mut agent = world.start_agent();
-    let photo = sample("meadow");
     let path = world.drop_photo("IMG_1.jpg", &photo);
     agent.line_with("accepted");
     lab.kill();
@@ -226,6 +237,34 @@ fn revoked_grant_and_withdrawn_consent_are_refused() {
 }
 
 #[test]
+fn revocation_ends_a_transfer_whose_reader_stalls() {
+    // More than the system takes on its own: bytes behind a JPEG's end are no part of it.
+    let photo = [sample("meadow"), vec![7; 48 << 20]].concat();
+    let bytes_count = photo.len();
+    for command in [&["grants", "revoke", "lab"][..], &["consent", "withdraw", "lab"], &["stop"]] {
+        let Scene { world, provider, agent: _agent, .. } = scene_of(photo.clone());
+        let (host, path) =
+            provider.url.strip_prefix("http://").expect("a url").split_once('/').expect("a path");
+        let mut stream = TcpStream::connect(host).expect("connected");
+        let proof = provider.proof("GET", &provider.url, &provider.grant);
+        let grant = &provider.grant;
+        let request = format!(
+            "GET /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: DPoP {grant}\r\ndpop: {proof}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("asked");
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).expect("an answer");
+        assert_eq!(&first, b"HTTP/1.1 200");
+        world.owner.run(command).done();
+        // Nothing is read, and the connection ends all the same.
+        wait_for("the end of a stalled transfer", || stream.take_error().expect("asked"));
+        let mut rest = Vec::new();
+        let _reset = stream.read_to_end(&mut rest);
+        assert!(rest.len() < bytes_count / 2, "{}: {command:?}", rest.len());
+    }
+}
+
+#[test]
 fn photo_that_was_edited_is_not_served_under_the_old_grant() {
     let Scene { world, provider, photo, path, agent: _agent } = scene();
     let mut edited = photo.clone();
@@ -258,6 +297,67 @@ fn lab_killed_in_the_middle_of_fetching_goes_on_and_pays_once() {
     let (_, files) = filed.values().next().expect("an order");
     assert_eq!(std::fs::read(&files[0]).expect("the original"), photo);
     assert_eq!(world.report("access").len(), 1);
+}
+
+/// Says that a lab has a member with these bytes.
+fn receipt(provider: &Provider, bytes: &[u8]) -> u16 {
+    let url = provider.order["receipt_url"].as_str().expect("a url");
+    let grant_id = provider.url.rsplit('/').nth(1).expect("an id");
+    let sha256 = ContentHash::of(bytes);
+    let client: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let answer = client
+        .post(url)
+        .header("authorization", format!("DPoP {}", provider.grant))
+        .header("dpop", provider.proof("POST", url, &provider.grant))
+        .send(serde_json::json!({ "grant_id": grant_id, "sha256": sha256 }).to_string());
+    answer.expect("an answer").status().as_u16()
+}
+
+/// A world whose lab could not fetch anything before it was gone.
+fn unfetched() -> Scene {
+    scene_in(World::new(), sample("meadow"), |world| {
+        let config = world.lab.path().join("lab.toml");
+        let text = std::fs::read_to_string(&config).expect("lab.toml");
+        let allow = text.lines().find(|line| line.starts_with("allow")).expect("allow").to_owned();
+        std::fs::write(&config, text.replace(&allow, "allow = []")).expect("written");
+    })
+}
+
+#[test]
+fn wrong_delivery_is_posted_back_once_and_paid_when_it_was_fetched_anew() {
+    let Scene { world, provider, photo, mut agent, .. } = unfetched();
+    assert_eq!(receipt(&provider, b"other"), 409, "nothing was delivered yet");
+    assert_eq!(provider.fetch("GET", &[]).body, photo);
+    assert_eq!(receipt(&provider, b"other"), 409);
+    agent.line_with("reversed");
+    assert_eq!(receipt(&provider, b"other"), 409, "it was not fetched anew");
+    assert_eq!((world.report("access").len(), world.report("reversal").len()), (1, 1));
+    assert!(world.report("balance").iter().all(|line| line["minor"] == 0));
+
+    assert_eq!(provider.fetch("GET", &[]).body, photo);
+    assert_eq!(receipt(&provider, &photo), 200);
+    world.wait_orders(1, "done");
+    assert_eq!(world.report("again").len(), 1);
+    let owner = world.report("balance").into_iter().find(|line| line["account"] == "owner");
+    assert_eq!(owner.expect("an account")["minor"], -20);
+    let journal = world.owner.run(&["report", "--ledger"]).done().stdout;
+    assert!(journal.contains("posted back to lab") && journal.contains("posted anew for lab"));
+}
+
+#[test]
+fn lab_that_says_twice_that_it_got_other_bytes_pays_and_its_order_fails() {
+    let Scene { world, provider, photo, agent: _agent, .. } = unfetched();
+    for _ in 0..2 {
+        assert_eq!(provider.fetch("GET", &[]).body, photo);
+        assert_eq!(receipt(&provider, b"other"), 409);
+    }
+    let failed = world.wait_orders(1, "failed");
+    let reason = failed[0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("other bytes") && reason.contains("second time"), "{reason}");
+    assert_eq!(provider.fetch("GET", &[]).status, 410);
+    let owner = world.report("balance").into_iter().find(|line| line["account"] == "owner");
+    assert_eq!(owner.expect("an account")["minor"], -20, "what it fetched is paid once");
 }
 
 fn clone(provider: &Provider) -> Provider {

@@ -22,6 +22,7 @@ struct Case {
     proof: Option<String>,
     terms: Option<Terms>,
     stopped: bool,
+    through_hub: bool,
     now: Timestamp,
 }
 
@@ -64,12 +65,13 @@ fn grant(agent: &Key, lab: &Key, member: Member) -> GrantRow {
     issue(&order(), &content, &terms(lab), &holder, 1, agent, NOW).expect("a grant")
 }
 
-fn check_case(change: impl FnOnce(&mut Case)) -> Result<Claims, Refusal> {
+fn check_case(change: impl FnOnce(&mut Case)) -> Result<Allowed, Refusal> {
     let (agent, lab) = (Key::generate().expect("key"), Key::generate().expect("key"));
     let grant = grant(&agent, &lab, Member::Original);
     let shown = Some(grant.token.clone());
     let terms = Some(terms(&lab));
-    let mut case = Case { agent, lab, grant, shown, proof: None, terms, stopped: false, now: NOW };
+    let (proof, stopped, through_hub, now) = (None, false, false, NOW);
+    let mut case = Case { agent, lab, grant, shown, proof, terms, stopped, through_hub, now };
     change(&mut case);
     if case.proof.is_none() {
         let token = case.shown.as_deref().unwrap_or_default();
@@ -87,14 +89,50 @@ fn check_case(change: impl FnOnce(&mut Case)) -> Result<Claims, Refusal> {
         grant: Some(&case.grant),
         terms: case.terms.as_ref(),
         stopped: case.stopped,
+        through_hub: case.through_hub,
     };
     check(request, &known, &mut Seen::default(), case.now)
 }
 
 #[test]
 fn request_that_is_right_is_allowed() {
-    let claims = check_case(|_| ()).expect("allowed");
+    let Allowed { claims, sealed_to } = check_case(|_| ()).expect("allowed");
     assert_eq!((claims.aud.as_str(), claims.bytes_count), ("lab", 5));
+    assert_eq!(sealed_to, None, "nobody stands between");
+}
+
+#[test]
+fn answer_through_a_hub_is_sealed_to_the_key_that_was_proven_unless_agreed_otherwise() {
+    let through = |relay: Relay| {
+        let mut lab = None;
+        let allowed = check_case(|case| {
+            (case.through_hub, lab) = (true, Some(case.lab.public()));
+            case.terms.as_mut().expect("terms").relay = relay;
+        });
+        (allowed.expect("allowed").sealed_to, lab)
+    };
+    let (sealed_to, lab) = through(Relay::Sealed);
+    assert_eq!(sealed_to, lab);
+    assert_eq!(through(Relay::Clear).0, None);
+}
+
+#[test]
+fn address_without_a_key_works_through_a_hub_only_where_the_owner_agreed() {
+    let agent = Key::generate().expect("a key");
+    let lab = Key::generate().expect("a key");
+    let content = Content::of(&grant(&agent, &lab, Member::Original));
+    let terms = |relay| Terms { key: String::new(), relay, ..terms(&lab) };
+    let row =
+        issue(&order(), &content, &terms(Relay::Sealed), "", 1, &agent, NOW).expect("a grant");
+    let checked = |relay, through_hub| {
+        let (agent_key, terms) = (agent.public(), terms(relay));
+        let (grant, terms) = (Some(&row), Some(&terms));
+        let known = Known { agent_key: &agent_key, grant, terms, stopped: false, through_hub };
+        check_link(&known, NOW).map(|allowed| allowed.sealed_to)
+    };
+    assert_eq!(checked(Relay::Sealed, false), Ok(None));
+    assert_eq!(checked(Relay::Sealed, true), Err(Refusal::NotThroughHub));
+    assert_eq!(checked(Relay::Clear, true), Ok(None));
 }
 
 #[test]
@@ -129,7 +167,7 @@ fn companion_is_refused_when_the_consent_no_longer_covers_such() {
             case.shown = Some(case.grant.token.clone());
             case.terms.as_mut().expect("terms").companions = covered.iter().copied().collect();
         })
-        .map(|claims| claims.member)
+        .map(|allowed| allowed.claims.member)
     };
     assert_eq!(checked(&[Member::VoiceMemo, Member::Raw]), Ok(Member::VoiceMemo));
     assert_eq!(checked(&[Member::Motion]), Err(Refusal::NoConsent));

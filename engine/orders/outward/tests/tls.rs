@@ -1,5 +1,7 @@
 //! Certificates that are wrong, against a real TLS listener: nothing leaves, and words say why.
 
+use std::thread::JoinHandle;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -36,8 +38,17 @@ fn made_out_to(name: &str) -> CertificateParams {
 /// Calls `https://lab.example.com` where a listener shows this certificate.
 fn call_shown(
     trusted: &Authority,
-    (certificate, key): (CertificateDer<'static>, KeyPair),
+    shown: (CertificateDer<'static>, KeyPair),
 ) -> (Result<Reply, Setback>, Vec<u8>) {
+    let (at, served) = listener_that_shows(shown);
+    let answer = outward(trusted, at).call(get("https://lab.example.com/"));
+    (answer, served.join().expect("served"))
+}
+
+/// Answers one call with a certificate, and gives what it heard.
+fn listener_that_shows(
+    (certificate, key): (CertificateDer<'static>, KeyPair),
+) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(rustls_provider())
         .with_safe_default_protocol_versions()
@@ -62,8 +73,7 @@ fn call_shown(
         }
         heard
     });
-    let answer = outward(trusted, at).call(get("https://lab.example.com/"));
-    (answer, served.join().expect("served"))
+    (at, served)
 }
 
 fn rustls_provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -135,4 +145,37 @@ fn tls_that_does_not_come_about_has_taken_nothing() {
         assert_eq!(setback.fate, Fate::Away, "{}", setback.why);
         served.join().expect("served");
     }
+}
+
+#[test]
+fn certificate_in_a_file_is_believed_at_its_own_names_and_nowhere_else() {
+    let made = |names: &[&str]| {
+        let key = KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let params = CertificateParams::new(names).expect("names");
+        let certificate = params.self_signed(&key).expect("signed");
+        ((certificate.der().clone(), key), certificate.pem())
+    };
+    let call = |shown: (CertificateDer<'static>, KeyPair), trust: &str| {
+        let (at, served) = listener_that_shows(shown);
+        let settings = || Agent::config_builder().timeout_global(Some(Duration::from_secs(2)));
+        let fetching = Fetching::new(&allow(&["127.0.0.1"]), settings, Some(trust.as_bytes()));
+        let url = format!("https://127.0.0.1:{}/", at.port());
+        let answer = fetching.expect("a certificate").client(&url).get(&url).call();
+        let answer = answer.map(|answer| answer.status().as_u16()).map_err(|error| words(&error));
+        (answer, served.join().expect("served"))
+    };
+    let (hub, hub_pem) = made(&["127.0.0.1", "hub.example"]);
+    assert_eq!(call(hub, &hub_pem).0, Ok(200));
+    // Another certificate with the same names, and the right one where it says nothing of this.
+    for (shown, trust) in [
+        (made(&["127.0.0.1"]).0, hub_pem.clone()),
+        (made(&["127.0.0.1"]).0, made(&["hub.example"]).1),
+    ] {
+        let (answer, heard) = call(shown, &trust);
+        assert!(answer.expect_err("nobody to believe").contains("its certificate"));
+        assert_eq!(heard, b"");
+    }
+    let nonsense = Fetching::new(&Allow::default(), Agent::config_builder, Some(b"nonsense"));
+    assert!(nonsense.is_err());
 }

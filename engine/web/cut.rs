@@ -1,0 +1,201 @@
+//! Ends transfers from outside: when a grant is revoked, also while its reader does not read.
+//!
+//! In:  which response goes over which connection, and which grants are revoked.
+//! Out: those connections end within [`LOOK_MS`] and a moment.
+//!
+//! A response looks at its grant before each chunk, but is asked for no chunk while its provider
+//! stalls. So each connection can be cut: its next read or write fails, and who waits for either is
+//! woken. What the system had taken and not sent yet is thrown away with it.
+//!
+//! Knows no store: who calls says what is revoked.
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::serve::{IncomingStream, Listener};
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Transfers under way are looked at so often.
+pub(super) const LOOK_MS: u64 = 500;
+
+/// Cuts one connection. Copies are for the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Cut(Arc<Wire>);
+
+#[derive(Debug, Default)]
+struct Wire {
+    is_cut: AtomicBool,
+    /// Of the one task that moves the connection's bytes.
+    waker: AtomicWaker,
+}
+
+impl Cut {
+    /// Ends the connection.
+    pub fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    /// Returns when the connection is to end. Only one task waits for it.
+    pub async fn is_cut(&self) {
+        std::future::poll_fn(|context| match self.poll(context) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
+    /// Whether the connection is to end; wakes the task when it is later.
+    fn poll(&self, context: &Context<'_>) -> bool {
+        self.0.waker.register(context.waker());
+        self.0.is_cut.load(Ordering::Acquire)
+    }
+}
+
+/// The connection that a request came by: one of ours, or what a hub's transfer put there.
+impl<S: Sync> FromRequestParts<S> for Cut {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let given = parts.extensions.get::<Self>().cloned();
+        let ours = || parts.extensions.get::<ConnectInfo<Caller>>().map(|info| info.0.cut.clone());
+        Ok(given.or_else(ours).unwrap_or_default())
+    }
+}
+
+/// Who called at our own address, by which connection.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) address: SocketAddr,
+    pub(super) cut: Cut,
+}
+
+impl Connected<IncomingStream<'_, Listening>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Listening>) -> Self {
+        Self { address: *stream.remote_addr(), cut: stream.io().cut.clone() }
+    }
+}
+
+/// A listener whose connections can be cut.
+pub(super) struct Listening(pub(super) TcpListener);
+
+impl Listener for Listening {
+    type Io = Cuttable;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Cuttable, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Without it, small answers wait for the provider's delayed acknowledgements.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+        (Cuttable { stream, cut: Cut::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection that can be cut.
+pub(super) struct Cuttable {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl Cuttable {
+    fn go_on(&self, context: &Context<'_>) -> io::Result<()> {
+        if !self.cut.poll(context) {
+            return Ok(());
+        }
+        // Closing it throws away what was not sent yet.
+        if let Err(error) = self.stream.set_zero_linger() {
+            tracing::debug!(%error, "a connection sends what it had taken");
+        }
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the grant was revoked"))
+    }
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.go_on(context)?;
+        Pin::new(&mut self.stream).poll_read(context, target)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.go_on(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.go_on(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.go_on(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Responses under way by their deliveries.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay(Mutex<HashMap<i64, (String, Cut)>>);
+
+impl UnderWay {
+    pub(super) fn begin(&self, delivery: i64, grant_id: &str, cut: Cut) {
+        self.guard().insert(delivery, (grant_id.to_owned(), cut));
+    }
+
+    pub(super) fn end(&self, delivery: i64) {
+        self.guard().remove(&delivery);
+    }
+
+    /// Grants that are being fetched.
+    pub(super) fn grants(&self) -> BTreeSet<String> {
+        self.guard().values().map(|(grant_id, _cut)| grant_id.clone()).collect()
+    }
+
+    /// Ends all that is fetched under a grant.
+    pub(super) fn cut(&self, grant_id: &str) {
+        self.guard().values().filter(|(id, _cut)| id == grant_id).for_each(|(_id, cut)| cut.cut());
+    }
+
+    /// A panic elsewhere left whole entries.
+    fn guard(&self) -> MutexGuard<'_, HashMap<i64, (String, Cut)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
