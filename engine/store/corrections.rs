@@ -204,7 +204,7 @@ impl State {
 
 /// Posts an access back, and forgets what was sent, so that it can be fetched anew.
 fn post_back(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &rusqlite::Connection,
     grant: &GrantRow,
     entries: &str,
     reason: &str,
@@ -229,7 +229,7 @@ fn post_back(
 
 /// Posts a delivery anew whose access was posted back; tells whether it did.
 pub(super) fn post_again(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &rusqlite::Connection,
     grant: &GrantRow,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {

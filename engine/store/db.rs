@@ -26,6 +26,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this size once it was copied into the database.
 const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
+/// Prepared statements that a connection keeps.
+const STATEMENTS_KEPT_MAX: usize = 64;
+
 /// What must survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -166,6 +169,8 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
     Ok(connection)
 }
 
@@ -202,7 +207,7 @@ fn configure(connection: &mut Connection, durability: Durability) -> Result<(), 
     // Else each new value of a parameter that an index with a condition might depend on has its
     // statement prepared anew, which costs more than running it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
     Ok(())
 }
 

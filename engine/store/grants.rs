@@ -8,7 +8,7 @@
 //! and never gets a member uncharged; at worst it was charged for bytes that a crash
 //! swallowed, and fetches them again under the same grant at no cost.
 
-use rusqlite::{Row, Transaction, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::corrections::post_again;
@@ -69,6 +69,18 @@ pub struct Entry {
     pub account: String,
     /// Minor units.
     pub minor: i64,
+}
+
+/// What a response that ended well has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// A part of the member; others are missing.
+    Part,
+    /// With it the whole member was sent.
+    Whole {
+        /// For the first time: the access was posted.
+        first: bool,
+    },
 }
 
 /// An access as reports see it, with what it paid.
@@ -241,6 +253,21 @@ impl State {
         })
     }
 
+    /// Whether a transfer under a grant may go on: neither was the grant revoked nor everything
+    /// stopped. Asked for every chunk, so it is one short read.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn still_holds(&self, grant_id: &str) -> Result<bool, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM grants WHERE grant_id = ?1 AND revoked_ms IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'stopped')",
+            )?
+            .query_row([grant_id], |row| row.get(0))
+        })
+    }
+
     /// All grants, oldest first; of one order when given.
     ///
     /// # Errors
@@ -288,24 +315,22 @@ impl State {
         end: u64,
     ) -> Result<Option<i64>, StoreError> {
         self.write(|tx| {
-            let ranges_count: u32 = tx.query_row(
-                "SELECT count(*) FROM deliveries WHERE grant_id = ?1",
-                [grant_id],
-                |row| row.get(0),
-            )?;
+            let ranges_count: u32 = tx
+                .prepare_cached("SELECT count(*) FROM deliveries WHERE grant_id = ?1")?
+                .query_row([grant_id], |row| row.get(0))?;
             if ranges_count >= RANGES_PER_GRANT_MAX {
                 return Ok(None);
             }
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO deliveries (grant_id, start_byte, end_byte) VALUES (?1, ?2, ?3)",
-                params![grant_id, signed(start), signed(end)],
-            )?;
+            )?
+            .execute(params![grant_id, signed(start), signed(end)])?;
             let delivery = tx.last_insert_rowid();
-            tx.execute(
+            tx.prepare_cached(
                 "UPDATE orders SET state = 'fetching' WHERE state = 'accepted'
                  AND order_key = (SELECT order_key FROM grants WHERE grant_id = ?1)",
-                [grant_id],
-            )?;
+            )?
+            .execute([grant_id])?;
             Ok(Some(delivery))
         })
     }
@@ -329,35 +354,23 @@ impl State {
         })
     }
 
-    /// Finishes a response, and tells whether with it the whole member has been sent.
+    /// Finishes a response. When with it the whole member has been sent, the access and its posting
+    /// are recorded in the same transaction, once for each grant.
     ///
     /// # Errors
-    /// As any write.
-    pub fn delivery_finished(&self, grant: &GrantRow, delivery: i64) -> Result<bool, StoreError> {
+    /// As any write, or when the entries do not add up to zero; then the response is not finished.
+    pub fn delivered(
+        &self,
+        grant: &GrantRow,
+        delivery: i64,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> Result<Delivered, StoreError> {
         self.write(|tx| {
-            tx.execute("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1", [delivery])?;
-            // What lies inside this range is counted with it.
-            tx.execute(
-                "DELETE FROM deliveries WHERE grant_id = ?2 AND delivery_id <> ?1
-                 AND NOT under_way
-                 AND start_byte >= (SELECT start_byte FROM deliveries WHERE delivery_id = ?1)
-                 AND end_byte <= (SELECT end_byte FROM deliveries WHERE delivery_id = ?1)",
-                params![delivery, grant.grant_id],
-            )?;
-            let mut statement = tx.prepare_cached(
-                "SELECT start_byte, end_byte FROM deliveries
-                 WHERE grant_id = ?1 AND NOT under_way ORDER BY start_byte",
-            )?;
-            let mut rows = statement.query([&grant.grant_id])?;
-            let mut covered = 0;
-            while let Some(row) = rows.next()? {
-                let (start, end): (i64, i64) = (row.get(0)?, row.get(1)?);
-                if start > covered {
-                    return Ok(false);
-                }
-                covered = covered.max(end);
+            if !finish_delivery(tx, grant, delivery)? {
+                return Ok(Delivered::Part);
             }
-            Ok(covered >= signed(grant.bytes_count))
+            Ok(Delivered::Whole { first: record_access(tx, grant, entries, now)? })
         })
     }
 
@@ -382,29 +395,7 @@ impl State {
         entries: &[Entry],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let entries = serde_json::to_string(entries)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        self.write(|tx| {
-            let first = tx.execute(
-                "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-                params![
-                    grant.grant_id,
-                    grant.order_key,
-                    grant.provider,
-                    grant.member.as_str(),
-                    grant.photo.as_bytes(),
-                    signed(grant.bytes_count),
-                    now.0
-                ],
-            )? == 1;
-            if first {
-                tx.execute(
-                    "INSERT INTO postings VALUES (?1, ?1, ?2, ?3, ?4)",
-                    params![grant.grant_id, grant.currency, now.0, entries],
-                )?;
-            }
-            Ok(first || post_again(tx, grant, now)?)
-        })
+        self.write(|tx| record_access(tx, grant, entries, now))
     }
 
     /// Moves an accepted order to `done` once every member granted for it was accessed, or to
@@ -533,15 +524,75 @@ impl State {
     }
 }
 
+/// Finishes a response and tells whether with it everything has been sent.
+fn finish_delivery(tx: &Connection, grant: &GrantRow, delivery: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1")?
+        .execute([delivery])?;
+    // What lies inside this range is counted with it.
+    tx.prepare_cached(
+        "DELETE FROM deliveries WHERE grant_id = ?2 AND delivery_id <> ?1 AND NOT under_way
+         AND start_byte >= (SELECT start_byte FROM deliveries WHERE delivery_id = ?1)
+         AND end_byte <= (SELECT end_byte FROM deliveries WHERE delivery_id = ?1)",
+    )?
+    .execute(params![delivery, grant.grant_id])?;
+    let mut statement = tx.prepare_cached(
+        "SELECT start_byte, end_byte FROM deliveries
+         WHERE grant_id = ?1 AND NOT under_way ORDER BY start_byte",
+    )?;
+    let mut rows = statement.query([&grant.grant_id])?;
+    let mut covered = 0;
+    while let Some(row) = rows.next()? {
+        let (start, end): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if start > covered {
+            return Ok(false);
+        }
+        covered = covered.max(end);
+    }
+    Ok(covered >= signed(grant.bytes_count))
+}
+
+/// Keeps an access with its posting, unless there is one; tells whether this was the first.
+fn record_access(
+    tx: &Connection,
+    grant: &GrantRow,
+    entries: &[Entry],
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let entries = serde_json::to_string(entries)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let first =
+        tx.prepare_cached(
+            "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            grant.grant_id,
+            grant.order_key,
+            grant.provider,
+            grant.member.as_str(),
+            grant.photo.as_bytes(),
+            signed(grant.bytes_count),
+            now.0
+        ])? == 1;
+    if first {
+        tx.prepare_cached("INSERT INTO postings VALUES (?1, ?1, ?2, ?3, ?4)")?.execute(params![
+            grant.grant_id,
+            grant.currency,
+            now.0,
+            entries
+        ])?;
+    }
+    Ok(first || post_again(tx, grant, now)?)
+}
+
 /// Grants of an order, the photo's first.
-fn grants_of(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<Vec<GrantRow>> {
+fn grants_of(tx: &Connection, order_key: &str) -> rusqlite::Result<Vec<GrantRow>> {
     tx.prepare_cached("SELECT * FROM grants WHERE order_key = ?1 ORDER BY place")?
         .query_map([order_key], grant_of)?
         .collect()
 }
 
 /// - `place`: among the members of the order; the photo's is 0
-fn put_grant(tx: &Transaction<'_>, grant: &GrantRow, place: usize) -> rusqlite::Result<()> {
+fn put_grant(tx: &Connection, grant: &GrantRow, place: usize) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO grants (grant_id, order_key, provider, member, name, evidence, place, photo,
              digest, offset, bytes_count, media_type, token, fee_minor, currency, issued_ms,
@@ -565,7 +616,7 @@ fn put_grant(tx: &Transaction<'_>, grant: &GrantRow, place: usize) -> rusqlite::
     Ok(())
 }
 
-fn refusals_in_minute(tx: &Transaction<'_>, minute: i64) -> rusqlite::Result<u32> {
+fn refusals_in_minute(tx: &Connection, minute: i64) -> rusqlite::Result<u32> {
     tx.prepare_cached("SELECT count(*) FROM refusals WHERE minute = ?1")?
         .query_row([minute], |row| row.get(0))
 }

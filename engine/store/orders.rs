@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, Transaction, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -402,7 +402,7 @@ const WITHDRAWN: &str = "it is no longer asked for";
 
 /// Moves an order on, if it is in one of `from`; tells whether it was.
 pub(super) fn move_order(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     order_key: &str,
     from: &[OrderState],
     to: OrderState,
@@ -435,7 +435,7 @@ pub(super) fn move_order(
 }
 
 pub(super) fn log_event(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     order_key: &str,
     state: OrderState,
     note: &str,
@@ -449,13 +449,13 @@ pub(super) fn log_event(
 }
 
 /// Notes that the owner has decided about an order.
-fn decide(tx: &Transaction<'_>, order_key: &str) -> rusqlite::Result<()> {
+fn decide(tx: &Connection, order_key: &str) -> rusqlite::Result<()> {
     tx.execute("UPDATE orders SET is_decided = 1 WHERE order_key = ?1", [order_key])?;
     Ok(())
 }
 
 /// Writes an order as it is planned, new or in the place of what was planned before.
-pub(super) fn put(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
+pub(super) fn put(tx: &Connection, order: &Order) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO orders (order_key, rule, revision, photo, collection, relative, provider,
              purpose, product, copies, addressee, express, companions, preview, price_minor,

@@ -5,7 +5,7 @@
 //! INVARIANT: orders that are `sent` keep their outbox rows: nobody knows yet whether the provider
 //! has them, and it is asked until somebody does.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::db::StoreError;
@@ -375,7 +375,7 @@ impl State {
 }
 
 /// Takes a parcel apart: its orders are ready again, each for itself.
-fn unseal(tx: &Transaction<'_>, parcel_key: &str) -> rusqlite::Result<()> {
+fn unseal(tx: &Connection, parcel_key: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE orders SET state = 'ready', parcel_key = NULL
          WHERE parcel_key = ?1 AND state = 'sent'",
@@ -388,7 +388,7 @@ fn unseal(tx: &Transaction<'_>, parcel_key: &str) -> rusqlite::Result<()> {
 }
 
 fn postpone(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     parcel_key: &str,
     next_attempt: Timestamp,
     error: &str,
@@ -404,7 +404,7 @@ fn postpone(
 
 /// Notes what is new about an order that stays in its state.
 fn tell(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     order_key: &str,
     state: OrderState,
     note: &str,

@@ -13,11 +13,12 @@
 //! `offers` and `corrections`.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::db::{self, Durability, StoreError};
+use super::gather::Gather;
+use super::readers::Readers;
 use crate::base::clock::Timestamp;
 
 const MIGRATIONS: &[&str] = &[
@@ -254,7 +255,9 @@ CREATE TABLE fetches (
 /// The database of everything that must not be lost.
 #[derive(Debug)]
 pub struct State {
-    connection: Mutex<Connection>,
+    writer: Gather,
+    /// Reads wait for no commit. `None`: it lives in memory, where nobody else can look.
+    readers: Option<Readers>,
 }
 
 impl State {
@@ -263,8 +266,8 @@ impl State {
     /// # Errors
     /// A full or read-only disk, a damaged file, or one written by a newer Signet.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = db::open(path, Durability::Full, MIGRATIONS)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let writer = Gather::new(db::open(path, Durability::Full, MIGRATIONS)?);
+        Ok(Self { writer, readers: Some(Readers::new(path)) })
     }
 
     /// One that lives in memory, for tests.
@@ -272,8 +275,7 @@ impl State {
     /// # Errors
     /// As [`Self::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
-        let connection = db::open_in_memory(MIGRATIONS)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { writer: Gather::new(db::open_in_memory(MIGRATIONS)?), readers: None })
     }
 
     /// Remembers when a collection was first watched, and tells when that was.
@@ -333,7 +335,7 @@ impl State {
     /// # Errors
     /// As any read.
     pub fn foreign_changes(&self) -> Result<i64, StoreError> {
-        self.read(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
+        self.writer.write(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
 
     /// Runs SQLite's own check of the file.
@@ -348,23 +350,17 @@ impl State {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        work(&self.guard()).map_err(StoreError::from)
+        match &self.readers {
+            Some(readers) => readers.read(work),
+            None => self.writer.write(work),
+        }
     }
 
     pub(super) fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.guard();
-        let transaction = connection.transaction()?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
-    }
-
-    /// A panic elsewhere rolled its transaction back, so the connection is still good.
-    fn guard(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.write(work)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Sends the bytes of a member: `HEAD`, ranges, `ETag`, resume.
 //!
 //! Bytes are read in chunks of 512 KiB, the next one when the provider took the one before:
-//! a provider that stalls holds two chunks and no thread. Before each chunk the grant is
-//! looked at again, so that a revocation ends a transfer under way (one that stalls: `cut`), and
-//! the file too, so that a photo edited meanwhile is never delivered half old, half new.
+//! a provider that stalls holds two chunks and no thread, until its connection is cut
+//! (`patience`). Those that the system has in memory are read without a thread of their own.
+//! Before each chunk the grant is looked at again, so that a revocation ends a transfer under way
+//! (one that stalls: `cut`), and the file too, so that a photo edited meanwhile is never delivered
+//! half old, half new.
 //!
 //! A companion inside the photo's file, such as a film behind the picture, is a member like any
 //! other: its bytes, its length, its ETag. Nothing around it can be asked for.
@@ -16,7 +18,6 @@
 //! bytes and comes again. A crash after it: posted once, whatever comes again.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,23 +26,25 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::chunks::CHUNK_BYTES;
+use super::places::Place;
 use super::range::{Span, Wanted, wanted};
 use super::reply::Failure;
-use super::{Cut, NotThere, Right, Service, post_access, still_holds};
+use super::{Cut, NotThere, Right, Service, accessed, entries_of};
 use crate::access::sealed::{self, SEAL_HEADER, SEALED_TYPE, Sealer, Subject, sealed_len};
-use crate::store::GrantRow;
+use crate::base::clock::Timestamp;
+use crate::store::{Delivered, GrantRow};
 
-/// Whole chunks of the seal, so that it begins anew with none of them.
-const CHUNK_BYTES: u64 = 8 * sealed::CHUNK_BYTES as u64;
+// Whole chunks of the seal, so that it begins anew with none of them.
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(sealed::CHUNK_BYTES));
 
 /// What a response goes by.
 pub(super) struct Going {
     /// Where the bytes are.
     pub(super) file: File,
     /// Its place among those under way.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     /// Ends its connection.
     pub(super) cut: Cut,
 }
@@ -106,21 +109,24 @@ pub(super) fn open(
         .map_err(Failure::Store)?
         .ok_or(Failure::TooManyRanges)?;
     service.under_way.begin(delivery, &grant.grant_id, cut);
-    let mut delivery = Delivery {
+    let delivery = Delivery {
         service,
         grant: grant.clone(),
         file,
         stamp,
         id: delivery,
+        begin,
         next: span.start,
         end: span.end,
         is_counted: fetches_max.is_some(),
         sealer,
         _place: place,
     };
-    delivery.file.seek(SeekFrom::Start(begin + span.start)).map_err(Failure::Disk)?;
     let chunks = futures_util::stream::unfold(Some(delivery), |delivery| async {
         let mut delivery = delivery.filter(|delivery| delivery.next < delivery.end)?;
+        if let Some(chunk) = delivery.chunk_at_hand() {
+            return Some((Ok(chunk), Some(delivery)));
+        }
         let read = tokio::task::spawn_blocking(move || {
             let chunk = delivery.chunk();
             (delivery, chunk)
@@ -185,39 +191,69 @@ struct Delivery {
     file: File,
     stamp: Stamp,
     id: i64,
+    /// Where the member begins in the file.
+    begin: u64,
     next: u64,
     end: u64,
     is_counted: bool,
     sealer: Option<Sealer>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Delivery {
+    /// The next bytes, if neither the disk, a commit nor a seal has to be waited for.
+    fn chunk_at_hand(&mut self) -> Option<Bytes> {
+        let (count, reached) = self.step()?;
+        if reached == self.end || self.sealer.is_some() {
+            return None;
+        }
+        let chunks = &self.service.chunks;
+        let chunk = chunks.read_at_hand(&self.file, self.begin + self.next, count)?;
+        // Whatever is wrong is said by the thread that looks again.
+        self.may_go_on().ok()?;
+        self.next = reached;
+        Some(chunk)
+    }
+
     fn chunk(&mut self) -> std::io::Result<Bytes> {
-        let wanted = (self.end - self.next).min(CHUNK_BYTES);
-        let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
-        (&self.file).take(wanted).read_to_end(&mut chunk)?;
-        if chunk.len() as u64 != wanted || stamp(&self.file)? != self.stamp {
-            return Err(std::io::Error::other("the photo was changed while it was sent"));
-        }
-        let state = &self.service.state;
-        if !still_holds(state, &self.grant.grant_id).map_err(std::io::Error::other)? {
-            return Err(std::io::Error::other("the grant was revoked while it was used"));
-        }
+        let (count, reached) = self.step().ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let chunk = self.service.chunks.read(&self.file, self.begin + self.next, count)?;
+        self.may_go_on()?;
         // What cannot be sealed is not paid either, so it comes first.
         let chunk = match &mut self.sealer {
-            Some(sealer) => sealer.seal(&chunk)?,
+            Some(sealer) => sealer.seal(&chunk)?.into(),
             None => chunk,
         };
-        let reached = self.next + wanted;
-        if reached == self.end
-            && state.delivery_finished(&self.grant, self.id).map_err(std::io::Error::other)?
-        {
-            post_access(&self.service, &self.grant)
-                .map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
+        if reached == self.end {
+            let (service, grant) = (&self.service, &self.grant);
+            let entries = entries_of(service, grant).map_err(std::io::Error::other)?;
+            let delivered = service.state.delivered(grant, self.id, &entries, Timestamp::now());
+            if let Delivered::Whole { first } = delivered.map_err(std::io::Error::other)? {
+                accessed(service, grant, first)
+                    .map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
+            }
         }
         self.next = reached;
-        Ok(chunk.into())
+        Ok(chunk)
+    }
+
+    /// How many bytes come next, and where the member is then.
+    fn step(&self) -> Option<(usize, u64)> {
+        let count = usize::try_from(self.end - self.next).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+        Some((count, self.next.checked_add(count as u64)?))
+    }
+
+    /// Bytes that were read may be handed over: they are of the version that was granted, and the
+    /// grant still holds.
+    fn may_go_on(&self) -> std::io::Result<()> {
+        if stamp(&self.file)? != self.stamp {
+            return Err(std::io::Error::other("the photo was changed while it was sent"));
+        }
+        let holds = self.service.state.still_holds(&self.grant.grant_id);
+        match holds.map_err(std::io::Error::other)? {
+            true => Ok(()),
+            false => Err(std::io::Error::other("the grant was revoked while it was used")),
+        }
     }
 }
 

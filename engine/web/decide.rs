@@ -179,7 +179,7 @@ async fn answer(
     token: String,
     work: impl FnOnce(&Decisions, &str, &str) -> Result<Response, StoreError> + Send + 'static,
 ) -> Response {
-    let Ok(place) = service.places.clone().try_acquire_owned() else {
+    let Some(place) = service.places.take() else {
         return Failure::Crowded.into_reply();
     };
     let answered = tokio::task::spawn_blocking(move || {

@@ -13,10 +13,13 @@
 //! The wire carries ids, never paths. Every request for a member is checked by
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
+mod chunks;
 mod content;
 mod cut;
 pub mod decide;
 pub mod inbox;
+pub mod patience;
+mod places;
 mod range;
 mod reply;
 pub mod signature;
@@ -34,7 +37,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::access::check::{Allowed, Known, check_link};
@@ -45,14 +48,13 @@ use crate::base::ids::is_derived;
 use crate::ledger::access_entries;
 use crate::orders::Terms;
 use crate::store::{self, GrantOffer, GrantRow, Order, StoreError};
+use chunks::Chunks;
 pub use cut::Cut;
 use cut::{Caller, LOOK_MS, Listening, UnderWay};
+use places::Places;
 use reply::Failure;
 pub use via::Via;
 pub use word::{Receipt, Stage, Status};
-
-/// Responses under way at the same time; more are asked to come back.
-const RESPONSES_MAX: usize = 256;
 
 /// Largest receipt, in bytes.
 const RECEIPT_BYTES_MAX: usize = 64 * 1024;
@@ -130,7 +132,8 @@ pub struct Service {
     pub tell: Box<dyn Fn(Served) + Send + Sync>,
     decisions: Option<decide::Decisions>,
     seen: Mutex<Seen>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+    chunks: Arc<Chunks>,
     under_way: UnderWay,
 }
 
@@ -144,9 +147,21 @@ impl Service {
         wake: Arc<Notify>,
         tell: Box<dyn Fn(Served) + Send + Sync>,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(RESPONSES_MAX));
         let (seen, decisions, under_way) = (Mutex::default(), None, UnderWay::default());
-        Self { state, agent_key, links, wake, shelf, tell, decisions, seen, places, under_way }
+        let (places, chunks) = Default::default();
+        Self {
+            state,
+            agent_key,
+            links,
+            wake,
+            shelf,
+            tell,
+            decisions,
+            seen,
+            places,
+            chunks,
+            under_way,
+        }
     }
 
     /// The owner decides by link too.
@@ -196,7 +211,7 @@ async fn cut_revoked(service: Arc<Service>) {
         let worker = service.clone();
         let looked = tokio::task::spawn_blocking(move || {
             for grant_id in grants {
-                if !still_holds(&worker.state, &grant_id)? {
+                if !worker.state.still_holds(&grant_id)? {
                     worker.under_way.cut(&grant_id);
                 }
             }
@@ -206,12 +221,6 @@ async fn cut_revoked(service: Arc<Service>) {
             tracing::error!(%error, "whether grants were revoked is not known just now");
         }
     }
-}
-
-/// Whether bytes may go on leaving under a grant.
-fn still_holds(state: &store::State, grant_id: &str) -> Result<bool, StoreError> {
-    let is_good = state.grant(grant_id)?.is_some_and(|grant| grant.revoked_at.is_none());
-    Ok(is_good && state.stopped_since()?.is_none())
 }
 
 /// What providers may ask, also through a hub: there, each request carries a [`Via::Hub`]. The
@@ -273,12 +282,13 @@ async fn serve_member(
     headers: HeaderMap,
     may: impl FnOnce(&Service, &str, &HeaderMap) -> Result<Right, Failure> + Send + 'static,
 ) -> Response {
-    let Ok(place) = service.places.clone().try_acquire_owned() else {
+    let Some(place) = service.places.take() else {
         return Failure::Crowded.into_reply();
     };
     let worker = service;
     let opened = tokio::task::spawn_blocking(move || {
         let right = may(&worker, method.as_str(), &headers)?;
+        let place = place.of(&right.grant.provider).ok_or(Failure::Crowded)?;
         let opened = worker.shelf.open(&right.grant).map_err(Failure::NotThere).and_then(|file| {
             let going = content::Going { file, place, cut };
             content::open(worker.clone(), &right, going, &method, &headers)
@@ -412,16 +422,29 @@ fn complete(service: &Service, order_key: &str, note: &str) -> Result<(), Failur
     Ok(())
 }
 
-/// Records the first complete delivery under a grant, with what it pays.
-fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
+/// What the first complete delivery under a grant pays.
+fn entries_of(service: &Service, grant: &GrantRow) -> Result<[store::Entry; 3], StoreError> {
     let terms = service.shelf.terms(&grant.provider);
-    let offer = service.state.grant_offer(&grant.grant_id).map_err(Failure::Store)?;
-    let entries = fee_entries(grant, terms.as_ref(), offer.as_ref());
-    if service.state.post_access(grant, &entries, Timestamp::now()).map_err(Failure::Store)? {
+    let offer = service.state.grant_offer(&grant.grant_id)?;
+    Ok(fee_entries(grant, terms.as_ref(), offer.as_ref()))
+}
+
+/// Records an access that is known from elsewhere than a delivery, with what it pays.
+fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
+    let entries = entries_of(service, grant).map_err(Failure::Store)?;
+    let first = service.state.post_access(grant, &entries, Timestamp::now());
+    accessed(service, grant, first.map_err(Failure::Store)?)
+}
+
+/// What follows when a whole member is on its way.
+///
+/// - `first`: for the first time under its grant
+fn accessed(service: &Service, grant: &GrantRow, first: bool) -> Result<(), Failure> {
+    if first {
         (service.tell)(Served::Accessed(Box::new(grant.clone())));
     }
     // Who has no key sends no receipt; one who tells nothing more has all when it fetched all.
-    match terms {
+    match service.shelf.terms(&grant.provider) {
         Some(terms) if terms.key.is_empty() && !terms.target.carries().progress => {
             complete(service, &grant.order_key, "everything was fetched")
         }

@@ -2,8 +2,6 @@
 //!
 //! ```text
 //! sqlite/schema    tables, and the triggers that keep the books
-//! sqlite/gather    writes of several callers in one commit
-//! sqlite/readers   looks at what was committed
 //! sqlite/people, offers, logs, money, waiting    the operations by subject, SQL
 //! sqlite/audit     looks for mistakes
 //! ```
@@ -13,12 +11,10 @@
 
 mod audit;
 mod columns;
-mod gather;
 mod logs;
 mod money;
 mod offers;
 mod people;
-mod readers;
 mod schema;
 mod waiting;
 
@@ -27,8 +23,6 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use self::gather::Gather;
-use self::readers::Readers;
 use super::books::{check_posting, refused, reports_in_order};
 use super::{
     AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
@@ -38,6 +32,8 @@ use super::{
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::db::{self, Durability, StoreError};
+use crate::store::gather::Gather;
+use crate::store::readers::Readers;
 
 /// The hub's database.
 #[derive(Debug)]

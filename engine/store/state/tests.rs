@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::store::{Entry, GrantRow, Order, OrderState};
+use crate::store::{Delivered, Entry, GrantRow, Order, OrderState};
 
 pub(in crate::store) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -256,6 +256,32 @@ fn access_is_posted_once() {
 }
 
 #[test]
+fn access_that_cannot_be_posted_leaves_its_response_under_way() {
+    let (state, grant) = state_with_grant(10);
+    let delivery = state.delivery_opened("g-k", 0, 10).expect("opened").expect("allowed");
+    assert!(state.delivered(&grant, delivery, &entries(&[25]), NOW).is_err());
+    assert_eq!(state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read").len(), 0);
+    // So it can still be said how far it came.
+    state.delivery_broken(delivery, 4).expect("closed");
+    let rest = state.delivery_opened("g-k", 5, 10).expect("opened").expect("allowed");
+    let done = state.delivered(&grant, rest, &entries(&[25, -25]), NOW).expect("finished");
+    assert_eq!(done, Delivered::Part, "a byte is missing");
+}
+
+#[test]
+fn transfer_may_go_on_until_its_grant_is_revoked_or_all_is_stopped() {
+    let (state, _) = state_with_grant(10);
+    let holds = |id| state.still_holds(id).expect("read");
+    assert!(holds("g-k") && !holds("g-other"));
+    state.set_stopped(true, NOW).expect("stopped");
+    assert!(!holds("g-k"));
+    state.set_stopped(false, NOW).expect("lifted");
+    assert!(holds("g-k"));
+    state.revoke(Some("g-k"), "", NOW).expect("revoked");
+    assert!(!holds("g-k"));
+}
+
+#[test]
 fn unbalanced_entries_leave_neither_access_nor_posting() {
     let (state, grant) = state_with_grant(10);
     for wrong in [&[25, -20, -4][..], &[1], &[]] {
@@ -286,11 +312,14 @@ fn range_that_a_crash_left_open_counts_as_sent() {
     let (state, grant) = state_with_grant(10);
     let first = state.delivery_opened("g-k", 0, 6).expect("opened").expect("allowed");
     let second = state.delivery_opened("g-k", 6, 10).expect("opened").expect("allowed");
-    assert!(!state.delivery_finished(&grant, second).expect("finished"), "the first is under way");
+    let finish = |delivery| state.delivered(&grant, delivery, &entries(&[25, -25]), NOW);
+    assert_eq!(finish(second).expect("finished"), Delivered::Part, "the first is under way");
     let _ = first;
     state.settle_deliveries().expect("settled");
     let third = state.delivery_opened("g-k", 9, 10).expect("opened").expect("allowed");
-    assert!(state.delivery_finished(&grant, third).expect("finished"));
+    assert_eq!(finish(third).expect("finished"), Delivered::Whole { first: true });
+    assert_eq!(finish(third).expect("again"), Delivered::Whole { first: false });
+    assert_eq!(state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read").len(), 1);
 }
 
 proptest! {
@@ -301,7 +330,7 @@ proptest! {
         parts in proptest::collection::vec((0_u64..20, 0_u64..20, any::<bool>()), 1..12)
     ) {
         let (state, grant) = state_with_grant(20);
-        let mut covered = [false; 20];
+        let (mut covered, mut posted) = ([false; 20], false);
         for (a, b, breaks) in parts {
             let (start, end) = (a.min(b), a.max(b) + 1);
             let id = state.delivery_opened("g-k", start, end).expect("opened").expect("allowed");
@@ -312,8 +341,12 @@ proptest! {
             if breaks {
                 state.delivery_broken(id, end).expect("closed");
             } else {
-                let whole = state.delivery_finished(&grant, id).expect("finished");
+                let done = state.delivered(&grant, id, &entries(&[25, -25]), NOW).expect("finished");
+                let whole = matches!(done, Delivered::Whole { .. });
                 prop_assert_eq!(whole, covered.iter().all(|byte| *byte));
+                let accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+                prop_assert_eq!(accesses.len(), usize::from(whole || posted));
+                posted |= whole;
             }
         }
     }

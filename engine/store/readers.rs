@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::StoreError;
-use crate::store::db::open_to_read;
+use super::StoreError;
+use super::db::open_to_read;
 
 /// Connections kept open while nobody reads.
 const IDLE_MAX: usize = 8;

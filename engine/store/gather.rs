@@ -20,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
-use crate::store::StoreError;
+use super::StoreError;
 
 /// One connection that many threads write with.
 #[derive(Debug)]
@@ -36,7 +36,6 @@ struct Batch {
     connection: Connection,
     /// Of the open transaction, if one is open.
     fate: Option<Arc<Fate>>,
-    commits_count: u64,
 }
 
 /// What became of one batch, for all whose work is in it.
@@ -68,7 +67,7 @@ impl Failure {
 
 impl Gather {
     pub(super) fn new(connection: Connection) -> Self {
-        let batch = Batch { connection, fate: None, commits_count: 0 };
+        let batch = Batch { connection, fate: None };
         Self { batch: Mutex::new(batch), settled: Condvar::new(), coming: AtomicUsize::new(0) }
     }
 
@@ -126,12 +125,6 @@ impl Gather {
     pub(super) fn coming_count(&self) -> usize {
         self.coming.load(Ordering::SeqCst)
     }
-
-    /// Commits so far.
-    #[cfg(test)]
-    pub(super) fn commits_count(&self) -> u64 {
-        self.guard().commits_count
-    }
 }
 
 impl Batch {
@@ -175,7 +168,6 @@ impl Batch {
         if committed.is_err() && !self.connection.is_autocommit() {
             let _ = run(&self.connection, "ROLLBACK");
         }
-        self.commits_count += 1;
         committed.map_err(|error| Failure::of(&error))
     }
 
@@ -190,3 +182,7 @@ impl Batch {
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(|_none| ())
 }
+
+#[cfg(test)]
+#[path = "gather/tests.rs"]
+mod tests;
