@@ -12,7 +12,7 @@ use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::ledger::access_entries;
-use signet::store::{GrantRow, Order, OrderState, State};
+use signet::store::{GrantRow, Order, OrderState, State, Way};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -69,7 +69,10 @@ fn main() {
     let mut times_ms = Vec::new();
     for grant in &grants {
         let began = Instant::now();
-        assert!(state.post_access(grant, &entries, NOW).expect("posted"), "the first one");
+        assert!(
+            state.post_access(grant, &entries, &Way::Direct, NOW).expect("posted"),
+            "the first one"
+        );
         times_ms.push(began.elapsed().as_secs_f64() * 1e3);
     }
     assert_eq!(state.ledger_sum().expect("read"), 0);

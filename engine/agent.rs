@@ -40,6 +40,7 @@ pub mod outlet;
 mod photos;
 pub mod providers;
 pub mod reach;
+pub mod reach_log;
 pub mod study;
 pub mod way;
 mod worker;
@@ -72,6 +73,7 @@ use outlet::Counter;
 use photos::PhotoLoop;
 use providers::Providers;
 use reach::Reach;
+use reach_log::LogKeeper;
 use way::HubDesk;
 
 /// Why an agent does not run, or stopped.
@@ -233,6 +235,13 @@ impl Agent {
             Reach::prepare(membership, key.clone(), providers.outward.clone(), shutdown.clone())
         });
         let reaching = reaching.transpose()?;
+        let logs = reaching.as_ref().map(|reaching| {
+            let reach = reaching.reach();
+            let membership = reach.membership();
+            LogKeeper::new(self.state.clone(), key.clone(), membership, tell.clone())
+                .map(|keeper| (Arc::new(keeper), reach.clone()))
+        });
+        let logs = logs.transpose()?;
         let hub = reaching.as_ref().map(|reaching| reaching.reach() as Arc<dyn HubDesk>);
         let desk = OwnerDesk {
             home: self.home.clone(),
@@ -270,6 +279,9 @@ impl Agent {
         tell(AgentEvent::Listening { address });
         if let Some(reaching) = reaching {
             reaching.begin(service.clone(), tell.clone());
+        }
+        if let Some((keeper, reach)) = logs {
+            tokio::spawn(keeper.keep(reach));
         }
         if let Some(hub) = hub {
             tokio::spawn(way::withdraw(self.state.clone(), hub, shutdown.clone()));

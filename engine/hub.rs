@@ -25,6 +25,7 @@ pub mod event;
 pub mod greeting;
 pub mod home;
 pub mod http;
+pub mod log;
 pub mod protocol;
 pub mod relay;
 pub mod run;

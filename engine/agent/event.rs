@@ -35,6 +35,15 @@ pub enum AgentEvent {
         /// Why.
         why: String,
     },
+    /// The hub said what cannot be true.
+    HubLied {
+        /// What kind of lie.
+        kind: String,
+        /// What it is about, such as a grant.
+        subject: String,
+        /// What is wrong, in words.
+        words: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

@@ -50,7 +50,7 @@ use crate::orders::target::{Files, Target};
 use crate::orders::webhook::{MEMBERS_MAX, MemberMessage};
 use crate::preview::{Imprint, PreviewSpec, Renderer};
 use crate::store::index::Index;
-use crate::store::{GrantRow, Order, OrderState, State, StoreError};
+use crate::store::{GrantRow, Order, OrderState, State, StoreError, Way};
 use crate::web::{CALLBACK, GRANT, NotThere, Served, Shelf, fee_entries};
 
 /// Largest file that is looked at for the title of an album.
@@ -231,7 +231,7 @@ impl Outlet for Counter {
                 }
                 // Handed over by ourselves: no hub has a part in it.
                 let entries = fee_entries(&grant, terms.as_ref(), None);
-                if self.state.post_access(&grant, &entries, now)? {
+                if self.state.post_access(&grant, &entries, &Way::Handover, now)? {
                     (self.tell)(Served::Accessed(Box::new(grant)));
                 }
             }

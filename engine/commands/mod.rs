@@ -24,6 +24,7 @@ pub mod models;
 pub mod orders;
 pub mod output;
 pub mod report;
+mod report_verify;
 pub mod rules;
 mod rules_add;
 mod rules_study;

@@ -8,7 +8,7 @@ use crate::base::money::decimal;
 use crate::ledger::statement::{balances, journal};
 use crate::store::{AccessRow, CorrectionKind, State};
 
-use super::{CommandError, Context, Outcome, day, failed, output};
+use super::{CommandError, Context, Outcome, day, failed, output, report_verify};
 
 /// What the user typed.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub struct Args {
     /// Print a journal for the `ledger` program
     #[arg(long)]
     ledger: bool,
+    /// Prove each access by the logs: of this computer, and of the hub that it passed
+    #[arg(long, conflicts_with = "ledger")]
+    verify: bool,
 }
 
 /// Runs it.
@@ -36,6 +39,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Some(text) => day(text)?.plus_millis(86_400_000),
         None => Timestamp(i64::MAX),
     };
+    if args.verify {
+        return report_verify::run(&home, &state, (from, to), context.json);
+    }
     let accesses = state.accesses(from, to).map_err(failed)?;
     let corrections = state.corrections(from, to).map_err(failed)?;
     if args.ledger {
@@ -43,6 +49,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         return Ok(Outcome::Done);
     }
     let refusals = state.refusals(from, to).map_err(failed)?;
+    let lies = state.lies(from, to).map_err(failed)?;
+    lies.iter().for_each(|lie| report_verify::tell(lie, context.json));
     if context.json {
         for access in &accesses {
             output::json(&tagged("access", access)?);

@@ -119,6 +119,7 @@ fn planned(order: &Order) -> String {
 /// An event in words; nothing for what people need not see.
 fn words(event: &AgentEvent) -> Option<String> {
     Some(match event {
+        AgentEvent::HubLied { words, .. } => format!("  THE HUB LIES: {words}"),
         AgentEvent::Listening { address } => format!("providers can fetch at http://{address}"),
         AgentEvent::HubConnected { hub } => format!("connected to the hub {hub}"),
         AgentEvent::HubAway { hub, why } => {

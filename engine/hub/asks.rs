@@ -5,6 +5,7 @@
 //! provider agreed to pay.
 
 use super::channel::Channel;
+use super::log::LogError;
 use super::protocol::{Answer, Ask};
 use super::run::HubState;
 use crate::access::grant::TYP;
@@ -30,13 +31,24 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
                 Answer::Done
             })
         }
-        Ask::Log { .. } | Ask::HubLog { .. } | Ask::Delivered { .. } => {
-            Ok(later("this hub keeps no logs yet"))
-        }
+        Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
+            let Some(row) = row else { return never("this computer did not join here") };
+            logged(state.log.take(&row, from, &leaves, &checkpoint, now))
+        }),
+        Ask::HubLog { from, count_max } => Ok(logged(state.log.tell(agent, from, count_max, now))),
+        Ask::Delivered { .. } => Ok(later("this hub keeps no copies yet")),
     };
     answered.unwrap_or_else(|error| {
         tracing::error!(%error, "a question of an agent was not answered");
         later("the hub has a problem")
+    })
+}
+
+/// What the logs answered.
+fn logged(answered: Result<Answer, LogError>) -> Answer {
+    answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a log was not written or read");
+        later("the hub has a problem with its logs")
     })
 }
 

@@ -18,6 +18,7 @@ use super::home::{HubConfig, HubError, HubHome};
 use super::http::listen::Listening;
 use super::http::tls::Certificate;
 use super::http::{Pieces, listen, router};
+use super::log::HubLog;
 use super::protocol::FromHub;
 use super::relay::{Transfers, holds};
 use crate::access::{Key, PublicKey};
@@ -50,7 +51,9 @@ pub struct HubState {
     /// What the hub keeps.
     pub store: Arc<dyn HubStore>,
     /// Who the hub is.
-    pub key: Key,
+    pub key: Arc<Key>,
+    /// What the hub and its agents write down.
+    pub log: HubLog,
     /// How owners and providers name it, no slash at the end.
     pub public_url: String,
     /// SHA-256 of its certificate, where it made that itself.
@@ -138,11 +141,13 @@ impl Hub {
         let public_url = self.config.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
         let pinned = self.certificate();
+        let key = Arc::new(self.key);
         let state = Arc::new(HubState {
             home: self.home,
             config: self.config,
+            log: HubLog::start(self.store.clone(), key.clone())?,
             store: self.store,
-            key: self.key,
+            key,
             public_url: public_url.trim_end_matches('/').to_owned(),
             certificate: pinned.clone(),
             channels: Channels::default(),

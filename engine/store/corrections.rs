@@ -4,11 +4,13 @@
 //! INVARIANT: what was posted is never changed. A reversal has the same accounts with the opposite
 //! sign, a second delivery the same entries; the database itself refuses anything else.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
-use super::grants::{Entry, GrantRow};
+use super::grants::{Entry, GrantRow, revoke};
+use super::leaf::{AccessLeaf, AgentLeaf, Way};
+use super::log::{append_leaf, append_reversal};
 use super::orders::{Order, OrderState, find_order, log_event, move_order};
 use super::state::State;
 use crate::base::clock::Timestamp;
@@ -168,11 +170,7 @@ impl State {
                     let key = &grant.order_key;
                     let note = format!("{reason}, for the second time");
                     move_order(tx, key, &from, OrderState::Failed, &note, now)?;
-                    tx.execute(
-                        "UPDATE grants SET revoked_ms = ?2, revoked_why = ?3
-                         WHERE order_key = ?1 AND revoked_ms IS NULL",
-                        params![key, now.0, note],
-                    )?;
+                    revoke(tx, Some(key), &note, now)?;
                     let order = find_order(tx, key)?.unwrap_or(order);
                     Ok(Reversed::Failed(Box::new(order)))
                 }
@@ -204,7 +202,7 @@ impl State {
 
 /// Posts an access back, and forgets what was sent, so that it can be fetched anew.
 fn post_back(
-    tx: &rusqlite::Connection,
+    tx: &Connection,
     grant: &GrantRow,
     entries: &str,
     reason: &str,
@@ -222,6 +220,7 @@ fn post_back(
             now.0,
             serde_json::to_string(&entries).map_err(json)?
         ])?;
+    append_reversal(tx, grant, reason, now)?;
     tx.execute("DELETE FROM deliveries WHERE grant_id = ?1", [&grant.grant_id])?;
     tx.execute("DELETE FROM fetches WHERE grant_id = ?1", [&grant.grant_id])?;
     Ok(())
@@ -229,8 +228,9 @@ fn post_back(
 
 /// Posts a delivery anew whose access was posted back; tells whether it did.
 pub(super) fn post_again(
-    tx: &rusqlite::Connection,
+    tx: &Connection,
     grant: &GrantRow,
+    way: &Way,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let posted = tx
@@ -241,11 +241,16 @@ pub(super) fn post_again(
              AND (SELECT count(*) FROM corrections WHERE grant_id = ?1) = 1",
         )?
         .execute(params![grant.grant_id, now.0])?;
+    if posted == 1 {
+        append_leaf(tx, &AgentLeaf::Access(AccessLeaf::of(grant, 1, way, now)))?;
+    }
     Ok(posted == 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::leaf::read;
+    use super::super::log::OWN;
     use super::super::state::tests::{NOW, grant, order};
     use super::*;
 
@@ -265,7 +270,7 @@ mod tests {
             state.reverse_access(&grant, "no", NOW).expect("asked"),
             Reversed::NothingPosted
         );
-        assert!(state.post_access(&grant, &entries([25, -25]), NOW).expect("posted"));
+        assert!(state.post_access(&grant, &entries([25, -25]), &Way::Direct, NOW).expect("posted"));
         (state, grant)
     }
 
@@ -276,11 +281,24 @@ mod tests {
         assert_eq!(wrong(NOW), Reversed::Back);
         assert_eq!(wrong(NOW), Reversed::NothingPosted, "it was not fetched anew");
         assert!(state.complete_order("k", false, "done", NOW).expect("asked").is_none());
-        assert!(state.post_access(&grant, &entries([25, -25]), NOW).expect("posted again"));
-        assert!(!state.post_access(&grant, &entries([25, -25]), NOW).expect("once"));
+        assert!(
+            state
+                .post_access(&grant, &entries([25, -25]), &Way::Direct, NOW)
+                .expect("posted again")
+        );
+        assert!(!state.post_access(&grant, &entries([25, -25]), &Way::Direct, NOW).expect("once"));
         let rows = state.corrections(Timestamp(0), Timestamp(i64::MAX)).expect("read");
         let minors: Vec<i64> = rows.iter().map(|row| row.entries[0].minor).collect();
         assert_eq!(minors, [-25, 25]);
+        let leaves = state.log_leaves(OWN, 0, 100).expect("read");
+        let told: Vec<AgentLeaf> =
+            leaves.iter().filter_map(|leaf| read(leaf.as_bytes())).skip(1).collect();
+        let [AgentLeaf::Access(first), AgentLeaf::Reversal { of, .. }, AgentLeaf::Access(again)] =
+            told.as_slice()
+        else {
+            panic!("the log tells of it otherwise: {leaves:?}")
+        };
+        assert_eq!((first.turn, of.turn, again.turn), (0, 0, 1));
         assert_eq!(state.ledger_sum().expect("read"), 0);
         let Reversed::Failed(failed) = wrong(NOW) else { panic!("it goes on") };
         assert_eq!(
@@ -295,7 +313,7 @@ mod tests {
     fn order_that_was_delivered_anew_completes() {
         let (state, grant) = posted();
         state.reverse_access(&grant, "other bytes", NOW).expect("asked");
-        state.post_access(&grant, &entries([25, -25]), NOW).expect("posted");
+        state.post_access(&grant, &entries([25, -25]), &Way::Direct, NOW).expect("posted");
         assert!(state.complete_order("k", false, "done", NOW).expect("asked").is_some());
     }
 

@@ -9,9 +9,10 @@
 
 use std::iter::successors;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::db::StoreError;
+use super::grants::revoke;
 use super::orders::{Order, OrderState, find_order, is_open, move_order, order_of, put};
 use super::state::State;
 use crate::base::clock::Timestamp;
@@ -91,11 +92,7 @@ impl State {
             if !move_order(tx, order_key, from, to, note, now)? {
                 return Ok(false);
             }
-            tx.execute(
-                "UPDATE grants SET revoked_ms = ?1, revoked_why = ?2
-                 WHERE revoked_ms IS NULL AND order_key = ?3",
-                params![now.0, REPLACED, order_key],
-            )?;
+            revoke(tx, Some(order_key), REPLACED, now)?;
             let key = &instead.order_key;
             if find_order(tx, key)?.is_none() || is_open(tx, key)? {
                 tx.execute("DELETE FROM outbox WHERE order_key = ?1", [key])?;

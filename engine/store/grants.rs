@@ -8,11 +8,13 @@
 //! and never gets a member uncharged; at worst it was charged for bytes that a crash
 //! swallowed, and fetches them again under the same grant at no cost.
 
-use rusqlite::{Connection, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde::{Deserialize, Serialize};
 
 use super::corrections::post_again;
 use super::db::StoreError;
+use super::leaf::{AccessLeaf, AgentLeaf, Way, words};
+use super::log::append_leaf;
 use super::orders::{Order, OrderState, find_order, hash_of, log_event, move_order};
 use super::state::State;
 use crate::base::clock::Timestamp;
@@ -132,10 +134,13 @@ pub struct RefusalRow {
 /// Rows of refusals kept for one minute; more are counted as one.
 const REFUSALS_PER_MINUTE_MAX: u32 = 1000;
 
+/// Of those, so many are told of in the log one by one.
+const REFUSAL_LEAVES_PER_MINUTE_MAX: u32 = 60;
+
 /// Separate ranges that one grant may be fetched in.
 const RANGES_PER_GRANT_MAX: u32 = 10_000;
 
-fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
+pub(super) fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     Ok(GrantRow {
         grant_id: row.get("grant_id")?,
         order_key: row.get("order_key")?,
@@ -158,10 +163,20 @@ fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     })
 }
 
-fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
+pub(super) fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
     row.get::<_, String>("member")?
         .parse()
         .map_err(|why: String| rusqlite::Error::ToSqlConversionFailure(why.into()))
+}
+
+pub(super) fn refusal_of(row: &Row<'_>) -> rusqlite::Result<RefusalRow> {
+    Ok(RefusalRow {
+        at: Timestamp(row.get::<_, i64>("minute")? * 60_000),
+        remote: row.get("remote")?,
+        grant_id: row.get("grant_id")?,
+        reason: row.get("reason")?,
+        tries_count: row.get("tries_count")?,
+    })
 }
 
 /// SQLite counts in signed 64 bits; no file is that long.
@@ -195,6 +210,7 @@ impl State {
             }
             for (place, grant) in grants.iter().enumerate() {
                 put_grant(tx, grant, place)?;
+                append_leaf(tx, &AgentLeaf::granted(grant))?;
             }
             for note in notes {
                 log_event(tx, &order.order_key, order.state, note, now)?;
@@ -211,14 +227,17 @@ impl State {
     pub fn renew_grants(&self, grants: &[GrantRow]) -> Result<(), StoreError> {
         self.write(|tx| {
             for grant in grants {
-                tx.execute(
+                let is_renewed = tx.execute(
                     "UPDATE grants SET token = ?2, issued_ms = ?3, expires_ms = ?4
                      WHERE grant_id = ?1 AND revoked_ms IS NULL
                      AND NOT EXISTS (SELECT 1 FROM accesses WHERE accesses.grant_id = ?1)
                      AND EXISTS (SELECT 1 FROM orders WHERE orders.order_key = grants.order_key
                                  AND parcel_key IS NULL)",
                     params![grant.grant_id, grant.token, grant.issued_at.0, grant.expires_at.0],
-                )?;
+                )? == 1;
+                if is_renewed {
+                    append_leaf(tx, &AgentLeaf::granted(grant))?;
+                }
             }
             Ok(())
         })
@@ -294,13 +313,7 @@ impl State {
         why: &str,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.write(|tx| {
-            tx.execute(
-                "UPDATE grants SET revoked_ms = ?1, revoked_why = ?2 WHERE revoked_ms IS NULL
-                 AND (?3 IS NULL OR ?3 IN (grant_id, order_key, provider))",
-                params![now.0, why, which],
-            )
-        })
+        self.write(|tx| revoke(tx, which, why, now))
     }
 
     /// Notes that bytes `start..end` of a member are about to leave; `None` when it was
@@ -364,13 +377,14 @@ impl State {
         grant: &GrantRow,
         delivery: i64,
         entries: &[Entry],
+        way: &Way,
         now: Timestamp,
     ) -> Result<Delivered, StoreError> {
         self.write(|tx| {
             if !finish_delivery(tx, grant, delivery)? {
                 return Ok(Delivered::Part);
             }
-            Ok(Delivered::Whole { first: record_access(tx, grant, entries, now)? })
+            Ok(Delivered::Whole { first: record_access(tx, grant, entries, way, now)? })
         })
     }
 
@@ -387,15 +401,18 @@ impl State {
     /// ones change nothing, except after it was posted back ([`State::reverse_access`]). Tells
     /// whether something was posted.
     ///
+    /// - `way`: how the bytes came there, for the log
+    ///
     /// # Errors
     /// As any write, or when the entries do not add up to zero; then nothing was recorded.
     pub fn post_access(
         &self,
         grant: &GrantRow,
         entries: &[Entry],
+        way: &Way,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| record_access(tx, grant, entries, now))
+        self.write(|tx| record_access(tx, grant, entries, way, now))
     }
 
     /// Moves an accepted order to `done` once every member granted for it was accessed, or to
@@ -442,14 +459,29 @@ impl State {
     ) -> Result<(), StoreError> {
         let minute = now.0.div_euclid(60_000);
         self.write(|tx| {
-            let crowded = refusals_in_minute(tx, minute)? >= REFUSALS_PER_MINUTE_MAX;
+            let before = refusals_in_minute(tx, minute)?;
+            let crowded = before >= REFUSALS_PER_MINUTE_MAX;
             let (remote, grant_id) = if crowded { ("many", "") } else { (remote, grant_id) };
-            tx.execute(
-                "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, 1)
-                 ON CONFLICT DO UPDATE SET tries_count = tries_count + 1",
-                params![minute, remote, grant_id, reason],
-            )?;
-            Ok(())
+            let tries_count: u32 = tx
+                .prepare_cached(
+                    "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, 1)
+                     ON CONFLICT DO UPDATE SET tries_count = tries_count + 1
+                     RETURNING tries_count",
+                )?
+                .query_row(params![minute, remote, grant_id, reason], |row| row.get(0))?;
+            if tries_count > 1 || before > REFUSAL_LEAVES_PER_MINUTE_MAX {
+                return Ok(());
+            }
+            // The last one that is told of stands for all that follow.
+            let is_last = before == REFUSAL_LEAVES_PER_MINUTE_MAX;
+            let (remote, grant_id) = if is_last { ("many", "") } else { (remote, grant_id) };
+            let provider: Option<String> = tx
+                .prepare_cached("SELECT provider FROM grants WHERE grant_id = ?1")?
+                .query_row([grant_id], |row| row.get(0))
+                .optional()?;
+            let (remote, grant_id, reason) = (remote.into(), grant_id.into(), reason.into());
+            let refusal = RefusalRow { at: now, remote, grant_id, reason, tries_count };
+            append_leaf(tx, &AgentLeaf::refusal(&refusal, &provider.unwrap_or_default()))
         })
     }
 
@@ -500,15 +532,7 @@ impl State {
                 "SELECT * FROM refusals WHERE minute * 60000 >= ?1 AND minute * 60000 < ?2
                  ORDER BY minute, remote, grant_id",
             )?
-            .query_map(params![from.0.div_euclid(60_000) * 60_000, to.0], |row| {
-                Ok(RefusalRow {
-                    at: Timestamp(row.get::<_, i64>("minute")? * 60_000),
-                    remote: row.get("remote")?,
-                    grant_id: row.get("grant_id")?,
-                    reason: row.get("reason")?,
-                    tries_count: row.get("tries_count")?,
-                })
-            })?
+            .query_map(params![from.0.div_euclid(60_000) * 60_000, to.0], refusal_of)?
             .collect()
         })
     }
@@ -551,11 +575,33 @@ fn finish_delivery(tx: &Connection, grant: &GrantRow, delivery: i64) -> rusqlite
     Ok(covered >= signed(grant.bytes_count))
 }
 
+/// Takes grants back, as [`State::revoke`] does.
+pub(super) fn revoke(
+    tx: &Connection,
+    which: Option<&str>,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    let revoked = tx
+        .prepare_cached(
+            "UPDATE grants SET revoked_ms = ?1, revoked_why = ?2 WHERE revoked_ms IS NULL
+             AND (?3 IS NULL OR ?3 IN (grant_id, order_key, provider)) RETURNING grant_id",
+        )?
+        .query_map(params![now.0, why, which], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for grant in &revoked {
+        let (grant, reason) = (grant.clone(), words(why));
+        append_leaf(tx, &AgentLeaf::Revoked { grant, reason, at: now })?;
+    }
+    Ok(revoked.len())
+}
+
 /// Keeps an access with its posting, unless there is one; tells whether this was the first.
 fn record_access(
     tx: &Connection,
     grant: &GrantRow,
     entries: &[Entry],
+    way: &Way,
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let entries = serde_json::to_string(entries)
@@ -580,8 +626,9 @@ fn record_access(
             now.0,
             entries
         ])?;
+        append_leaf(tx, &AgentLeaf::Access(AccessLeaf::of(grant, 0, way, now)))?;
     }
-    Ok(first || post_again(tx, grant, now)?)
+    Ok(first || post_again(tx, grant, way, now)?)
 }
 
 /// Grants of an order, the photo's first.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::db::StoreError;
 use super::failover::{REPLACED, find_heir, has_heir};
+use super::grants::grant_of;
+use super::leaf::AgentLeaf;
+use super::log::append_leaf;
 use super::state::State;
 use crate::base::clock::Timestamp;
 use crate::base::crop::Crop;
@@ -1018,11 +1021,16 @@ impl State {
                      WHERE order_key = ?1",
                     params![order_key, price_minor, currency],
                 )?;
-                tx.execute(
-                    "UPDATE grants SET revoked_ms = NULL, revoked_why = NULL
-                     WHERE order_key = ?1 AND revoked_why = ?2",
-                    [order_key, REPLACED],
-                )?;
+                let again = tx
+                    .prepare_cached(
+                        "UPDATE grants SET revoked_ms = NULL, revoked_why = NULL
+                         WHERE order_key = ?1 AND revoked_why = ?2 RETURNING *",
+                    )?
+                    .query_map([order_key, REPLACED], grant_of)?
+                    .collect::<rusqlite::Result<Vec<_>>>()?;
+                for grant in &again {
+                    append_leaf(tx, &AgentLeaf::granted(grant))?;
+                }
             }
             Ok(moved)
         })

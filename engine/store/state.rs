@@ -9,8 +9,8 @@
 //! INVARIANT: postings balance, and neither they nor accesses are ever changed or deleted;
 //! the database itself refuses (triggers below).
 //!
-//! The operations are methods of [`State`], spread over `orders`, `parcels`, `grants`,
-//! `offers` and `corrections`.
+//! The operations are methods of [`State`], spread over `orders`, `parcels`, `grants`, `offers`,
+//! `corrections` and `log`.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use super::gather::Gather;
 use super::readers::Readers;
 use crate::base::clock::Timestamp;
 
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
 CREATE TABLE collections (
     name TEXT PRIMARY KEY,
@@ -250,6 +250,7 @@ CREATE TABLE fetches (
 ",
     super::offers::SCHEMA,
     super::corrections::SCHEMA,
+    super::log::SCHEMA,
 ];
 
 /// The database of everything that must not be lost.
@@ -266,8 +267,9 @@ impl State {
     /// # Errors
     /// A full or read-only disk, a damaged file, or one written by a newer Signet.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let writer = Gather::new(db::open(path, Durability::Full, MIGRATIONS)?);
-        Ok(Self { writer, readers: Some(Readers::new(path)) })
+        let mut connection = db::open(path, Durability::Full, MIGRATIONS)?;
+        super::log::begin(&mut connection)?;
+        Ok(Self { writer: Gather::new(connection), readers: Some(Readers::new(path)) })
     }
 
     /// One that lives in memory, for tests.
@@ -275,7 +277,9 @@ impl State {
     /// # Errors
     /// As [`Self::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { writer: Gather::new(db::open_in_memory(MIGRATIONS)?), readers: None })
+        let mut connection = db::open_in_memory(MIGRATIONS)?;
+        super::log::begin(&mut connection)?;
+        Ok(Self { writer: Gather::new(connection), readers: None })
     }
 
     /// Remembers when a collection was first watched, and tells when that was.

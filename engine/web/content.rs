@@ -31,10 +31,10 @@ use super::chunks::CHUNK_BYTES;
 use super::places::Place;
 use super::range::{Span, Wanted, wanted};
 use super::reply::Failure;
-use super::{Cut, NotThere, Right, Service, accessed, entries_of};
+use super::{Cut, NotThere, Right, Service, accessed, charge};
 use crate::access::sealed::{self, SEAL_HEADER, SEALED_TYPE, Sealer, Subject, sealed_len};
 use crate::base::clock::Timestamp;
-use crate::store::{Delivered, GrantRow};
+use crate::store::{Delivered, GrantRow, Way};
 
 // Whole chunks of the seal, so that it begins anew with none of them.
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(sealed::CHUNK_BYTES));
@@ -112,6 +112,7 @@ pub(super) fn open(
     let delivery = Delivery {
         service,
         grant: grant.clone(),
+        way: right.way.clone(),
         file,
         stamp,
         id: delivery,
@@ -188,6 +189,7 @@ fn stamp(file: &File) -> std::io::Result<Stamp> {
 struct Delivery {
     service: Arc<Service>,
     grant: GrantRow,
+    way: Way,
     file: File,
     stamp: Stamp,
     id: i64,
@@ -226,8 +228,10 @@ impl Delivery {
         };
         if reached == self.end {
             let (service, grant) = (&self.service, &self.grant);
-            let entries = entries_of(service, grant).map_err(std::io::Error::other)?;
-            let delivered = service.state.delivered(grant, self.id, &entries, Timestamp::now());
+            let (entries, way) =
+                charge(service, grant, &self.way).map_err(std::io::Error::other)?;
+            let now = Timestamp::now();
+            let delivered = service.state.delivered(grant, self.id, &entries, &way, now);
             if let Delivered::Whole { first } = delivered.map_err(std::io::Error::other)? {
                 accessed(service, grant, first)
                     .map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;

@@ -47,7 +47,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::is_derived;
 use crate::ledger::access_entries;
 use crate::orders::Terms;
-use crate::store::{self, GrantOffer, GrantRow, Order, StoreError};
+use crate::store::{self, GrantOffer, GrantRow, Order, StoreError, Way};
 use chunks::Chunks;
 pub use cut::Cut;
 use cut::{Caller, LOOK_MS, Listening, UnderWay};
@@ -337,6 +337,8 @@ struct Shown<'a> {
 /// What a request may have.
 struct Right {
     grant: GrantRow,
+    /// How the bytes go.
+    way: Way,
     /// The key that the bytes are sealed to; `None`: they go as they are.
     sealed_to: Option<PublicKey>,
 }
@@ -378,7 +380,7 @@ fn judge(
     };
     let refusal = match checked {
         Ok(Allowed { sealed_to, .. }) => match grant {
-            Some(grant) => return Ok(Right { grant, sealed_to }),
+            Some(grant) => return Ok(Right { grant, way: via.way(), sealed_to }),
             None => Refusal::OtherContent,
         },
         Err(refusal) => refusal,
@@ -422,17 +424,26 @@ fn complete(service: &Service, order_key: &str, note: &str) -> Result<(), Failur
     Ok(())
 }
 
-/// What the first complete delivery under a grant pays.
-fn entries_of(service: &Service, grant: &GrantRow) -> Result<[store::Entry; 3], StoreError> {
+/// What the first complete delivery under a grant pays, and which way it went.
+fn charge(
+    service: &Service,
+    grant: &GrantRow,
+    way: &Way,
+) -> Result<([store::Entry; 3], Way), StoreError> {
     let terms = service.shelf.terms(&grant.provider);
     let offer = service.state.grant_offer(&grant.grant_id)?;
-    Ok(fee_entries(grant, terms.as_ref(), offer.as_ref()))
+    // What the provider is called at the hub we said ourselves, when we offered the grant.
+    let way = match (way, &offer) {
+        (Way::Hub(_), Some(offer)) => Way::Hub(offer.provider.clone()),
+        _ => way.clone(),
+    };
+    Ok((fee_entries(grant, terms.as_ref(), offer.as_ref()), way))
 }
 
 /// Records an access that is known from elsewhere than a delivery, with what it pays.
-fn post_access(service: &Service, grant: &GrantRow) -> Result<(), Failure> {
-    let entries = entries_of(service, grant).map_err(Failure::Store)?;
-    let first = service.state.post_access(grant, &entries, Timestamp::now());
+fn post_access(service: &Service, grant: &GrantRow, way: &Way) -> Result<(), Failure> {
+    let (entries, way) = charge(service, grant, way).map_err(Failure::Store)?;
+    let first = service.state.post_access(grant, &entries, &way, Timestamp::now());
     accessed(service, grant, first.map_err(Failure::Store)?)
 }
 

@@ -10,6 +10,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::cut::Caller;
+use crate::store::Way;
 
 /// How a request came to this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,14 @@ impl Via {
             Self::Direct(address) => address.ip().to_string(),
             Self::Hub { remote, provider, .. } => format!("{remote} ({provider} at the hub)"),
             Self::Unknown => "unknown".into(),
+        }
+    }
+
+    /// How bytes go there, for the log.
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Self::Hub { provider, .. } => Way::Hub(provider.clone()),
+            Self::Direct(_) | Self::Unknown => Way::Direct,
         }
     }
 

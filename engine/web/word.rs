@@ -82,7 +82,7 @@ pub(super) async fn receipt(
             return Err(reverse(&service, &grant, &receipt.sha256));
         }
         // Its word that it has the bytes stands in for deliveries that a crash forgot.
-        post_access(&service, &grant)?;
+        post_access(&service, &grant, &via.way())?;
         complete(&service, &order_key, CONFIRMED)
     })
     .await

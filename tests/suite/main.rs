@@ -18,6 +18,7 @@ mod hub_drill;
 mod icons;
 mod ipp;
 mod journey;
+mod logs;
 mod media;
 mod members;
 mod mishaps;

@@ -39,6 +39,7 @@ use crate::hub::protocol::{
 };
 use crate::hub::relay::{Aim, Arrived, Entry, Refusal, Ticket, What, admit, aim};
 use crate::hub::run::HubState;
+use crate::store::leaf::{HubLeaf, words};
 
 /// How long an agent may take to open a transfer.
 const FIRST_BYTE_MAX: Duration = Duration::from_secs(15);
@@ -77,7 +78,10 @@ async fn ask(
     }
     let is_free = method != "GET";
     let channel = state.channels.of(&aim.agent_id);
-    let ticket = admitted(state, &aim, is_free, channel.is_some()).await?;
+    let ticket =
+        admitted(state, &aim, is_free, channel.is_some()).await.inspect_err(|refusal| {
+            note_refused(state, &aim, remote, refusal);
+        })?;
     let channel = channel.ok_or(Refusal::Away)?;
     let place = channel.place().ok_or(Refusal::Crowded)?;
     let offer = ticket.offer.as_ref();
@@ -108,8 +112,15 @@ async fn ask(
         method,
         status: arrived.head.status,
     });
-    let passage =
-        Passage { state: state.clone(), entry, _place: place, bytes_count: 0, broken: None };
+    let passage = Passage {
+        state: state.clone(),
+        entry,
+        _place: place,
+        status: arrived.head.status,
+        range: arrived.head.headers.get("content-range").cloned().unwrap_or_default(),
+        bytes_count: 0,
+        broken: None,
+    };
     respond(arrived, passage)
 }
 
@@ -121,6 +132,23 @@ async fn admitted(
 ) -> Result<Ticket, Refusal> {
     let (store, aim) = (state.store.clone(), aim.clone());
     off_thread(move || admit(store.as_ref(), &aim, is_free, is_connected, Timestamp::now())).await
+}
+
+/// Notes in the hub's log that it refused a provider without asking the agent. What leads nowhere is
+/// not noted: nobody knows whom that would be about.
+fn note_refused(state: &HubState, aim: &Aim, remote: SocketAddr, refusal: &Refusal) {
+    let is_about_money_or_right =
+        matches!(refusal, Refusal::Over | Refusal::Closed(_) | Refusal::NoCredit | Refusal::Away);
+    if is_about_money_or_right {
+        let leaf = HubLeaf::Refused {
+            grant: aim.grant_id().to_owned(),
+            provider: String::new(),
+            remote: remote.ip().to_canonical().to_string(),
+            reason: words(&refusal.to_string()),
+            at: Timestamp::now(),
+        };
+        state.log.note(&aim.agent_id, leaf);
+    }
 }
 
 /// Notes that a provider wanted something of an agent that is not there after all.
@@ -188,6 +216,8 @@ struct Passage {
     state: Arc<HubState>,
     entry: Entry<Pieces>,
     _place: OwnedSemaphorePermit,
+    status: u16,
+    range: String,
     bytes_count: u64,
     broken: Option<&'static str>,
 }
@@ -195,6 +225,19 @@ struct Passage {
 impl Drop for Passage {
     fn drop(&mut self) {
         let under_way = &self.entry.under_way;
+        if let Some(offer) = under_way.offer.as_ref().filter(|_| self.bytes_count > 0) {
+            let leaf = HubLeaf::Relayed {
+                grant: offer.grant_id.clone(),
+                provider: offer.provider.clone(),
+                is_staged: false,
+                status: self.status,
+                range: words(&self.range),
+                bytes: self.bytes_count,
+                is_whole: self.broken.is_none(),
+                at: Timestamp::now(),
+            };
+            self.state.log.note(&under_way.agent_id, leaf);
+        }
         (self.state.tell)(HubEvent::Passed {
             agent: under_way.agent_id.clone(),
             grant: under_way.offer.as_ref().map(|o| o.grant_id.clone()).unwrap_or_default(),

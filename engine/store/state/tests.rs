@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::store::{Delivered, Entry, GrantRow, Order, OrderState};
+use crate::store::{Delivered, Entry, GrantRow, Order, OrderState, Way};
 
 pub(in crate::store) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -195,11 +195,11 @@ fn order_is_done_when_every_member_that_can_be_had_was_fetched() {
     let (state, kept) = state_with_members();
     let none = entries(&[0]);
     let done = |state: &State| state.complete_order("k", false, "", NOW).expect("asked").is_some();
-    state.post_access(&kept[1], &none, NOW).expect("posted");
+    state.post_access(&kept[1], &none, &Way::Direct, NOW).expect("posted");
     assert!(!done(&state));
     assert_eq!(state.revoke(Some("a"), "it was changed", NOW).expect("revoked"), 1);
     assert!(!done(&state), "the photo is missing");
-    state.post_access(&kept[0], &none, NOW).expect("posted");
+    state.post_access(&kept[0], &none, &Way::Direct, NOW).expect("posted");
     assert!(done(&state));
 }
 
@@ -207,7 +207,7 @@ fn order_is_done_when_every_member_that_can_be_had_was_fetched() {
 fn photo_that_was_revoked_does_not_make_its_order_done() {
     let (state, kept) = state_with_members();
     for film in &kept[1..] {
-        state.post_access(film, &entries(&[0]), NOW).expect("posted");
+        state.post_access(film, &entries(&[0]), &Way::Direct, NOW).expect("posted");
     }
     state.revoke(Some("k"), "stopped", NOW).expect("revoked");
     assert!(state.complete_order("k", false, "", NOW).expect("asked").is_none());
@@ -248,8 +248,12 @@ fn only_ready_orders_are_in_the_outbox() {
 #[test]
 fn access_is_posted_once() {
     let (state, grant) = state_with_grant(10);
-    assert!(state.post_access(&grant, &entries(&[25, -20, -5]), NOW).expect("posted"));
-    assert!(!state.post_access(&grant, &entries(&[25, -20, -5]), NOW).expect("asked"));
+    assert!(
+        state.post_access(&grant, &entries(&[25, -20, -5]), &Way::Direct, NOW).expect("posted")
+    );
+    assert!(
+        !state.post_access(&grant, &entries(&[25, -20, -5]), &Way::Direct, NOW).expect("asked")
+    );
     let accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
     assert_eq!(accesses.len(), 1);
     assert_eq!(state.ledger_sum().expect("read"), 0);
@@ -259,12 +263,13 @@ fn access_is_posted_once() {
 fn access_that_cannot_be_posted_leaves_its_response_under_way() {
     let (state, grant) = state_with_grant(10);
     let delivery = state.delivery_opened("g-k", 0, 10).expect("opened").expect("allowed");
-    assert!(state.delivered(&grant, delivery, &entries(&[25]), NOW).is_err());
+    assert!(state.delivered(&grant, delivery, &entries(&[25]), &Way::Direct, NOW).is_err());
     assert_eq!(state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read").len(), 0);
     // So it can still be said how far it came.
     state.delivery_broken(delivery, 4).expect("closed");
     let rest = state.delivery_opened("g-k", 5, 10).expect("opened").expect("allowed");
-    let done = state.delivered(&grant, rest, &entries(&[25, -25]), NOW).expect("finished");
+    let done =
+        state.delivered(&grant, rest, &entries(&[25, -25]), &Way::Direct, NOW).expect("finished");
     assert_eq!(done, Delivered::Part, "a byte is missing");
 }
 
@@ -285,7 +290,10 @@ fn transfer_may_go_on_until_its_grant_is_revoked_or_all_is_stopped() {
 fn unbalanced_entries_leave_neither_access_nor_posting() {
     let (state, grant) = state_with_grant(10);
     for wrong in [&[25, -20, -4][..], &[1], &[]] {
-        assert!(state.post_access(&grant, &entries(wrong), NOW).is_err(), "{wrong:?}");
+        assert!(
+            state.post_access(&grant, &entries(wrong), &Way::Direct, NOW).is_err(),
+            "{wrong:?}"
+        );
     }
     assert_eq!(state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read").len(), 0);
 }
@@ -293,7 +301,7 @@ fn unbalanced_entries_leave_neither_access_nor_posting() {
 #[test]
 fn database_refuses_to_change_or_delete_what_was_posted() {
     let (state, grant) = state_with_grant(10);
-    state.post_access(&grant, &entries(&[25, -25]), NOW).expect("posted");
+    state.post_access(&grant, &entries(&[25, -25]), &Way::Direct, NOW).expect("posted");
     for sql in [
         "UPDATE postings SET entries = '[]'",
         "DELETE FROM postings",
@@ -312,7 +320,8 @@ fn range_that_a_crash_left_open_counts_as_sent() {
     let (state, grant) = state_with_grant(10);
     let first = state.delivery_opened("g-k", 0, 6).expect("opened").expect("allowed");
     let second = state.delivery_opened("g-k", 6, 10).expect("opened").expect("allowed");
-    let finish = |delivery| state.delivered(&grant, delivery, &entries(&[25, -25]), NOW);
+    let finish =
+        |delivery| state.delivered(&grant, delivery, &entries(&[25, -25]), &Way::Direct, NOW);
     assert_eq!(finish(second).expect("finished"), Delivered::Part, "the first is under way");
     let _ = first;
     state.settle_deliveries().expect("settled");
@@ -341,7 +350,7 @@ proptest! {
             if breaks {
                 state.delivery_broken(id, end).expect("closed");
             } else {
-                let done = state.delivered(&grant, id, &entries(&[25, -25]), NOW).expect("finished");
+                let done = state.delivered(&grant, id, &entries(&[25, -25]), &Way::Direct, NOW).expect("finished");
                 let whole = matches!(done, Delivered::Whole { .. });
                 prop_assert_eq!(whole, covered.iter().all(|byte| *byte));
                 let accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
