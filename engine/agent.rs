@@ -27,6 +27,7 @@
 pub mod analyse;
 mod beside;
 pub mod books;
+pub mod bucket;
 mod desk;
 mod dossier;
 pub mod event;
@@ -65,6 +66,7 @@ use crate::store::{Decisions, State, StoreError};
 use crate::web;
 use analyse::{AnalystError, Eyes};
 use books::{ConsentBook, OutwardBook, RuleBook, RuleBookError, RuleChange};
+use bucket::{Bucket, PlaceError};
 use desk::OwnerDesk;
 pub use event::AgentEvent;
 use event::{of_sent, of_served};
@@ -114,6 +116,9 @@ pub enum AgentError {
     /// What is known of the hub that was joined.
     #[error("the hub cannot be called: {0}: join it anew with `signet hub join`")]
     Hub(String),
+    /// Where a hosted collection comes from.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The system gives no threads or connections.
     #[error("the agent could not go on")]
     System(#[from] std::io::Error),
@@ -205,6 +210,10 @@ impl Agent {
         tell: Tell,
     ) -> Result<(), AgentError> {
         let address = listener.local_addr()?;
+        let buckets = self.config.collections.iter();
+        let buckets = buckets.map(|collection| Bucket::of(&self.home, collection, tell.clone()));
+        let buckets = buckets.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        let buckets: Vec<_> = buckets.collect();
         let public_url =
             self.config.serve.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let roots: BTreeMap<_, _> =
@@ -295,6 +304,20 @@ impl Agent {
             shutdown.clone(),
             Arc::new(move |event| sent(of_sent(event))),
         ));
+        let hosted: Vec<_> = buckets
+            .into_iter()
+            .map(|bucket| {
+                let (first, complete) = watch::channel(false);
+                (tokio::spawn(bucket.run(shutdown.clone(), first)), complete)
+            })
+            .collect();
+        for (_, complete) in &hosted {
+            let (mut complete, mut shutdown) = (complete.clone(), shutdown.clone());
+            tokio::select! {
+                _ = complete.wait_for(|complete| *complete) => {}
+                _ = shutdown.wait_for(|stop| *stop) => {}
+            }
+        }
         let photos = PhotoLoop {
             home: self.home,
             config: self.config,
@@ -324,6 +347,9 @@ impl Agent {
             let _ = dispatching.await;
             if let Some(mailing) = mailing {
                 let _ = mailing.await;
+            }
+            for (copying, _) in hosted {
+                let _ = copying.await;
             }
             if let Ok(served) = serving.await {
                 served?;

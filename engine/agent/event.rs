@@ -60,6 +60,17 @@ pub enum AgentEvent {
         /// Whether it can.
         online: bool,
     },
+    /// Files of a hosted collection came from its store, or went.
+    Copied {
+        /// Collection.
+        collection: String,
+        /// Files that came.
+        fetched_count: usize,
+        /// Files that the store has no more and that were removed here.
+        removed_count: usize,
+        /// Files that it seems to have no more, which stay until that is sure.
+        held_count: usize,
+    },
     /// The system lost events of a collection; it is scanned for what they would have told.
     EventsLost {
         /// Collection.

@@ -66,6 +66,40 @@ pub struct Collection {
     pub name: String,
     /// The folder; relative paths start at the home.
     pub path: PathBuf,
+    /// Where its files come from, if the folder is a copy: `s3://bucket/prefix`, `file:///folder`.
+    #[serde(default)]
+    pub store: Option<String>,
+    /// Address of a store that speaks S3 and is not Amazon's.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// File with `access_key_id` and `secret_access_key`; relative paths start at the home.
+    #[serde(default)]
+    pub keys: Option<PathBuf>,
+    /// Minutes until the store is looked at again.
+    #[serde(default = "five")]
+    pub look_minutes: u32,
+}
+
+const fn five() -> u32 {
+    5
+}
+
+impl Collection {
+    /// A folder of this computer.
+    pub fn folder(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            store: None,
+            endpoint: None,
+            region: None,
+            keys: None,
+            look_minutes: five(),
+        }
+    }
 }
 
 /// How closely folders are watched.
@@ -306,6 +340,15 @@ impl Config {
                     collection.name
                 )));
             }
+            let is_of_s3 = collection.store.as_ref().is_some_and(|store| store.starts_with("s3:"));
+            let names_s3 =
+                [&collection.endpoint, &collection.region].iter().any(|name| name.is_some());
+            if !is_of_s3 && (names_s3 || collection.keys.is_some()) {
+                return Err(value_error(format!(
+                    "collection `{}`: endpoint, region and keys go with store = \"s3://…\"",
+                    collection.name
+                )));
+            }
         }
         Ok(config)
     }
@@ -456,7 +499,7 @@ mod tests {
 
     #[test]
     fn template_is_read_back_as_it_was_meant() {
-        let collections = [Collection { name: "a \"b\"".into(), path: "/photos/ü".into() }];
+        let collections = [Collection::folder("a \"b\"", "/photos/ü")];
         let text = template(&NewConfig {
             owner_name: "Ada \\ \"L\"",
             owner_address: "mailto:ada@example.org",

@@ -129,7 +129,7 @@ fn collections(folders: &[PathBuf]) -> Result<Vec<Collection>, CommandError> {
             name = format!("{base}-{number}");
             number += 1;
         }
-        collections.push(Collection { name, path });
+        collections.push(Collection::folder(name, path));
     }
     Ok(collections)
 }

@@ -132,6 +132,15 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Reachable { collection, online: false } => {
             format!("{collection}: offline; nothing is forgotten, it is watched again once back")
         }
+        AgentEvent::Copied { collection, fetched_count, removed_count, held_count } => {
+            let held = match held_count {
+                0 => String::new(),
+                _ => format!("; {held_count} are missing there and stay until that is sure"),
+            };
+            format!(
+                "{collection}: {fetched_count} files came from its store, {removed_count} went{held}"
+            )
+        }
         AgentEvent::EventsLost { collection, times_count } => format!(
             "{collection}: more happened at once than the system tells ({times_count} times so \
              far); everything is compared with the disk"

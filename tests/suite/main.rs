@@ -14,6 +14,7 @@ mod fit;
 mod home;
 mod hostile;
 mod hot_folders;
+mod hub;
 mod hub_drill;
 mod icons;
 mod ipp;
