@@ -16,7 +16,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
@@ -26,7 +26,6 @@ use super::StoreError;
 #[derive(Debug)]
 pub(super) struct Gather {
     batch: Mutex<Batch>,
-    settled: Condvar,
     /// Callers on their way to the lock.
     coming: AtomicUsize,
 }
@@ -68,7 +67,7 @@ impl Failure {
 impl Gather {
     pub(super) fn new(connection: Connection) -> Self {
         let batch = Batch { connection, fate: None };
-        Self { batch: Mutex::new(batch), settled: Condvar::new(), coming: AtomicUsize::new(0) }
+        Self { batch: Mutex::new(batch), coming: AtomicUsize::new(0) }
     }
 
     /// Does a piece of work in a transaction, maybe together with that of others. If it fails or
@@ -95,22 +94,19 @@ impl Gather {
                 _ => Failure { code: None, text: "the transaction was lost".to_owned() },
             };
             batch.settle(Err(failure));
-            self.settled.notify_all();
         } else if self.coming.load(Ordering::SeqCst) == 0 {
             let outcome = batch.commit();
             batch.settle(outcome);
-            self.settled.notify_all();
         }
-        while fate.get().is_none() {
-            batch = self.settled.wait(batch).unwrap_or_else(PoisonError::into_inner);
-        }
+        // Whoever waits needs no lock to wake: the next batch may be at the disk already.
         drop(batch);
+        let outcome = fate.wait();
         match done {
             Err(panic) => resume_unwind(panic),
             Ok(Err(error)) => Err(error.into()),
-            Ok(Ok(value)) => match fate.get() {
-                Some(Err(failure)) => Err(failure.told()),
-                _ => Ok(value),
+            Ok(Ok(value)) => match outcome {
+                Err(failure) => Err(failure.told()),
+                Ok(()) => Ok(value),
             },
         }
     }

@@ -18,6 +18,7 @@
 mod books;
 #[cfg(test)]
 mod conformance;
+pub mod model;
 pub mod sqlite;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use self::books::{
     BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, owner_account, provider_account,
 };
+pub use self::model::ModelHub;
 pub use self::sqlite::SqliteHub;
 use super::db::StoreError;
 use super::{Entry, Purpose};

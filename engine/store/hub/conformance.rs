@@ -1,11 +1,16 @@
 //! What each operation promises, asked of every store. A store joins with one line in [`stores`].
 
 mod money;
+mod people;
+mod posters;
+mod sequences;
+mod waiting;
 
 use super::books::{owner_account, provider_account};
 use super::{
-    AccessReport, Append, CodeRow, HubStore, Joined, LogKind, OfferRow, Posted, Posting,
-    PostingKind, Price, ProviderRow, ProviderState, Reserved, SqliteHub,
+    AccessReport, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined, LogKind, MINOR_MAX,
+    ModelHub, OfferRow, Posted, Posting, PostingKind, Price, ProviderRow, ProviderState, Reserved,
+    SqliteHub,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -17,7 +22,10 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Every store there is, each new and empty, with its name.
 pub(super) fn stores() -> Vec<(&'static str, Box<dyn HubStore>)> {
-    vec![("sqlite", Box::new(SqliteHub::in_memory().expect("opens")))]
+    vec![
+        ("model", Box::new(ModelHub::default())),
+        ("sqlite", Box::new(SqliteHub::in_memory().expect("opens"))),
+    ]
 }
 
 /// Asks something of every store.

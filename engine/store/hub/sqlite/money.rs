@@ -130,10 +130,24 @@ pub(super) fn balance(db: &Connection, account: &str, currency: &str) -> rusqlit
 }
 
 pub(super) fn balances(db: &Connection) -> rusqlite::Result<Vec<(String, String, i64)>> {
+    // Goes from account to account in the index, however many entries each has.
     db.prepare_cached(
-        "SELECT account, currency, balance_after FROM entries WHERE entry_seq IN
-             (SELECT max(entry_seq) FROM entries GROUP BY account, currency)
-         ORDER BY account, currency",
+        "WITH RECURSIVE accounts (entry_seq) AS (
+             SELECT (SELECT entry_seq FROM entries ORDER BY account, currency LIMIT 1)
+             UNION ALL
+             SELECT coalesce(
+                 (SELECT next.entry_seq FROM entries AS next
+                  WHERE next.account = entries.account AND next.currency > entries.currency
+                  ORDER BY next.currency LIMIT 1),
+                 (SELECT next.entry_seq FROM entries AS next
+                  WHERE next.account > entries.account
+                  ORDER BY next.account, next.currency LIMIT 1))
+             FROM accounts JOIN entries USING (entry_seq))
+         SELECT account, currency,
+             (SELECT balance_after FROM entries AS last
+              WHERE last.account = entries.account AND last.currency = entries.currency
+              ORDER BY last.entry_seq DESC LIMIT 1)
+         FROM accounts JOIN entries USING (entry_seq) ORDER BY account, currency",
     )?
     .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
     .collect()
@@ -181,8 +195,10 @@ pub(super) fn postings(
 
 pub(super) fn last_top_up(db: &Connection, provider: &str) -> rusqlite::Result<Option<Posting>> {
     db.prepare_cached(
-        "SELECT postings.* FROM entries JOIN postings USING (posting_id)
-         WHERE account = ?1 AND kind = 'top-up' ORDER BY entry_seq DESC LIMIT 1",
+        "SELECT * FROM postings WHERE kind = 'top-up' AND EXISTS
+             (SELECT 1 FROM entries WHERE entries.posting_id = postings.posting_id
+              AND account = ?1)
+         ORDER BY posting_seq DESC LIMIT 1",
     )?
     .query_row([provider_account(provider)], posting_of)
     .optional()

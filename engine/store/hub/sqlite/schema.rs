@@ -165,6 +165,7 @@ CREATE TABLE postings (
         ELSE coalesce(agent_id, grant_id, turn, leaf_index, log, provider) IS NULL END)
 ) STRICT;
 CREATE INDEX postings_by_time ON postings (at_ms);
+CREATE INDEX top_ups ON postings (posting_seq) WHERE kind = 'top-up';
 CREATE INDEX accesses_by_provider ON postings (provider, at_ms) WHERE kind = 'access';
 
 CREATE TABLE entries (
@@ -267,6 +268,7 @@ CREATE TABLE notices (
     settled_ms INTEGER
 ) STRICT;
 CREATE INDEX notices_by_time ON notices (due_ms, notice_id) WHERE settled_ms IS NULL;
+CREATE INDEX notices_settled ON notices (settled_ms) WHERE settled_ms IS NOT NULL;
 CREATE INDEX notices_by_provider ON notices (provider, made_ms, notice_id);
 CREATE INDEX offers_by_provider ON offers (provider, agent_id, grant_id);
 

@@ -1,0 +1,150 @@
+//! Wishes, notices and copies that wait.
+
+use super::*;
+use crate::store::hub::{BACK_NOTICE, NOTICE_KEPT_MS, NoticeRow, StagedRow};
+
+#[test]
+fn agent_that_is_back_is_told_once_to_each_provider_that_wanted_something() {
+    every(|store| {
+        world(store);
+        for (agent, provider, grant) in [
+            ("a", "lab", "h"),
+            ("a", "lab", "g"),
+            ("a", "lab", "g"),
+            ("a", "shop", "unknown"),
+            ("b", "lab", "g"),
+        ] {
+            store.wish(agent, provider, grant, NOW).expect("noted");
+        }
+        assert_eq!(store.back("a", later(1)).expect("told"), 2);
+        assert_eq!(store.back("a", later(1)).expect("told"), 0, "told already");
+        assert_eq!(store.due_notices(NOW, 10).expect("read"), []);
+        let mut due = store.due_notices(later(1), 10).expect("read");
+        due.sort_by(|a, b| a.provider.cmp(&b.provider));
+        let told: Vec<(&str, &str, &str)> = due
+            .iter()
+            .map(|notice| (notice.provider.as_str(), notice.kind.as_str(), notice.data.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("lab", BACK_NOTICE, r#"{"agent":"a","grants":["g","h"]}"#),
+                ("shop", BACK_NOTICE, r#"{"agent":"a","grants":["unknown"]}"#),
+            ]
+        );
+        assert_eq!(store.back("b", NOW).expect("told"), 1, "nothing of b's was taken");
+    });
+}
+
+#[test]
+fn wish_for_what_was_withdrawn_or_is_over_is_not_told() {
+    every(|store| {
+        world(store);
+        store.wish("a", "lab", "g", NOW).expect("noted");
+        store.wish("b", "lab", "g", NOW).expect("noted");
+        store.withdraw("a", Some("g"), NOW).expect("withdrawn");
+        assert_eq!(store.back("a", NOW).expect("told"), 0);
+        assert_eq!(store.back("b", later(10)).expect("told"), 0, "it is over");
+        assert_eq!(store.back("b", NOW).expect("told"), 0, "the wish was taken");
+    });
+}
+
+fn notice(id: &str, hours: i64) -> NoticeRow {
+    NoticeRow {
+        notice_id: id.into(),
+        provider: "lab".into(),
+        kind: "signet.provider.paused".into(),
+        data: "{}".into(),
+        attempts_count: 0,
+        made_at: NOW,
+        due_at: later(hours),
+        settled_at: None,
+    }
+}
+
+#[test]
+fn notice_waits_until_it_was_sent() {
+    every(|store| {
+        for (id, hours) in [("n", 2), ("o", 1), ("p", 1), ("n", 0)] {
+            store.put_notice(&notice(id, hours)).expect("kept");
+        }
+        let due = |hours: i64, count_max: u32| -> String {
+            let due = store.due_notices(later(hours), count_max).expect("read");
+            due.into_iter().map(|notice| notice.notice_id).collect()
+        };
+        assert_eq!([due(0, 9), due(1, 9), due(2, 9), due(2, 1)], ["", "op", "opn", "o"]);
+        store.settle_notice("o", Some(later(3)), NOW).expect("settled");
+        store.settle_notice("p", None, later(1)).expect("settled");
+        store.settle_notice("p", Some(later(3)), later(2)).expect("asked: it was sent");
+        store.settle_notice("none", None, later(2)).expect("asked");
+        store.put_notice(&notice("p", 0)).expect("asked: it was sent");
+        assert_eq!([due(2, 9), due(3, 9)], ["n", "no"]);
+        let kept = store.notices_of("lab", 2).expect("read");
+        let tried = NoticeRow { attempts_count: 1, ..notice("o", 3) };
+        let sent = NoticeRow { attempts_count: 1, settled_at: Some(later(1)), ..notice("p", 1) };
+        assert_eq!(kept, [sent, tried], "newest first");
+        assert_eq!(store.notices_of("shop", 9).expect("read"), []);
+    });
+}
+
+#[test]
+fn notice_is_forgotten_a_month_after_it_was_settled() {
+    every(|store| {
+        for id in ["sent", "waits"] {
+            store.put_notice(&notice(id, 0)).expect("kept");
+        }
+        store.settle_notice("sent", None, later(1)).expect("settled");
+        let ids = || -> String {
+            let kept = store.notices_of("lab", 9).expect("read");
+            kept.into_iter().map(|notice| notice.notice_id + " ").collect()
+        };
+        let month = later(1).plus_millis(NOTICE_KEPT_MS);
+        let made = |id: &str, made_at| NoticeRow { made_at, ..notice(id, 0) };
+        store.put_notice(&made("x", month.plus_millis(-1))).expect("kept");
+        assert_eq!(ids(), "x waits sent ");
+        store.put_notice(&made("y", month)).expect("kept");
+        assert_eq!(ids(), "y x waits ");
+    });
+}
+
+fn staged(agent: &str, grant: &str, text: &str) -> StagedRow {
+    StagedRow {
+        agent_id: agent.into(),
+        grant_id: grant.into(),
+        bytes_count: 3_000_016,
+        digest: hash(text),
+        at: NOW,
+        delivered_at: None,
+    }
+}
+
+#[test]
+fn copy_lies_here_until_its_agent_took_note_or_withdrew() {
+    every(|store| {
+        world(store);
+        assert!(!store.put_staged(&staged("a", "unknown", "s")).expect("asked"));
+        for (agent, grant, text) in [("a", "g", "s"), ("a", "h", "t"), ("b", "g", "s")] {
+            assert!(store.put_staged(&staged(agent, grant, text)).expect("kept"));
+        }
+        let mut both = [hash("s"), hash("t")];
+        both.sort();
+        assert_eq!(store.staged_digests().expect("read"), both);
+        store.note_delivered("a", "g", later(1)).expect("noted");
+        store.note_delivered("a", "g", later(2)).expect("noted");
+        store.note_delivered("a", "unknown", later(2)).expect("noted");
+        let done = StagedRow { delivered_at: Some(later(1)), ..staged("a", "g", "s") };
+        assert!(store.put_staged(&staged("a", "g", "s")).expect("asked"), "the same again");
+        assert_eq!(store.delivered("a").expect("read"), [done.clone()]);
+        assert_eq!(store.delivered("b").expect("read"), []);
+        assert_eq!(store.staged("a", "g").expect("read"), Some(done));
+        assert!(store.put_staged(&staged("a", "g", "u")).expect("kept"), "another copy");
+        assert_eq!(store.staged("a", "g").expect("read"), Some(staged("a", "g", "u")));
+        store.drop_staged("a", "g").expect("dropped");
+        assert_eq!(store.staged("a", "g").expect("read"), None);
+        assert_eq!(store.staged("b", "g").expect("read"), Some(staged("b", "g", "s")));
+        store.withdraw("a", None, NOW).expect("withdrawn");
+        assert_eq!(store.staged("a", "h").expect("read"), None);
+        assert!(!store.put_staged(&staged("a", "h", "t")).expect("asked"), "withdrawn");
+        assert_eq!(store.staged_digests().expect("read"), [hash("s")]);
+    });
+}
