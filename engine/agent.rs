@@ -30,6 +30,7 @@ pub mod books;
 pub mod bucket;
 mod desk;
 mod dossier;
+pub mod enrol;
 pub mod event;
 mod gather;
 mod group;
@@ -241,7 +242,12 @@ impl Agent {
             tell: tell.clone(),
         });
         let reaching = Membership::load(&self.home)?.map(|membership| {
-            Reach::prepare(membership, key.clone(), providers.outward.clone(), shutdown.clone())
+            Reach::prepare(
+                membership,
+                self.home.clone(),
+                providers.outward.clone(),
+                shutdown.clone(),
+            )
         });
         let reaching = reaching.transpose()?;
         let logs = reaching.as_ref().map(|reaching| {

@@ -21,11 +21,16 @@
 pub mod asks;
 pub mod certificate;
 pub mod channel;
+pub mod code;
+pub mod enrol;
 pub mod event;
 pub mod greeting;
 pub mod home;
 pub mod http;
 pub mod log;
+pub mod operators;
 pub mod protocol;
+pub mod providers;
 pub mod relay;
 pub mod run;
+pub mod tries;

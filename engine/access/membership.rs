@@ -1,10 +1,15 @@
-//! The hub that an agent joined: `hub.json` in its home. Written by `signet hub join`, never by hand.
+//! The hub that an agent joined: `hub.json` in its home, and the key that it has there. Written by
+//! `signet hub join`, never by hand.
+//!
+//! The key is for the hub alone, so that it can change without touching what the agent's own key
+//! signed.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::{Key, KeyError};
 use crate::base::clock::Timestamp;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::Home;
@@ -64,6 +69,24 @@ impl Membership {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(MembershipError::File { path, source }),
         }
+    }
+
+    /// Who this computer is at a hub; made at the first use.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or that holds something else.
+    pub fn key(home: &Home) -> Result<Key, KeyError> {
+        Key::load_or_create(&Self::key_path(home))
+    }
+
+    /// Where that key is.
+    pub fn key_path(home: &Home) -> PathBuf {
+        home.keys_dir().join("hub-identity.key")
+    }
+
+    /// Where the key is that is about to take its place.
+    pub fn next_key_path(home: &Home) -> PathBuf {
+        home.keys_dir().join("hub-identity.next")
     }
 
     /// Keeps it.

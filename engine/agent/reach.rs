@@ -26,7 +26,8 @@ use super::books::OutwardBook;
 use super::event::AgentEvent;
 use super::way::HubDesk;
 use super::{AgentError, Tell};
-use crate::access::{Key, Membership, PublicKey};
+use crate::access::{Membership, PublicKey};
+use crate::base::home::Home;
 use crate::hub::protocol::{Answer, Ask, HubWelcome};
 use crate::store::hub::ProviderState;
 use crate::web;
@@ -91,7 +92,7 @@ impl Reach {
     /// When the membership is damaged.
     pub(super) fn prepare(
         membership: Membership,
-        key: Arc<Key>,
+        home: Home,
         outward: Arc<OutwardBook>,
         shutdown: watch::Receiver<bool>,
     ) -> Result<Prepared, AgentError> {
@@ -116,7 +117,8 @@ impl Reach {
         });
         let line = Line {
             membership,
-            key,
+            home,
+            greeted_with: None,
             hub_key,
             connector,
             outward,
@@ -227,6 +229,8 @@ async fn keep(mut line: Line, errands: Arc<Errands>, tell: Tell) {
                 tries += 1;
                 (why, pause_ms(tries - 1, random()))
             }
+            // It changed while this agent ran: the hub knows the new one.
+            Ended::Refused(why) if line.has_another_key().await => (why, pause_ms(0, random())),
             // Nothing that another try in a moment would change.
             Ended::Refused(why) => {
                 tries = tries.max(5) + 1;

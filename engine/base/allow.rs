@@ -193,6 +193,12 @@ impl Allow {
         places.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Self)
     }
 
+    /// These and some more.
+    #[must_use]
+    pub fn with(&self, places: &[Place]) -> Self {
+        Self(self.0.iter().chain(places).cloned().collect())
+    }
+
     /// Whether a place is among them, as it is written.
     pub fn has(&self, place: &Place) -> bool {
         self.0.contains(place)

@@ -1,5 +1,11 @@
 //! `signet hub`: the server that stands between owners' computers and providers.
 
+mod agents;
+mod membership;
+mod operators;
+mod place;
+mod providers;
+
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
@@ -20,6 +26,31 @@ pub struct Args {
 enum Command {
     /// Make a hub: a commented hub.toml, its key and its certificate
     Init(Init),
+    /// Make a code by which one owner's computer may join
+    Invite(agents::InviteArgs),
+    /// Owners' computers: list, show, remove
+    #[command(subcommand, visible_alias = "owners")]
+    Agents(agents::AgentsCommand),
+    /// Cut off a computer that was lost
+    Lost(agents::LostArgs),
+    /// Post that an owner was paid
+    PayOut(agents::PayOutArgs),
+    /// Who may fetch: keys, prices, limits, payments
+    #[command(subcommand)]
+    Providers(providers::ProvidersCommand),
+    /// Who runs the hub: names, roles, passwords
+    #[command(subcommand)]
+    Operators(operators::OperatorsCommand),
+    /// What operators, commands and agents changed, newest first
+    Actions(operators::ActionsArgs),
+    /// At an owner's computer: join a hub with a one-time code
+    Join(membership::JoinArgs),
+    /// At an owner's computer: leave the hub
+    Leave(membership::LeaveArgs),
+    /// At an owner's computer: have a new key at the hub
+    RotateKey,
+    /// At an owner's computer: which hub it joined
+    Status,
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +74,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let home = HubHome::at(&context.home);
     match &args.command {
         Some(Command::Init(init)) => make(&home, init, context.json),
+        Some(Command::Invite(args)) => agents::invite(args, context),
+        Some(Command::Agents(command)) => agents::agents(command, context),
+        Some(Command::Lost(args)) => agents::lost(args, context),
+        Some(Command::PayOut(args)) => agents::pay_out(args, context),
+        Some(Command::Providers(command)) => providers::run(command, context),
+        Some(Command::Operators(command)) => operators::run(command, context),
+        Some(Command::Actions(args)) => operators::actions(args, context),
+        Some(Command::Join(args)) => membership::join(args, context),
+        Some(Command::Leave(args)) => membership::leave(args, context),
+        Some(Command::RotateKey) => membership::rotate(context),
+        Some(Command::Status) => membership::status(context),
         None => serve(home, context.json),
     }
 }

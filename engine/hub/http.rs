@@ -7,6 +7,8 @@
 //! GET, HEAD  /o/{agent}/v1/links/…        the same, for providers that have no key
 //! POST       /o/{agent}/v1/orders/…       receipts and words of progress
 //! POST       /o/{agent}/v1/callbacks/…    hints
+//! GET, POST  /v1/join                     a computer joins (see `enrol`)
+//! POST       /v1/agents/{id}/…            it changes its key, or leaves
 //! GET        /v1/health
 //! ```
 //!
@@ -16,6 +18,7 @@
 //! the store happens off the async threads.
 
 mod agent;
+mod enrol;
 pub mod listen;
 mod refused;
 mod relay;
@@ -45,6 +48,7 @@ pub fn router(state: Arc<HubState>) -> Router {
         .route("/v1/agent", get(agent::connect))
         .route("/v1/transfers/{transfer}", post(relay::arrive))
         .route("/o/{*path}", any(relay::hand_on))
+        .merge(enrol::routes())
         .route("/v1/health", get(|| async { "ok\n" }))
         .fallback(|| async { Refusal::Nothing })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::certificate;
 use super::channel::{Channels, End};
+use super::enrol::Desk;
 use super::event::{HubEvent, Tell};
 use super::home::{HubConfig, HubError, HubHome};
 use super::http::listen::Listening;
@@ -31,6 +32,10 @@ const TRANSFERS_EVERY: Duration = Duration::from_millis(800);
 
 /// How often it is looked whether who is connected still may be.
 const CHANNELS_EVERY: Duration = Duration::from_secs(5);
+
+/// Something was done at the hub: whether who is connected still may be is looked at after so long,
+/// when it was surely done (it is noted first).
+const CHANNELS_SOON: Duration = Duration::from_millis(200);
 
 /// How often the files of the certificate are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
@@ -58,6 +63,8 @@ pub struct HubState {
     pub public_url: String,
     /// SHA-256 of its certificate, where it made that itself.
     pub certificate: Option<String>,
+    /// Where computers join.
+    pub desk: Desk,
     /// Connected agents.
     pub channels: Channels,
     /// What is under way.
@@ -140,6 +147,8 @@ impl Hub {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
         let public_url = self.config.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let desk = Desk::new(&self.key, &self.config.name, &public_url);
         let pinned = self.certificate();
         let key = Arc::new(self.key);
         let state = Arc::new(HubState {
@@ -148,8 +157,9 @@ impl Hub {
             log: HubLog::start(self.store.clone(), key.clone())?,
             store: self.store,
             key,
-            public_url: public_url.trim_end_matches('/').to_owned(),
+            public_url,
             certificate: pinned.clone(),
+            desk,
             channels: Channels::default(),
             transfers: Arc::default(),
             tell: tell.clone(),
@@ -183,10 +193,22 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
     let mut channels = tokio::time::interval(CHANNELS_EVERY);
     let mut certificates = tokio::time::interval(CERTIFICATE_EVERY);
     let mut providers = BTreeMap::new();
+    let mut newest_action = Vec::new();
     loop {
         let looked = tokio::select! {
             () = stopped(&mut shutdown) => break,
-            _ = transfers.tick() => work(&state, look_at_transfers).await,
+            _ = transfers.tick() => {
+                let looked = work(&state, |state| {
+                    look_at_transfers(state)?;
+                    state.store.actions(1)
+                });
+                looked.await.map(|newest| {
+                    if newest != newest_action {
+                        newest_action = newest;
+                        channels.reset_after(CHANNELS_SOON);
+                    }
+                })
+            }
             _ = channels.tick() => {
                 let before = std::mem::take(&mut providers);
                 let looked = work(&state, move |state| {

@@ -71,6 +71,7 @@ impl HubHome {
         let store = self.store();
         let code = CodeRow {
             code_hash,
+            verifier: code_hash,
             label: "Ada".into(),
             replaces: None,
             made_at: now,

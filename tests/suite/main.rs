@@ -16,6 +16,7 @@ mod hostile;
 mod hot_folders;
 mod hub;
 mod hub_drill;
+mod hub_people;
 mod icons;
 mod ipp;
 mod journey;

@@ -14,7 +14,8 @@ use rustls::crypto::ring::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    SignatureScheme, WantsVerifier,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -36,6 +37,8 @@ pub enum Trust {
     Browsers,
     /// The one with this SHA-256, whatever else it says.
     Pinned(ContentHash),
+    /// Any: who the hub is, it proves otherwise.
+    Any,
 }
 
 /// Makes connections to one hub.
@@ -67,13 +70,8 @@ impl Connector {
                 let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
                 config.with_root_certificates(RootCertStore { roots }).with_no_client_auth()
             }
-            Trust::Pinned(certificate) => config
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Pinned {
-                    certificate: *certificate,
-                    provider,
-                }))
-                .with_no_client_auth(),
+            Trust::Pinned(certificate) => custom(config, Some(*certificate), provider),
+            Trust::Any => custom(config, None, provider),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { url: url.to_owned(), tls: TlsConnector::from(Arc::new(config)) })
@@ -107,6 +105,24 @@ impl Connector {
     }
 }
 
+fn custom(
+    config: ConfigBuilder<ClientConfig, WantsVerifier>,
+    certificate: Option<ContentHash>,
+    provider: Arc<CryptoProvider>,
+) -> ClientConfig {
+    let verifier = Arc::new(Pinned { certificate, provider });
+    config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+}
+
+impl Stream {
+    /// SHA-256 of the certificate that the other side showed; `None` without TLS.
+    pub fn certificate(&self) -> Option<ContentHash> {
+        let Self::Tls(stream) = self else { return None };
+        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        Some(ContentHash::of(shown))
+    }
+}
+
 /// Connects to the first of its addresses that answers.
 async fn first_of(spot: &Spot) -> Result<TcpStream, String> {
     let mut why = "it has no address".to_owned();
@@ -137,10 +153,11 @@ fn tls_words(error: &io::Error) -> String {
     }
 }
 
-/// Believes one certificate, and checks that the other side has its key.
+/// Believes one certificate, or any, and checks that the other side has its key.
 #[derive(Debug)]
 struct Pinned {
-    certificate: ContentHash,
+    /// `None`: any.
+    certificate: Option<ContentHash>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -153,7 +170,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        match ContentHash::of(end_entity) == self.certificate {
+        match self.certificate.is_none_or(|pin| pin == ContentHash::of(end_entity)) {
             true => Ok(ServerCertVerified::assertion()),
             false => Err(CertificateError::ApplicationVerificationFailure.into()),
         }

@@ -23,8 +23,10 @@ use super::serve::Errands;
 use super::{Away, Providers, Question, Standing};
 use crate::access::{Key, Membership, PublicKey};
 use crate::agent::books::OutwardBook;
+use crate::agent::enrol::finish_change;
 use crate::agent::{AgentEvent, Tell};
 use crate::base::clock::Timestamp;
+use crate::base::home::Home;
 use crate::hub::greeting::{GreetingError, agent_hello, read_welcome};
 use crate::hub::protocol::{Answer, FRAME_BYTES_MAX, FromAgent, FromHub, HubHello, HubWelcome};
 
@@ -53,7 +55,9 @@ const REFUSED: u16 = 4003;
 /// Everything that connections to the hub need.
 pub(super) struct Line {
     pub(super) membership: Membership,
-    pub(super) key: Arc<Key>,
+    pub(super) home: Home,
+    /// The key of the last greeting.
+    pub(super) greeted_with: Option<PublicKey>,
     pub(super) hub_key: PublicKey,
     pub(super) connector: Connector,
     pub(super) outward: Arc<OutwardBook>,
@@ -130,8 +134,31 @@ impl Line {
         }
     }
 
-    async fn greet(&self) -> Result<(Socket, HubWelcome), Ended> {
+    /// Whether this computer has another key at the hub than the one that it greeted with last.
+    pub(super) async fn has_another_key(&self) -> bool {
+        let home = self.home.clone();
+        let now = tokio::task::spawn_blocking(move || Membership::key(&home)).await;
+        now.is_ok_and(|key| key.is_ok_and(|key| Some(key.public()) != self.greeted_with))
+    }
+
+    /// The key that this computer has at the hub now; finishes a change that was cut off.
+    async fn key(&self) -> Result<Key, String> {
+        let (home, outward) = (self.home.clone(), self.outward.current());
+        let key = tokio::task::spawn_blocking(move || {
+            match finish_change(&home, &outward) {
+                Ok(true) => tracing::info!("a change of the key at the hub was finished"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!("a change of the key at the hub waits: {error}"),
+            }
+            Membership::key(&home)
+        });
+        key.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    async fn greet(&mut self) -> Result<(Socket, HubWelcome), Ended> {
         let broken = |error: &dyn std::fmt::Display| Ended::Broken(error.to_string());
+        let key = self.key().await.map_err(Ended::Broken)?;
+        self.greeted_with = Some(key.public());
         let outward = self.outward.current();
         let stream = self.connector.connect(outward).await.map_err(Ended::Broken)?;
         let request = format!("ws://{}/v1/agent", self.connector.host());
@@ -154,8 +181,7 @@ impl Line {
             };
             let hello: HubHello = serde_json::from_str(&text).map_err(|error| broken(&error))?;
             let Membership { hub_key, agent_id, .. } = &self.membership;
-            let (said, nonce) =
-                agent_hello(&hello, hub_key, agent_id, &self.key).map_err(unbelieved)?;
+            let (said, nonce) = agent_hello(&hello, hub_key, agent_id, &key).map_err(unbelieved)?;
             socket.send(Message::text(said)).await.map_err(|error| broken(&error))?;
             let text = heard(&mut socket).await?;
             let welcome = read_welcome(&text, &self.hub_key, agent_id, &nonce);

@@ -1,0 +1,270 @@
+//! `signet hub invite|agents|lost|pay-out`, at the hub's computer: owners' computers.
+
+use serde_json::{Value, json};
+
+use super::place::{self, HubPlace};
+use crate::base::clock::Timestamp;
+use crate::base::money::{Currency, decimal, parse_minor};
+use crate::commands::{CommandError, Context, Outcome, failed, output};
+use crate::hub::code::check_digits;
+use crate::hub::enrol::{self, CODE_HOURS};
+use crate::hub::operators::Actor;
+use crate::hub::providers::{self, Payment};
+use crate::store::hub::{AgentRow, AgentState, HubStore, owner_account};
+
+/// Agents that are read at once.
+const PAGE: u32 = 1000;
+
+/// What the user typed after `signet hub invite`.
+#[derive(Debug, clap::Args)]
+pub(super) struct InviteArgs {
+    /// What you call that computer, such as "Ada's laptop"
+    label: String,
+    /// How long the code is good
+    #[arg(long, default_value_t = CODE_HOURS)]
+    hours: u32,
+    /// The lost agent whose id and account the new computer gets
+    #[arg(long, value_name = "AGENT")]
+    replaces: Option<String>,
+}
+
+/// What the user typed after `signet hub agents`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum AgentsCommand {
+    /// Print the owners' computers that joined
+    List,
+    /// Print one, with the digits that its owner sees too
+    Show {
+        /// Its id
+        agent: String,
+    },
+    /// End a membership
+    Remove {
+        /// Its id
+        agent: String,
+        /// Why, in words
+        #[arg(long, default_value = "removed by the operator")]
+        why: String,
+    },
+}
+
+/// What the user typed after `signet hub lost`.
+#[derive(Debug, clap::Args)]
+pub(super) struct LostArgs {
+    /// Id of the computer that was lost
+    agent: String,
+    /// What happened, in words
+    #[arg(long, default_value = "its computer was lost")]
+    why: String,
+}
+
+/// What the user typed after `signet hub pay-out`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PayOutArgs {
+    /// Id of the owner's computer
+    owner: String,
+    /// How much, such as 12.50
+    #[arg(value_parser = parse_minor)]
+    amount: i64,
+    /// Of which currency
+    #[arg(long, value_parser = currency)]
+    currency: Currency,
+    /// Names the payment, such as the bank's number; the same is posted once
+    #[arg(long)]
+    reference: Option<String>,
+    /// In words
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+/// Makes a code and prints what its owner types.
+///
+/// # Errors
+/// As the message says.
+pub(super) fn invite(args: &InviteArgs, context: &Context) -> Result<Outcome, CommandError> {
+    let hub = place::hub(context, "signet hub invite")?;
+    let url = hub.url()?;
+    let replaces = args.replaces.as_deref();
+    let now = Timestamp::now();
+    let (code, row) =
+        enrol::invite(&hub.store, &Actor::host(), &args.label, args.hours, replaces, now)
+            .map_err(failed)?;
+    let command = format!("signet hub join {url} {code}");
+    if context.json {
+        output::json(&json!({
+            "command": command, "url": url, "code": code.to_string(), "label": row.label,
+            "replaces": row.replaces, "expires_at": row.expires_at.to_string(),
+        }));
+    } else {
+        output::line(&command);
+        tracing::info!("good for one computer, until {}", row.expires_at);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Lists, shows or removes agents.
+///
+/// # Errors
+/// As the message says.
+pub(super) fn agents(args: &AgentsCommand, context: &Context) -> Result<Outcome, CommandError> {
+    let hub = place::hub(context, "signet hub agents")?;
+    match args {
+        AgentsCommand::List => list(&hub, context)?,
+        AgentsCommand::Show { agent } => {
+            let row = hub.store.agent(agent).map_err(failed)?;
+            let row = row.ok_or_else(|| {
+                CommandError::Usage(format!("there is no agent `{agent}` at this hub"))
+            })?;
+            show(&hub, &row, context)?;
+        }
+        AgentsCommand::Remove { agent, why } => {
+            return cut_off(&hub, agent, AgentState::Left, why, context);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Cuts a lost computer off.
+///
+/// # Errors
+/// As the message says.
+pub(super) fn lost(args: &LostArgs, context: &Context) -> Result<Outcome, CommandError> {
+    let hub = place::hub(context, "signet hub lost")?;
+    cut_off(&hub, &args.agent, AgentState::Lost, &args.why, context)
+}
+
+/// Posts that an owner was paid.
+///
+/// # Errors
+/// As the message says.
+pub(super) fn pay_out(args: &PayOutArgs, context: &Context) -> Result<Outcome, CommandError> {
+    let hub = place::hub(context, "signet hub pay-out")?;
+    let reference = args.reference.as_deref();
+    let payment = Payment { minor: args.amount, reference, note: &args.note };
+    let host = Actor::host();
+    let now = Timestamp::now();
+    let paid = providers::pay_out(&hub.store, &host, &args.owner, &args.currency, payment, now)
+        .map_err(failed)?;
+    if context.json {
+        output::json(&paid);
+    } else {
+        let what = if paid.is_new { "posted" } else { "was posted before" };
+        let left = decimal(paid.balance_minor.saturating_neg());
+        output::line(format_args!(
+            "{} {} to {}: {what}; {left} {} are left",
+            decimal(args.amount),
+            args.currency,
+            args.owner,
+            args.currency
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+fn cut_off(
+    hub: &HubPlace,
+    agent_id: &str,
+    state: AgentState,
+    why: &str,
+    context: &Context,
+) -> Result<Outcome, CommandError> {
+    let row = enrol::cut_off(&hub.store, &Actor::host(), agent_id, state, why, Timestamp::now())
+        .map_err(failed)?;
+    if context.json {
+        output::json(&view(&row));
+        return Ok(Outcome::Done);
+    }
+    output::line(format_args!(
+        "{agent_id} ({}) is {}: its offers are withdrawn, a hub that runs closes its channel within \
+         seconds",
+        row.label,
+        state_word(row.state)
+    ));
+    if row.state == AgentState::Lost {
+        output::line(format_args!(
+            "for the new computer: signet hub invite \"{}\" --replaces {agent_id}",
+            row.label
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+fn list(hub: &HubPlace, context: &Context) -> Result<(), CommandError> {
+    let mut after: Option<String> = None;
+    let mut count = 0;
+    loop {
+        let page = hub.store.agents(after.as_deref(), PAGE).map_err(failed)?;
+        for row in &page {
+            if context.json {
+                output::json(&view(row));
+                continue;
+            }
+            let seen = row.seen_at.map_or("never".to_owned(), |at| at.to_string());
+            output::line(format_args!(
+                "{}  {:<6}  seen {seen:<24}  {}",
+                row.agent_id,
+                state_word(row.state),
+                row.label
+            ));
+        }
+        count += page.len();
+        after = match page.last() {
+            Some(last) if page.len() == PAGE as usize => Some(last.agent_id.clone()),
+            _ => break,
+        };
+    }
+    if count == 0 && !context.json {
+        output::line("nobody joined yet: `signet hub invite LABEL` makes a code");
+    }
+    Ok(())
+}
+
+fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), CommandError> {
+    let hub_key = hub.home.key().map_err(failed)?.public().to_string();
+    let digits = check_digits(&hub_key, &row.key);
+    let account = owner_account(&row.agent_id);
+    let balances = hub.store.balances().map_err(failed)?;
+    let own = balances.into_iter().filter(|(name, _, _)| *name == account);
+    let earned: Vec<_> =
+        own.map(|(_, currency, minor)| (currency, minor.saturating_neg())).collect();
+    if context.json {
+        let mut view = view(row);
+        view["check"] = json!(digits);
+        view["earned_minor"] = earned.iter().map(|(c, minor)| (c.clone(), json!(minor))).collect();
+        output::json(&view);
+        return Ok(());
+    }
+    output::line(format_args!("agent   {} ({})", row.agent_id, row.label));
+    let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
+    output::line(format_args!("state   {}{why}", state_word(row.state)));
+    output::line(format_args!("joined  {}", row.joined_at));
+    output::line(format_args!(
+        "seen    {}",
+        row.seen_at.map_or("never".into(), |at| at.to_string())
+    ));
+    output::line(format_args!("check   {digits}"));
+    for (currency, minor) in earned {
+        output::line(format_args!("earned  {} {currency}, not paid out yet", decimal(minor)));
+    }
+    Ok(())
+}
+
+fn view(row: &AgentRow) -> Value {
+    json!({
+        "agent_id": row.agent_id, "label": row.label, "state": row.state, "why": row.why,
+        "key": row.key, "joined_at": row.joined_at.to_string(),
+        "seen_at": row.seen_at.map(|at| at.to_string()),
+    })
+}
+
+const fn state_word(state: AgentState) -> &'static str {
+    match state {
+        AgentState::Active => "active",
+        AgentState::Lost => "lost",
+        AgentState::Left => "left",
+    }
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
