@@ -19,6 +19,7 @@
 //! hub knows of grants it needs to route, to refuse who cannot pay, and to keep its books.
 
 pub mod asks;
+pub mod brake;
 pub mod certificate;
 pub mod channel;
 pub mod code;
@@ -28,6 +29,8 @@ pub mod greeting;
 pub mod home;
 pub mod http;
 pub mod log;
+pub mod metrics;
+pub mod notices;
 pub mod operators;
 pub mod protocol;
 pub mod providers;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use signet::base::causes::one_line;
-use signet::base::config::default_home;
+use signet::base::config::{default_home, environment};
 use signet::commands::{
     CommandError, Context, Outcome, addressees, companions, consent, decode_worker, doctor, grants,
     hub, icons, init, lab, look, models, orders, report, rules, run,
@@ -24,6 +24,9 @@ struct Cli {
     /// Print one JSON object per line
     #[arg(long, global = true)]
     json: bool,
+    /// How to log on stderr [default: SIGNET_LOG_FORMAT or text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log: Option<LogFormat>,
     /// Answer yes to questions
     #[arg(long, short, global = true)]
     yes: bool,
@@ -71,16 +74,44 @@ enum Command {
     DecodeWorker,
 }
 
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line, with time and place, for programs
+    Json,
+}
+
+impl LogFormat {
+    fn of_environment() -> Self {
+        match environment("SIGNET_LOG_FORMAT").as_deref() {
+            Some("json") => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// What goes wrong is logged, and for programs also what happens; `SIGNET_LOG` asks for more or less.
+fn start_logging(format: LogFormat) {
+    let usual = if format == LogFormat::Json { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("SIGNET_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .without_time()
+            .init(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("SIGNET_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .without_time()
-        .init();
+    start_logging(cli.log.unwrap_or_else(LogFormat::of_environment));
     let context =
         Context { home: cli.home.unwrap_or_else(default_home), json: cli.json, yes: cli.yes };
     let result = match &cli.command {

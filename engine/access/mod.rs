@@ -18,6 +18,7 @@ pub mod membership;
 pub mod proof;
 pub mod sealed;
 pub mod seals;
+pub mod signed_call;
 
 pub use address_book::AddressBook;
 pub use card::Card;

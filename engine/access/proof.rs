@@ -111,8 +111,25 @@ impl Seen {
         {
             return Err(ProofError::OtherRequest);
         }
+        self.once(&key, &claims.jti, claims.iat, now)?;
+        Ok(key)
+    }
+
+    /// Takes note of a proof of its time; each is good once.
+    ///
+    /// - `key`, `name`, `made_at_s`: who made it, what they call it, and when
+    ///
+    /// # Errors
+    /// `Time`, `Crowded` and `Replayed`.
+    pub(super) fn once(
+        &mut self,
+        key: &PublicKey,
+        name: &str,
+        made_at_s: i64,
+        now: Timestamp,
+    ) -> Result<(), ProofError> {
         let now = now.seconds();
-        if (now.saturating_sub(claims.iat)).abs() > SKEW_S {
+        if (now.saturating_sub(made_at_s)).saturating_abs() > SKEW_S {
             return Err(ProofError::Time);
         }
         if self.0.len() >= SEEN_MAX {
@@ -122,12 +139,22 @@ impl Seen {
             }
         }
         // Named together with its key, so that nobody can use up another's names.
-        let name = format!("{key}.{}", claims.jti.chars().take(64).collect::<String>());
-        if self.0.insert(name, claims.iat).is_some() {
-            return Err(ProofError::Replayed);
+        let name = format!("{key}.{}", name.chars().take(64).collect::<String>());
+        match self.0.insert(name, made_at_s) {
+            Some(_) => Err(ProofError::Replayed),
+            None => Ok(()),
         }
-        Ok(key)
     }
+}
+
+/// The key that made a proof within the last minutes, whatever the proof is for: tells whose try it was,
+/// and allows nothing.
+pub fn signer(proof: &str, now: Timestamp) -> Option<PublicKey> {
+    let parsed = jws::parse(proof, TYP).ok()?;
+    let key = PublicKey::try_from(parsed.header.jwk.as_ref()?).ok()?;
+    let claims: ProofClaims = parsed.verify(&key).ok()?;
+    let age_s = now.seconds().saturating_sub(claims.iat).saturating_abs();
+    (age_s <= SKEW_S).then_some(key)
 }
 
 fn fingerprint(grant: &str) -> String {
@@ -157,6 +184,8 @@ mod tests {
         let mut seen = Seen::default();
         let same = ProvenRequest { url: "/v1/a", ..GET };
         assert_eq!(seen.check(&proof, same, NOW), Ok(key.public()));
+        assert_eq!(signer(&proof, NOW), Some(key.public()), "whatever it was for");
+        assert_eq!(signer(&proof, NOW.plus_millis(301_000)), None);
         assert_eq!(seen.check(&proof, same, NOW), Err(ProofError::Replayed));
     }
 

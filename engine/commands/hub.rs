@@ -1,6 +1,7 @@
 //! `signet hub`: the server that stands between owners' computers and providers.
 
 mod agents;
+mod api;
 mod membership;
 mod operators;
 mod place;
@@ -26,6 +27,8 @@ pub struct Args {
 enum Command {
     /// Make a hub: a commented hub.toml, its key and its certificate
     Init(Init),
+    /// Print the description of its API: OpenAPI as JSON
+    Api,
     /// Make a code by which one owner's computer may join
     Invite(agents::InviteArgs),
     /// Owners' computers: list, show, remove
@@ -74,6 +77,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let home = HubHome::at(&context.home);
     match &args.command {
         Some(Command::Init(init)) => make(&home, init, context.json),
+        Some(Command::Api) => api::run(),
         Some(Command::Invite(args)) => agents::invite(args, context),
         Some(Command::Agents(command)) => agents::agents(command, context),
         Some(Command::Lost(args)) => agents::lost(args, context),

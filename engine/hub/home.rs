@@ -37,6 +37,9 @@ pub struct HubConfig {
     /// Providers in private networks, or without TLS, who are told of things all the same.
     #[serde(default)]
     pub allow: Allow,
+    /// Requests a minute from one address that has not shown whose it is.
+    #[serde(default = "usual_strangers")]
+    pub strangers_per_minute: u32,
     /// Address and port for `/metrics` and `/health`, not for the public; absent: none.
     #[serde(default)]
     pub metrics: Option<String>,
@@ -57,6 +60,10 @@ pub struct Tls {
 
 const fn twenty() -> u8 {
     20
+}
+
+const fn usual_strangers() -> u32 {
+    120
 }
 
 const fn ten_gib() -> u64 {
@@ -228,6 +235,8 @@ pub fn template(name: &str, listen: &str, public_url: Option<&str>) -> String {
          staged_bytes_max = 10_737_418_240\n\
          # Providers are told of things at public addresses, with TLS; who is elsewhere is named.\n\
          allow = []\n\
+         # Requests a minute from one address that has not shown whose it is.\n\
+         strangers_per_minute = 120\n\
          # Prometheus metrics and health, at an address that only you reach.\n\
          # metrics = \"127.0.0.1:9150\"\n\n\
          [tls]\n\

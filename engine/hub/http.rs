@@ -10,6 +10,7 @@
 //! GET, POST  /v1/join                     a computer joins (see `enrol`)
 //! POST       /v1/agents/{id}/…            it changes its key, or leaves
 //! GET        /v1/health
+//!            /v1/provider/…, /v1/operator/…, /v1/openapi.json   see `api`
 //! ```
 //!
 //! The pages on which owners decide are not among it: whoever sees such an address may decide by it.
@@ -18,11 +19,20 @@
 //! the store happens off the async threads.
 
 mod agent;
+pub mod api;
+mod caller;
 mod enrol;
 pub mod listen;
+pub mod monitor;
+pub mod openapi;
+mod operator_api;
+pub mod pace;
+pub mod problem;
+mod provider_api;
 mod refused;
 mod relay;
 pub mod tls;
+mod views;
 
 use std::io;
 use std::sync::Arc;
@@ -30,6 +40,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use tokio::sync::mpsc;
 
@@ -44,15 +55,18 @@ pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 
 /// Everything that is answered here.
 pub fn router(state: Arc<HubState>) -> Router {
-    Router::new()
+    let api = state.api.clone();
+    let routes = Router::new()
         .route("/v1/agent", get(agent::connect))
         .route("/v1/transfers/{transfer}", post(relay::arrive))
         .route("/o/{*path}", any(relay::hand_on))
         .merge(enrol::routes())
         .route("/v1/health", get(|| async { "ok\n" }))
-        .fallback(|| async { Refusal::Nothing })
+        .fallback(api::nothing_here)
+        .method_not_allowed_fallback(api::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(state)
+        .with_state(state);
+    routes.merge(api::router(&api)).layer(from_fn_with_state(api, api::count))
 }
 
 /// Does something with the store off the async threads.

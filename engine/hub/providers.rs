@@ -19,6 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::notices;
 use super::operators::{self, Action, Actor, Deed, OperatorError, random_text};
 use crate::access::key::PublicKey;
 use crate::base::clock::Timestamp;
@@ -203,7 +204,10 @@ pub fn set_state(
     };
     operators::act(store, actor, &deed, now, || {
         match store.change_provider(name, &ProviderChange::State { state, why: why.into() })? {
-            true => known(store, name),
+            true => {
+                store.put_notice(&notices::of_state(name, state, why, now))?;
+                known(store, name)
+            }
             false => refused(format!("`{name}` is closed: add it under another name")),
         }
     })

@@ -20,7 +20,7 @@ use super::protocol::Head;
 use crate::base::clock::Timestamp;
 use crate::base::ids::is_derived;
 use crate::store::StoreError;
-use crate::store::hub::{AgentState, HubStore, OfferRow, ProviderState, Reserved};
+use crate::store::hub::{AgentState, HubStore, OfferRow, ProviderRow, ProviderState, Reserved};
 
 /// Longest name at the end of a link, in bytes as they are written.
 const NAME_BYTES_MAX: usize = 400;
@@ -80,6 +80,12 @@ pub enum Refusal {
     /// The agent is connected and does not answer.
     #[error("the owner's computer does not answer")]
     Late,
+    /// The provider makes more requests than it agreed to.
+    #[error("more requests a minute than agreed")]
+    TooMany {
+        /// Seconds after which one more will do.
+        wait_s: u64,
+    },
     /// Too much of this agent at once.
     #[error("too much is fetched from this computer at once")]
     Crowded,
@@ -173,6 +179,7 @@ pub struct Ticket {
 ///
 /// - `is_free`: it hands no bytes over, as HEAD
 /// - `is_connected`: whether the agent is
+/// - `pace`: whether the provider may make another request now, else the seconds to wait
 ///
 /// # Errors
 /// The [`Refusal`].
@@ -181,6 +188,7 @@ pub fn admit(
     aim: &Aim,
     is_free: bool,
     is_connected: bool,
+    pace: &dyn Fn(&ProviderRow) -> Result<(), u64>,
     now: Timestamp,
 ) -> Result<Ticket, Refusal> {
     let agent = store.agent(&aim.agent_id)?;
@@ -198,7 +206,9 @@ pub fn admit(
         return Err(Refusal::Over);
     }
     match store.provider(&offer.provider)? {
-        Some(provider) if provider.state == ProviderState::Active => {}
+        Some(provider) if provider.state == ProviderState::Active => {
+            pace(&provider).map_err(|wait_s| Refusal::TooMany { wait_s })?;
+        }
         Some(provider) => return Err(Refusal::Closed(provider.why)),
         None => return Err(Refusal::Nothing),
     }

@@ -5,7 +5,7 @@
 //! and every [`CHANNELS_EVERY`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -16,14 +16,20 @@ use super::channel::{Channels, End};
 use super::enrol::Desk;
 use super::event::{HubEvent, Tell};
 use super::home::{HubConfig, HubError, HubHome};
+use super::http::api::Api;
 use super::http::listen::Listening;
+use super::http::monitor::{self, Monitor};
+use super::http::pace::Pace;
 use super::http::tls::Certificate;
 use super::http::{Pieces, listen, router};
 use super::log::HubLog;
+use super::notices::Messenger;
+use super::operators::Door;
 use super::protocol::FromHub;
 use super::relay::{Transfers, holds};
 use crate::access::{Key, PublicKey};
 use crate::base::clock::Timestamp;
+use crate::orders::outward::Outward;
 use crate::store::StoreError;
 use crate::store::hub::{AgentState, HubStore, ProviderState, SqliteHub};
 
@@ -63,6 +69,8 @@ pub struct HubState {
     pub public_url: String,
     /// SHA-256 of its certificate, where it made that itself.
     pub certificate: Option<String>,
+    /// The API for providers and operators, with what it counts and slows down.
+    pub api: Arc<Api>,
     /// Where computers join.
     pub desk: Desk,
     /// Connected agents.
@@ -150,6 +158,17 @@ impl Hub {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let desk = Desk::new(&self.key, &self.config.name, &public_url);
         let pinned = self.certificate();
+        let api = Arc::new(Api {
+            store: self.store.clone(),
+            base_url: public_url.clone(),
+            service_percent: self.config.service_percent,
+            allow: self.config.allow.clone(),
+            metrics: Arc::default(),
+            brake: Arc::default(),
+            pace: Arc::new(Pace::new(self.config.strangers_per_minute)),
+            door: Door::default(),
+            seen: Mutex::default(),
+        });
         let key = Arc::new(self.key);
         let state = Arc::new(HubState {
             home: self.home,
@@ -159,6 +178,7 @@ impl Hub {
             key,
             public_url,
             certificate: pinned.clone(),
+            api,
             desk,
             channels: Channels::default(),
             transfers: Arc::default(),
@@ -169,12 +189,48 @@ impl Hub {
             self.certificate.as_ref().map(|certificate| certificate.acceptor()).transpose()?;
         let public_url = state.public_url.clone();
         tell(HubEvent::Listening { address, public_url, certificate: pinned });
+        let messenger = tokio::spawn(messenger(&state).run(shutdown.clone()));
+        let monitor = monitor(&state).await?.map(tokio::spawn);
         let looking = tokio::spawn(look_after(state.clone(), self.certificate));
         let listening = Listening { tls, router: router(state), shutdown };
         listen::serve(listener, listening).await;
         let _ = looking.await;
+        let _ = messenger.await;
+        if let Some(monitor) = monitor {
+            let _ = monitor.await;
+        }
         Ok(())
     }
+}
+
+/// Tells providers what they should know.
+fn messenger(state: &Arc<HubState>) -> Arc<Messenger> {
+    let signer = state.clone();
+    Arc::new(Messenger {
+        store: state.store.clone(),
+        sign: Box::new(move |content| signer.key.sign(content)),
+        base_url: state.public_url.clone(),
+        outward: Outward::of_hub(state.config.allow.clone()),
+        metrics: state.api.metrics.clone(),
+    })
+}
+
+/// Shows metrics where `hub.toml` says; fails at once when that address is taken.
+async fn monitor(
+    state: &Arc<HubState>,
+) -> Result<Option<impl Future<Output = std::io::Result<()>> + use<>>, HubError> {
+    let Some(address) = &state.config.metrics else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.map_err(|error| HubError::Config {
+        path: state.home.config_path(),
+        message: format!("metrics cannot be shown at `{address}`: {error}"),
+    })?;
+    let shown = state.clone();
+    let monitor = Monitor {
+        api: state.api.clone(),
+        agents_count: Box::new(move || shown.channels.all().len()),
+        shutdown: state.shutdown.clone(),
+    };
+    Ok(Some(monitor::serve(listener, monitor)))
 }
 
 /// About how long an agent is to wait before it comes back, of so many.
@@ -277,9 +333,13 @@ fn look_at_channels(state: &HubState) -> Result<(), StoreError> {
 
 type States = BTreeMap<String, (ProviderState, String)>;
 
-/// Tells agents which providers may fetch now and might not before, or the other way round.
+/// Tells agents which providers may fetch now and might not before, or the other way round; and
+/// pauses providers that do more than usual.
 fn look_at_providers(state: &HubState, before: States) -> Result<States, StoreError> {
     let providers = state.store.providers()?;
+    for row in &providers {
+        state.api.look(row, Timestamp::now())?;
+    }
     let now: States = providers.into_iter().map(|row| (row.name, (row.state, row.why))).collect();
     for (name, (provider, why)) in &now {
         if before.get(name).is_some_and(|(before, _)| before != provider) {

@@ -39,6 +39,9 @@ pub const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 /// Where owners name places.
 const OWNERS_BOOK: &str = "`allow` of [outward] in signet.toml";
 
+/// Where those who run a hub name places.
+const HUBS_BOOK: &str = "`allow` in hub.toml and start signet hub again";
+
 /// Ports at which mail is handed in, with TLS.
 const MAIL_PORTS: &[u16] = &[465, 587];
 
@@ -102,6 +105,11 @@ impl Outward {
     /// The same, with another time that an answer may take.
     pub fn within(allow: Allow, timeout: Duration) -> Self {
         Self::through(Gate::new(allow, OWNERS_BOOK), Agent::config_builder(), timeout)
+    }
+
+    /// The client of a hub, which may call what is public and what `hub.toml` names.
+    pub fn of_hub(allow: Allow) -> Self {
+        Self::through(Gate::new(allow, HUBS_BOOK), Agent::config_builder(), TIMEOUT)
     }
 
     fn through(gate: Gate, config: ConfigBuilder<AgentScope>, timeout: Duration) -> Self {

@@ -17,7 +17,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -30,15 +30,18 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
 use super::{Pieces, off_thread};
+use crate::access::proof::signer;
 use crate::base::clock::Timestamp;
 use crate::hub::channel::{Channel, Unsaid};
 use crate::hub::event::HubEvent;
 use crate::hub::greeting::{is_nonce, nonce};
+use crate::hub::metrics::{StoreWork, TransferOutcome};
 use crate::hub::protocol::{
     BODY_BYTES_MAX, FromHub, HEAD_HEADER, HEADERS_IN, HEADERS_OUT, Head, Serve,
 };
 use crate::hub::relay::{Aim, Arrived, Entry, Refusal, Ticket, What, admit, aim};
 use crate::hub::run::HubState;
+use crate::store::hub::ProviderRow;
 use crate::store::leaf::{HubLeaf, words};
 
 /// How long an agent may take to open a transfer.
@@ -96,7 +99,12 @@ async fn ask(
         provider: offer.map(|offer| offer.provider.clone()).unwrap_or_default(),
     };
     let provider = serve.provider.clone();
+    let began = Instant::now();
+    let shown = serve.headers.get("dpop").cloned();
     let answered = answer(state, &channel, serve, &entry).await;
+    if answered.is_ok() {
+        state.api.metrics.first_byte(began.elapsed());
+    }
     if let Err(Refusal::Away | Refusal::Late) = &answered {
         wish(state, &ticket).await?;
     }
@@ -105,6 +113,9 @@ async fn ask(
         give_back(state, &aim, &ticket).await?;
     }
     let arrived = answered?;
+    if let (401 | 403 | 410, Some(proof)) = (arrived.head.status, shown) {
+        count_refused(state, &provider, &proof).await?;
+    }
     (state.tell)(HubEvent::Relayed {
         agent: aim.agent_id.clone(),
         provider,
@@ -112,6 +123,7 @@ async fn ask(
         method,
         status: arrived.head.status,
     });
+    state.api.metrics.transfer_began();
     let passage = Passage {
         state: state.clone(),
         entry,
@@ -130,8 +142,18 @@ async fn admitted(
     is_free: bool,
     is_connected: bool,
 ) -> Result<Ticket, Refusal> {
-    let (store, aim) = (state.store.clone(), aim.clone());
-    off_thread(move || admit(store.as_ref(), &aim, is_free, is_connected, Timestamp::now())).await
+    let (state, aim) = (state.clone(), aim.clone());
+    off_thread(move || {
+        let pace = |row: &ProviderRow| {
+            let paced = state.api.pace.provider(&row.name, row.requests_per_minute);
+            paced.map_err(|wait| wait.wait_s)
+        };
+        state.api.metrics.timed(StoreWork::Reserve, || {
+            let now = Timestamp::now();
+            admit(state.store.as_ref(), &aim, is_free, is_connected, &pace, now)
+        })
+    })
+    .await
 }
 
 /// Notes in the hub's log that it refused a provider without asking the agent. What leads nowhere is
@@ -171,6 +193,21 @@ async fn give_back(state: &Arc<HubState>, aim: &Aim, ticket: &Ticket) -> Result<
     }
     let (store, agent_id, grant_id) = (state.store.clone(), aim.agent_id.clone(), grant_id.clone());
     off_thread(move || Ok(store.release(&agent_id, &grant_id)?)).await
+}
+
+/// A try that the agent refused counts against the provider, if its key made the proof.
+async fn count_refused(state: &Arc<HubState>, provider: &str, proof: &str) -> Result<(), Refusal> {
+    let now = Timestamp::now();
+    let Some(signer) = signer(proof, now).map(|key| key.to_string()) else { return Ok(()) };
+    let (state, provider) = (state.clone(), provider.to_owned());
+    off_thread(move || {
+        let row = state.store.provider(&provider)?;
+        if row.is_some_and(|row| row.key == Some(signer)) {
+            state.api.refused(&provider, now)?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn read(body: Body) -> Result<Bytes, Refusal> {
@@ -225,6 +262,14 @@ struct Passage {
 impl Drop for Passage {
     fn drop(&mut self) {
         let under_way = &self.entry.under_way;
+        let metrics = &self.state.api.metrics;
+        metrics.bytes(self.bytes_count);
+        metrics.transfer_ended(match self.broken {
+            None => TransferOutcome::Complete,
+            Some(GONE) => TransferOutcome::ProviderGone,
+            Some(CUT) => TransferOutcome::Cut,
+            Some(_) => TransferOutcome::AgentGone,
+        });
         if let Some(offer) = under_way.offer.as_ref().filter(|_| self.bytes_count > 0) {
             let leaf = HubLeaf::Relayed {
                 grant: offer.grant_id.clone(),
@@ -249,6 +294,9 @@ impl Drop for Passage {
 
 /// Why an answer was not taken whole, until it was.
 const GONE: &str = "the provider went away";
+
+/// Why an answer was cut.
+const CUT: &str = "the owner took it back";
 
 /// The agent's answer, as the provider gets it.
 fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, Refusal> {
@@ -276,7 +324,7 @@ fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, R
             let piece = tokio::select! {
                 biased;
                 () = passage.entry.under_way.cut_off() => {
-                    passage.broken = Some("the owner took it back");
+                    passage.broken = Some(CUT);
                     Some(Err(io::Error::other("the grant was revoked while it was used")))
                 }
                 piece = pieces.recv() => piece,
