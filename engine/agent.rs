@@ -253,7 +253,9 @@ impl Agent {
         let logs = reaching.as_ref().map(|reaching| {
             let reach = reaching.reach();
             let membership = reach.membership();
-            LogKeeper::new(self.state.clone(), key.clone(), membership, tell.clone())
+            let home = self.home.clone();
+            let key = Box::new(move || Membership::key(&home).map(Arc::new));
+            LogKeeper::new(self.state.clone(), key, membership, tell.clone())
                 .map(|keeper| (Arc::new(keeper), reach.clone()))
         });
         let logs = logs.transpose()?;

@@ -126,8 +126,8 @@ class Across:
             rules.unlink()
         (owner.home / "rules" / "both.toml").write_text(RULES, encoding="utf-8")
         invite = self.json(self.hub, "hub", "invite", owner.name)[0]
-        joined = self.json(owner.home, "--yes", "hub", "join", self.url, invite["code"], "--local")[0]
-        self.say(owner.name.lower(), f"joined the hub by a code that is good once; both sides show: {joined['words']}")
+        joined = self.json(owner.home, "--yes", "hub", "join", self.url, invite["code"])[0]
+        self.say(owner.name.lower(), f"joined the hub by a code that is good once; both sides show: {joined['check']}")
         ports = f"{self.hub_port},{self.lab_port},{self.web_port}"
         self.signet.start(owner.name.lower(), owner.home, "run",
                           before=[sys.executable, str(HERE / "home.py"), "--out", ports, "--"])
@@ -155,7 +155,7 @@ class Across:
 
     def drop(self):
         """Photos with an icon on them, one of each owner in the folder for both labs."""
-        for owner, names in zip(self.owners, (self.samples[:2], self.samples[2:4])):
+        for owner, names in zip(self.owners, (self.samples[:2], self.samples[:2])):
             (owner.photos / "both").mkdir()
             for place, source in enumerate(names):
                 target = owner.photos / ("both" if place == 0 else "") / source.name

@@ -27,6 +27,7 @@ import time
 import urllib.error
 import urllib.request
 
+from across import Across
 from three_ways import RULES, ThreeWays, printer_here
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -109,10 +110,10 @@ class Signet:
             raise Broken(f"`signet look` ended with {done.returncode}: {last_line(done.stderr)}")
         return {pathlib.Path(line["path"]).name: line for line in lines}
 
-    def start(self, name, home, *arguments):
-        """Starts a long-running command; its JSON lines arrive in `events` as (name, event)."""
+    def start(self, name, home, *arguments, before=()):
+        """Starts a long-running command, maybe inside another; its JSON lines arrive in `events` as (name, event)."""
         log = open(DEMO / f"{name}.log", "w", encoding="utf-8")
-        process = subprocess.Popen(self.command(home, "--json", *arguments), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([*before, *self.command(home, "--json", *arguments)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=log, text=True)
         self.running[name] = process
 
@@ -289,6 +290,7 @@ class Demo:
         self.listening, self.scanned, self.strangers, self.rules_seen = set(), False, {}, False
         self.filed_late, self.delays = [], []
         self.ways, self.went = ThreeWays(DEMO), []
+        self.across = None
 
     # What the processes say.
 
@@ -561,6 +563,12 @@ class Demo:
             self.went.append((photo.name, order.provider, copies[0].relative_to(ROOT)))
             say("demo", f"{order.provider:<8} has {copies[0].relative_to(DEMO)}, byte for byte the same")
 
+    def through_hub(self):
+        """Two owners whom nobody can call, a hub, two labs."""
+        marked = [photo.source for photo in truth() if photo.expected == ["1 print-10x15"]]
+        self.across = Across(self, DEMO / "across", say, Broken, free_ports, digest, marked)
+        self.across.show()
+
     def look_at_previews(self):
         """What left as a preview says whose it is and not where it was taken."""
         for photo in self.photos:
@@ -745,6 +753,7 @@ def main():
         demo.strangers_try()
         demo.side_by_side()
         demo.finish()
+        demo.through_hub()
     except Broken as trouble:
         say("FAILED", str(trouble))
         return 1
@@ -754,6 +763,8 @@ def main():
     finally:
         signet.end()
         demo.ways.end()
+        if demo.across:
+            demo.across.end()
     say("demo", "all as it should be")
     return 0
 

@@ -1,8 +1,8 @@
 //! The hub that an agent joined: `hub.json` in its home, and the key that it has there. Written by
 //! `signet hub join`, never by hand.
 //!
-//! The key is for the hub alone, so that it can change without touching what the agent's own key
-//! signed.
+//! That key is the agent's own until it is changed. From then on it is one for the hub alone, so that
+//! what the agent's own key signed, grants and consent, stays as it is.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -71,15 +71,17 @@ impl Membership {
         }
     }
 
-    /// Who this computer is at a hub; made at the first use.
+    /// Who this computer is at a hub, now.
     ///
     /// # Errors
     /// A file that cannot be read or written, or that holds something else.
     pub fn key(home: &Home) -> Result<Key, KeyError> {
-        Key::load_or_create(&Self::key_path(home))
+        let own = home.keys_dir().join("agent.key");
+        let changed = Self::key_path(home);
+        Key::load_or_create(if changed.exists() { &changed } else { &own })
     }
 
-    /// Where that key is.
+    /// Where that key is once it was changed.
     pub fn key_path(home: &Home) -> PathBuf {
         home.keys_dir().join("hub-identity.key")
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! HOME/hub.json                the hub, its key, its certificate where it made that itself
-//! HOME/keys/hub-identity.key   who this computer is there; made when it joins
+//! HOME/keys/agent.key          who this computer is there, until that is changed
+//! HOME/keys/hub-identity.key   who it is there since then
 //! HOME/keys/hub-identity.next  the key that is about to take its place
 //! ```
 //!
@@ -12,12 +13,14 @@
 //!
 //! A change of key that was cut off anywhere is finished by doing it again: the new key is on disk
 //! before the hub hears of it, the hub takes the same change twice, and the old key is let go last.
-//! [`finish_change`] does that at every start.
+//! [`finish_change`] does that whenever the agent connects. One at a time changes it.
 //!
-//! The key that signs grants and consent is another one and stays as it is.
+//! Grants and consent are signed by `agent.key`, which stays. The own log is signed with the key that
+//! the hub knows: its newest head gets the new signature together with the change.
 
 mod dial;
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use axum::http::Uri;
@@ -40,7 +43,10 @@ use crate::hub::enrol::{
     JOIN, JoinAnswer, JoinAsk, JoinOffer, KeyChange, LEAVE, Leave, NEW_KEY, NewKey,
 };
 use crate::hub::protocol::PROTOCOL;
+use crate::ledger::own_log::{OwnLogError, Signer, signed_head};
 use crate::orders::outward::{Outward, Refusal};
+use crate::store::log::OWN;
+use crate::store::{State, StoreError};
 
 /// Why a hub was not joined, left or told of a new key.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +99,8 @@ pub enum HubCallError {
         /// Which one.
         url: String,
     },
-    /// A key file could not be put in its place.
-    #[error("`{}` cannot be put in its place", path.display())]
+    /// A key file could not be put in its place, or is held by somebody else.
+    #[error("`{}` cannot be used", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -107,6 +113,12 @@ pub enum HubCallError {
     /// `hub.json`.
     #[error(transparent)]
     Membership(#[from] MembershipError),
+    /// The own log could not be signed.
+    #[error(transparent)]
+    Log(#[from] OwnLogError),
+    /// `state.sqlite`.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),
@@ -228,15 +240,6 @@ pub fn leave(
         Ok(()) => {}
     }
     Membership::forget(home)?;
-    // The next hub gets another key: two hubs cannot tell that they know the same computer.
-    for path in [Membership::next_key_path(home), Membership::key_path(home)] {
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(HubCallError::File { path, source });
-            }
-            _ => {}
-        }
-    }
     Ok(hub)
 }
 
@@ -255,12 +258,40 @@ fn tell_leave(
 }
 
 /// Puts a new key in the place of the one that this computer has at its hub; says which it is now.
+/// Finishes a change that was cut off instead, where there is one.
 ///
 /// # Errors
 /// When the hub did not take it; the old key is in force then, or the change is finished at the next
 /// try.
-pub fn change_key(home: &Home, outward: &Outward) -> Result<String, HubCallError> {
+pub fn change_key(home: &Home, outward: &Outward, now: Timestamp) -> Result<String, HubCallError> {
+    let _turn = turn(home)?;
     let hub = Membership::load(home)?.ok_or(HubCallError::None)?;
+    change(home, &hub, outward, now)
+}
+
+/// Finishes a change of key that was cut off; does nothing when there is none. Says whether there
+/// was one.
+///
+/// # Errors
+/// As [`change_key`].
+pub fn finish_change(home: &Home, outward: &Outward, now: Timestamp) -> Result<bool, HubCallError> {
+    let next = Membership::next_key_path(home);
+    if !next.exists() {
+        return Ok(false);
+    }
+    let _turn = turn(home)?;
+    match Membership::load(home)? {
+        Some(hub) if next.exists() => change(home, &hub, outward, now).map(|_key| true),
+        _ => Ok(false),
+    }
+}
+
+fn change(
+    home: &Home,
+    hub: &Membership,
+    outward: &Outward,
+    now: Timestamp,
+) -> Result<String, HubCallError> {
     let old = Membership::key(home)?;
     let next_path = Membership::next_key_path(home);
     let new = Key::load_or_create(&next_path)?;
@@ -275,7 +306,8 @@ pub fn change_key(home: &Home, outward: &Outward) -> Result<String, HubCallError
         by_new: jws::sign(&new, &jws::header(NEW_KEY, &new), &said)?,
     };
     let path = format!("/v1/agents/{}/key", hub.agent_id);
-    let _nothing: Value = ask(&hub, outward, &path, serde_json::to_string(&change)?)?;
+    let _nothing: Value = ask(hub, outward, &path, serde_json::to_string(&change)?)?;
+    sign_log_anew(home, &hub.agent_id, [&old, &new], now)?;
     let path = Membership::key_path(home);
     std::fs::rename(&next_path, &path)
         .and_then(|()| sync_folder(&home.keys_dir()))
@@ -283,16 +315,28 @@ pub fn change_key(home: &Home, outward: &Outward) -> Result<String, HubCallError
     Ok(said.new)
 }
 
-/// Finishes a change of key that was cut off; does nothing when there is none. Says whether there
-/// was one.
-///
-/// # Errors
-/// As [`change_key`].
-pub fn finish_change(home: &Home, outward: &Outward) -> Result<bool, HubCallError> {
-    match Membership::next_key_path(home).exists() && Membership::load(home)?.is_some() {
-        true => change_key(home, outward).map(|_key| true),
-        false => Ok(false),
+/// Signs the newest head of the own log with the new key, after it was found good with the old one.
+fn sign_log_anew(
+    home: &Home,
+    agent_id: &str,
+    keys: [&Key; 2],
+    now: Timestamp,
+) -> Result<(), HubCallError> {
+    let state = State::open(&home.state_path())?;
+    let Some(newest) = state.log_head(OWN)? else { return Ok(()) };
+    for key in keys {
+        signed_head(&state, Signer { agent_id, key }, newest.head.size, now)?;
     }
+    Ok(())
+}
+
+/// Waits until nobody else changes the key; the system lets go of it however the process ends.
+fn turn(home: &Home) -> Result<File, HubCallError> {
+    let path = home.keys_dir().join("hub-identity.lock");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    opened
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|source| HubCallError::File { path, source })
 }
 
 fn ask<T: DeserializeOwned>(

@@ -25,6 +25,7 @@ use tokio::time::MissedTickBehavior;
 use super::event::AgentEvent;
 use super::reach::{Reach, Standing};
 use super::{AgentError, Tell};
+use crate::access::key::KeyError;
 use crate::access::{Key, Membership, PublicKey};
 use crate::base::clock::Timestamp;
 use crate::hub::log::last_taken;
@@ -83,10 +84,13 @@ pub enum Setback {
     Tree(#[from] TreeError),
 }
 
+/// The key that this computer has at the hub now: it may change while the agent runs.
+pub type KeyNow = Box<dyn Fn() -> Result<Arc<Key>, KeyError> + Send + Sync>;
+
 /// Keeps the own log and the hub's in step.
 pub struct LogKeeper {
     state: Arc<State>,
-    key: Arc<Key>,
+    key: KeyNow,
     agent_id: String,
     hub_key: PublicKey,
     joined_at: Timestamp,
@@ -118,7 +122,7 @@ impl LogKeeper {
     /// When the hub's key in it is none.
     pub fn new(
         state: Arc<State>,
-        key: Arc<Key>,
+        key: KeyNow,
         membership: &Membership,
         tell: Tell,
     ) -> Result<Self, AgentError> {
@@ -249,13 +253,14 @@ impl LogKeeper {
     /// Hands in leaves until the hub has all; tells whether there were any.
     fn hand_in(&self, asks: &Asking<'_>, now: Timestamp) -> Result<bool, Setback> {
         let own_size = self.state.log_size(OWN)?;
+        let key = (self.key)().map_err(|error| Setback::Later(error.to_string()))?;
         let mut from = self.session().told_size;
         let is_new = from < own_size;
         let mut went_back = false;
         while from < own_size {
             let leaves = self.message(from, own_size)?;
             let to = from + leaves.len() as u64;
-            let signer = Signer { agent_id: &self.agent_id, key: &self.key };
+            let signer = Signer { agent_id: &self.agent_id, key: &key };
             let head = signed_head(&self.state, signer, to, now)?;
             let ask = Ask::Log { from, leaves, checkpoint: head.head };
             let size = match asks(ask).map_err(Setback::Away)? {

@@ -158,7 +158,7 @@ fn quote(
     ask: PriceAsk,
 ) -> Result<Option<Quoted>, Hindrance> {
     let name = if terms.key.is_empty() { order.provider.clone() } else { String::new() };
-    let what = Ask::Quote { key: terms.key.clone(), provider: name, ask };
+    let what = Ask::Quote { key: terms.key.clone(), provider: name, access: ask };
     let (provider, fee_minor, currency, service_percent, is_covered) =
         match hub.ask(what).map_err(|why| away(&why))? {
             Answer::Quote { provider, fee_minor, currency, service_percent, is_covered } => {

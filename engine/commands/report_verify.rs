@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::access::{Key, Membership};
+use crate::access::Membership;
 use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::ledger::own_log::Signer;
@@ -22,7 +22,7 @@ pub(super) fn run(
     (from, to): (Timestamp, Timestamp),
     json: bool,
 ) -> Result<Outcome, CommandError> {
-    let key = Key::load_or_create(&home.keys_dir().join("agent.key")).map_err(failed)?;
+    let key = Membership::key(home).map_err(failed)?;
     let joined = Membership::load(home).map_err(failed)?;
     let agent_id = joined.map_or_else(|| key.public().thumbprint(), |joined| joined.agent_id);
     let signer = Signer { agent_id: &agent_id, key: &key };

@@ -19,7 +19,7 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
     let agent = channel.agent_id.as_str();
     let store = state.store.as_ref();
     let answered = match ask {
-        Ask::Quote { key, provider, ask } => quote(store, &key, &provider, ask),
+        Ask::Quote { key, provider, access } => quote(store, &key, &provider, access),
         Ask::Offer { grant, provider, purpose, fee_minor, currency } => {
             let fee = Fee { minor: fee_minor, currency };
             offer(store, channel, &grant, &provider, purpose, fee, now)
@@ -68,7 +68,8 @@ fn quote(store: &dyn HubStore, key: &str, name: &str, ask: PriceAsk) -> Result<A
         key => store.provider_by_key(key)?,
     };
     let Some(provider) = provider else {
-        return Ok(later(format!("the hub does not know the provider `{name}`")));
+        // It fetches from the owner's computer itself then.
+        return Ok(never(format!("the hub does not know the provider `{name}`")));
     };
     if let Some(no) = closed(&provider) {
         return Ok(no);

@@ -13,8 +13,8 @@
 //! Both proofs are over both keys, both nonces and the certificate that each side sees, so nobody
 //! in between can put in keys of their own (`code`).
 //!
-//! The key here is one for the hub alone (`keys/hub-identity.key` at the owner's). Grants and consent
-//! are signed with another that the hub never needs, so that changing this one touches no grant.
+//! A key that was changed is one for the hub alone: grants and consent stay signed by the agent's own
+//! key, which the hub does not need.
 //!
 //! Knows no HTTP: `http/enrol.rs` does; and no TLS: it is told which certificate the hub shows.
 

@@ -106,8 +106,8 @@ pub enum Ask {
         key: String,
         /// Its name at the hub, where it has no key.
         provider: String,
-        /// What is asked for.
-        ask: crate::store::hub::PriceAsk,
+        /// What is fetched. Not called `ask`, which is the question's number.
+        access: crate::store::hub::PriceAsk,
     },
     /// A grant that may be fetched through the hub.
     Offer {
@@ -296,6 +296,15 @@ mod tests {
         let text = serde_json::to_string(&ask).expect("JSON");
         assert_eq!(text, r#"{"ask":7,"type":"withdraw","which":null}"#);
         assert_eq!(serde_json::from_str::<FromAgent>(&text).expect("read"), ask);
+        let access = crate::store::hub::PriceAsk {
+            member: crate::base::member::Member::Original,
+            purpose: crate::store::Purpose::Print,
+            megapixels: Some(12),
+        };
+        let what = Ask::Quote { key: "k".into(), provider: "p".into(), access };
+        let quote = FromAgent { ask: 8, what };
+        let text = serde_json::to_string(&quote).expect("JSON");
+        assert_eq!(serde_json::from_str::<FromAgent>(&text).expect("read"), quote);
         let no = Answer::No { later: true, why: "because".into() };
         let answer = FromHub::Answer { ask: 7, answer: no };
         let text = serde_json::to_string(&answer).expect("JSON");

@@ -187,6 +187,11 @@ impl Service {
         lines
     }
 
+    /// Everything that it said so far and was heard.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
     /// Its process id, for signals.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
-use signet::access::Key;
+use signet::access::{Key, Membership};
 use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
 use signet::base::member::Member;
@@ -12,12 +12,15 @@ use signet::ledger::checkpoint::{hub_origin, sign};
 use signet::ledger::own_log::{Signer, signed_head};
 use signet::ledger::proven::{Findings, prove};
 use signet::ledger::tree::Tree;
+use signet::store::hub::{
+    CodeRow, HubStore, LogKind, Posting, PostingKind, Price, ProviderRow, ProviderState, SqliteHub,
+};
 use signet::store::leaf::{AgentLeaf, BookedLeaf, HubLeaf, read, write};
 use signet::store::log::{Growth, HeadRow, OWN, Progress};
-use signet::store::{GrantRow, Order, OrderState, State, Way};
+use signet::store::{Entry, GrantRow, Order, OrderState, Purpose, State, Way};
 
-use crate::common::wait_for;
-use crate::world::{World, sample};
+use crate::common::{Home, wait_for};
+use crate::world::{World, free_port, sample};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -59,6 +62,143 @@ fn report_is_proven_while_the_agent_runs_and_after_and_a_changed_log_is_not() {
     // The agent goes on serving; what it refuses is to sign on top of a changed log.
     world.start_agent();
     wait_for("the same verdict", || (verify(true).code == 1).then_some(()));
+}
+
+#[test]
+fn delivery_through_a_hub_is_proven_by_both_logs_and_a_hub_that_forgets_is_caught() {
+    let (world, hub_home) = (World::new(), Home::new());
+    let listen = format!("127.0.0.1:{}", free_port());
+    let init = ["--json", "hub", "init", "--name", "Hub", "--listen", &listen];
+    let made = hub_home.run(&init).done().json().remove(0);
+    // Plain HTTP on this computer, so that the lab needs no certificate.
+    change_file(&hub_home.path().join("hub.toml"), "[tls]", "[tls]\noff = true");
+    let more = format!("allow = [\"{listen}\", ");
+    for config in [world.owner.path().join("signet.toml"), world.lab.path().join("lab.toml")] {
+        change_file(&config, "allow = [", &more);
+    }
+    let agent_id = take_in(&world, &hub_home, &listen, made["key"].as_str().expect("a key"));
+
+    let mut hub = hub_home.start(&["--json", "hub"]);
+    hub.line_with("listening");
+    let _lab = world.start_lab();
+    let mut agent = world.start_agent();
+    agent.line_with("hub-connected");
+    world.drop_photo("a.jpg", &sample("meadow"));
+    world.wait_orders(1, "done");
+    let verify = || world.owner.run(&["report", "--verify"]);
+    // The hub's books follow within a second or so.
+    let shown = wait_for("the word of the hub", || {
+        let run = verify();
+        (run.code == 0).then_some(run.stdout)
+    });
+    assert!(shown.contains("1 of 1 accesses proven"), "{shown}");
+    assert!(shown.contains("the log of hub"), "{shown}");
+    let store = SqliteHub::open(&hub_home.path().join("hub.sqlite")).expect("opens");
+    assert_eq!(store.balance("provider:lab", "EUR").expect("read"), 25 - 1000);
+    let leaves = store.leaves(&agent_id, LogKind::Hub, 0, u64::MAX).expect("read");
+    let leaves: Vec<HubLeaf> = leaves.iter().filter_map(|leaf| read(leaf)).collect();
+    let relayed = |leaf: &HubLeaf| matches!(leaf, HubLeaf::Relayed { is_whole: true, .. });
+    assert!(leaves.iter().any(relayed), "{leaves:?}");
+    assert!(leaves.iter().any(|leaf| matches!(leaf, HubLeaf::Posted(_))), "{leaves:?}");
+    drop(store);
+
+    hub.kill();
+    agent.line_with("hub-away");
+    forget_log(&hub_home.path().join("hub.sqlite"));
+    let mut hub = hub_home.start(&["--json", "hub"]);
+    hub.line_with("listening");
+    let lied = agent.line_with("hub-lied");
+    assert!(lied.contains("hides some"), "{lied}");
+    assert!(!world.report("hub-lie").is_empty());
+    let run = verify();
+    assert_eq!(run.code, 1, "{run:?}");
+    // What was proven stays proven: the owner has the hub's signed words.
+    assert!(run.stdout.contains("1 of 1 accesses proven"), "{}", run.stdout);
+}
+
+fn change_file(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{text}");
+    std::fs::write(path, text.replace(from, to)).expect("written");
+}
+
+/// Takes the owner's computer and the lab in at the hub, as if they had joined.
+fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> String {
+    let owner = world.owner.path();
+    let key = Key::load_or_create(&owner.join("keys/agent.key")).expect("its key").public();
+    let lab = Key::load_or_create(&world.lab.path().join("keys/lab.key")).expect("a key").public();
+    let (agent_id, now) = (key.thumbprint(), Timestamp::now());
+    let store = SqliteHub::open(&hub_home.path().join("hub.sqlite")).expect("opens");
+    let code = CodeRow {
+        code_hash: ContentHash::of(b"code"),
+        verifier: ContentHash::of(b"verifier"),
+        label: "Ada".into(),
+        replaces: None,
+        made_at: now,
+        expires_at: now.plus_millis(60_000),
+    };
+    store.put_code(&code).expect("kept");
+    store.join(&code.code_hash, &agent_id, &key.to_string(), now).expect("joined");
+    let price = Price { member: None, purpose: None, megapixels_max: None, fee_minor: 25 };
+    let provider = ProviderRow {
+        name: "lab".into(),
+        key: Some(lab.to_string()),
+        secret_hash: None,
+        purposes: vec![Purpose::Print, Purpose::Share],
+        currency: "EUR".into(),
+        credit_limit_minor: 0,
+        service_percent: 20,
+        requests_per_minute: 600,
+        accesses_per_day: 1000,
+        notify_url: String::new(),
+        notify_secret: String::new(),
+        state: ProviderState::Active,
+        why: String::new(),
+        prices: vec![price],
+    };
+    store.put_provider(&provider).expect("kept");
+    let entry = |account: &str, minor| Entry { account: account.into(), minor };
+    let top_up = Posting {
+        posting_id: "top-up".into(),
+        kind: PostingKind::TopUp,
+        access: None,
+        currency: "EUR".into(),
+        at: now,
+        note: "paid in".into(),
+        entries: vec![entry("cash", 1000), entry("provider:lab", -1000)],
+    };
+    assert!(store.post(&top_up).expect("posted"));
+    let membership = Membership {
+        base_url: format!("http://{listen}/o/{agent_id}"),
+        url: format!("http://{listen}"),
+        hub_key: hub_key.to_owned(),
+        certificate: None,
+        agent_id: agent_id.clone(),
+        joined_at: now,
+    };
+    membership.save(&signet::base::home::Home::at(owner)).expect("hub.json");
+    agent_id
+}
+
+/// Takes all of the hub's own log away, as somebody might who has the hub's disk.
+fn forget_log(path: &Path) {
+    let database =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("opens");
+    let mut triggers = database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'leaves'")
+        .expect("SQL");
+    let names: Vec<String> = triggers
+        .query_map([], |row| row.get(0))
+        .expect("read")
+        .collect::<Result<_, _>>()
+        .expect("names");
+    for name in names {
+        database.execute_batch(&format!("DROP TRIGGER {name}")).expect("dropped");
+    }
+    for table in ["leaves", "nodes", "checkpoints"] {
+        let sql = format!("DELETE FROM {table} WHERE log = 'hub'");
+        assert!(database.execute(&sql, []).expect("deleted") > 0);
+    }
 }
 
 /// The database of somebody who may write the file and took the triggers away.

@@ -145,7 +145,7 @@ impl Line {
     async fn key(&self) -> Result<Key, String> {
         let (home, outward) = (self.home.clone(), self.outward.current());
         let key = tokio::task::spawn_blocking(move || {
-            match finish_change(&home, &outward) {
+            match finish_change(&home, &outward, Timestamp::now()) {
                 Ok(true) => tracing::info!("a change of the key at the hub was finished"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!("a change of the key at the hub waits: {error}"),

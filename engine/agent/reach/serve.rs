@@ -29,7 +29,7 @@ use crate::agent::books::OutwardBook;
 use crate::hub::channel::TRANSFERS_MAX;
 use crate::hub::greeting::is_nonce;
 use crate::hub::protocol::{BODY_BYTES_MAX, HEAD_HEADER, HEADERS_IN, HEADERS_OUT, Head, Serve};
-use crate::web::{self, Via};
+use crate::web::{self, Cut, Via};
 
 /// Connections that are kept for the next request, and for how long: less than any hub waits.
 const IDLE_MAX: usize = 4;
@@ -88,7 +88,9 @@ impl Errands {
             return Err("the transfer has no proper name".into());
         }
         let transfer = format!("/v1/transfers/{}", serve.transfer);
-        let request = request(&self.prefix, serve)?;
+        let mut request = request(&self.prefix, serve)?;
+        let cut = Cut::default();
+        request.extensions_mut().insert(cut.clone());
         let answer = self.routes.call(request).await.map_err(|error| words(&error))?;
         let (head, length) = head_of(&answer);
         let head = serde_json::to_vec(&head).map_err(|error| words(&error))?;
@@ -99,7 +101,11 @@ impl Errands {
             request = request.header(header::CONTENT_LENGTH, length);
         }
         let request = request.body(answer.into_body()).map_err(|error| words(&error))?;
-        self.send(request).await
+        tokio::select! {
+            sent = self.send(request) => sent,
+            // Its connection is closed with it, also where the hub does not read.
+            () = cut.is_cut() => Err("what it is about was revoked".into()),
+        }
     }
 
     /// Sends an answer, over a connection that is there or a new one.

@@ -75,7 +75,9 @@ impl World {
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = told.clone();
         let tell: Tell = Arc::new(move |event| heard.lock().expect("a list").push(event));
-        let keeper = LogKeeper::new(state.clone(), key, &membership, tell).expect("a key");
+        let keeper =
+            LogKeeper::new(state.clone(), Box::new(move || Ok(key.clone())), &membership, tell)
+                .expect("a key");
         let hub_log = HubLog::start(store.clone(), hub_key.clone()).expect("starts");
         Self { state, store, hub_key, hub_log, membership, keeper, told }
     }

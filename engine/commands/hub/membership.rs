@@ -121,7 +121,8 @@ pub(super) fn leave(args: &LeaveArgs, context: &Context) -> Result<Outcome, Comm
 /// As the message says.
 pub(super) fn rotate(context: &Context) -> Result<Outcome, CommandError> {
     let (home, config) = place::owner(context, "signet hub rotate-key")?;
-    let key = enrol::change_key(&home, &Outward::new(config.outward.allow)).map_err(failed)?;
+    let key = enrol::change_key(&home, &Outward::new(config.outward.allow), Timestamp::now())
+        .map_err(failed)?;
     let hub = membership(&home)?.ok_or_else(|| failed(HubCallError::None))?;
     let digits = check_digits(&hub.hub_key, &key);
     if context.json {
@@ -129,7 +130,7 @@ pub(super) fn rotate(context: &Context) -> Result<Outcome, CommandError> {
     } else {
         output::line(format_args!("{} knows a new key of this computer", hub.url));
         output::line(format_args!("check: {digits}"));
-        output::line("grants and consent are signed by another key and stay as they are");
+        output::line("grants and consent are signed by keys/agent.key and stay as they are");
     }
     Ok(Outcome::Done)
 }

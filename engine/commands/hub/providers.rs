@@ -1,6 +1,6 @@
 //! `signet hub providers`, at the hub's computer: who may fetch, what it pays, what it paid in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -216,7 +216,7 @@ fn said(error: OperatorError) -> CommandError {
     }
 }
 
-fn key_of(card: &PathBuf) -> Result<String, CommandError> {
+fn key_of(card: &Path) -> Result<String, CommandError> {
     let card = Card::read(card).map_err(failed)?;
     card.key.map(|key| key.x).ok_or_else(|| {
         CommandError::Usage("that card has no key: give the provider a secret with --secret".into())
