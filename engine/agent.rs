@@ -43,6 +43,8 @@ mod photos;
 pub mod providers;
 pub mod reach;
 pub mod reach_log;
+pub mod report;
+pub mod reporter;
 pub mod study;
 pub mod way;
 mod worker;
@@ -58,6 +60,7 @@ use crate::access::key::KeyError;
 use crate::access::membership::MembershipError;
 use crate::access::seals::SealsError;
 use crate::access::{Key, LinkKey, Membership, Seals, consent::ConsentError};
+use crate::base::calendar::Zone;
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
@@ -77,6 +80,7 @@ use photos::PhotoLoop;
 use providers::Providers;
 use reach::Reach;
 use reach_log::LogKeeper;
+use reporter::Reporter;
 use way::HubDesk;
 
 /// Why an agent does not run, or stopped.
@@ -241,6 +245,18 @@ impl Agent {
             outward: providers.outward.clone(),
             tell: tell.clone(),
         });
+        let reporter = Reporter {
+            home: self.home.clone(),
+            owner: self.config.owner.name.clone(),
+            wanted: self.config.report.clone(),
+            mail: self.config.mail.clone(),
+            feed_url: reporter::feed_url(&links, &public_url),
+            key: key.clone(),
+            state: self.state.clone(),
+            outward: providers.outward.clone(),
+            zone: Zone::local(),
+            tell: tell.clone(),
+        };
         let reaching = Membership::load(&self.home)?.map(|membership| {
             Reach::prepare(
                 membership,
@@ -290,7 +306,9 @@ impl Agent {
             wake.clone(),
             Box::new(move |event| served(of_served(event))),
         );
-        let service = service.deciding(Arc::new(desk));
+        let feed = self.config.report.feed.then(|| self.home.feed_path());
+        let service = service.deciding(Arc::new(desk)).feeding(feed);
+        let reporting = tokio::spawn(reporter.run(shutdown.clone()));
         let mailing = mailer.map(|mailer| tokio::spawn(mailer.run(shutdown.clone())));
         let service = Arc::new(service);
         tell(AgentEvent::Listening { address });
@@ -359,6 +377,7 @@ impl Agent {
             for (copying, _) in hosted {
                 let _ = copying.await;
             }
+            let _ = reporting.await;
             if let Ok(served) = serving.await {
                 served?;
             }

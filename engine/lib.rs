@@ -4,7 +4,8 @@
 //! on its left (`tests/tidy.rs` checks it):
 //!
 //! ```text
-//! base > store > collection > media > preview > detection > rules > orders > access > ledger > web
+//! base > store > collection > media > preview > detection > rules > orders > access > ledger >
+//! reports > web
 //! ```
 //!
 //! `agent` carries values onward between them, `lab` is the provider's side, `hub` stands between
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod media;
 pub mod orders;
 pub mod preview;
+pub mod reports;
 pub mod rules;
 pub mod store;
 pub mod web;

@@ -155,6 +155,8 @@ class Across:
 
     def drop(self):
         """Photos with an icon on them, one of each owner in the folder for both labs."""
+        names = {owner.name.lower() for owner in self.owners}
+        self.wait(lambda: names <= self.demo.scanned_too, "both agents to have looked at what is there")
         for owner, names in zip(self.owners, (self.samples[:2], self.samples[:2])):
             (owner.photos / "both").mkdir()
             for place, source in enumerate(names):

@@ -290,7 +290,7 @@ class Demo:
         self.listening, self.scanned, self.strangers, self.rules_seen = set(), False, {}, False
         self.filed_late, self.delays = [], []
         self.ways, self.went = ThreeWays(DEMO), []
-        self.across = None
+        self.across, self.scanned_too = None, set()
 
     # What the processes say.
 
@@ -314,6 +314,8 @@ class Demo:
             raise Broken(f"{who} ended by itself with {code}: {last_line(text)}")
         if kind == "listening":
             self.listening.add(who)
+        elif kind == "scanning" and event["done"] and who != "agent":
+            self.scanned_too.add(who)
         elif who == "agent":
             self.of_agent(kind, event)
         elif who == "lab":

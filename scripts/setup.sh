@@ -4,7 +4,7 @@
 #   scripts/setup.sh
 #
 # 1. Checks for what is needed: Rust, a C compiler, cmake, nasm (x86-64), Python with pip;
-#    and for what only tests use: exiftool, ledger, jsonschema, a printer; and for libheif, with which HEIC and AVIF
+#    and for what only tests use: exiftool, ledger, jsonschema, poppler, qpdf, a printer; and for libheif, with which HEIC and AVIF
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
 # 2. Fetches into target/peers/ what only tests use: the Python packages `standardwebhooks` and
@@ -76,6 +76,9 @@ look_for_programs() {
     python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null \
         || tests_apt="$tests_apt python3-jsonschema"
     have ledger || { tests_apt="$tests_apt ledger"; tests_brew="$tests_brew ledger"; }
+    # What reads the reports that are written as PDF.
+    have pdftotext || { tests_apt="$tests_apt poppler-utils"; tests_brew="$tests_brew poppler"; }
+    have qpdf || { tests_apt="$tests_apt qpdf"; tests_brew="$tests_brew qpdf"; }
     # The printer that orders are printed on in tests, and the message bus that it wants. A Mac has one.
     if [ "$system" = Linux ]; then
         have ippeveprinter || [ -x /usr/sbin/ippeveprinter ] || tests_apt="$tests_apt cups-ipp-utils"

@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_secs(2);
 const ORDERS_MAX: usize = 50;
 
 /// Waiting times after tries that failed, in seconds; the last repeats.
-const WAITS_S: [i64; 5] = [10, 60, 300, 1800, 7200];
+pub(super) const WAITS_S: [i64; 5] = [10, 60, 300, 1800, 7200];
 
 /// Writes to the owner.
 pub(super) struct Mailer {
@@ -97,23 +97,13 @@ impl Mailer {
             },
             text: self.text(&orders, now),
             at: now,
+            page: None,
             enclosures: Vec::new(),
         };
-        let password = self.password()?;
+        let password = password(&self.home, &self.mail)?;
         let posted = post(letter, &self.mail.server, &password, &self.outward.current());
         posted.map_err(|setback| setback.why)?;
         self.state.note_told(&keys, now).map_err(|error| error.to_string())
-    }
-
-    fn password(&self) -> Result<String, String> {
-        if self.mail.server.user.is_none() {
-            return Ok(String::new());
-        }
-        let path = self.home.mail_password_path();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            format!("`{}` cannot be read: {error}: write the password there", path.display())
-        })?;
-        Ok(text.trim().to_owned())
     }
 
     fn text(&self, orders: &[Order], now: Timestamp) -> String {
@@ -136,4 +126,16 @@ impl Mailer {
         text + "Each link shows one order; opening it changes nothing. It works for a week and \
                 without a login, so keep this mail to yourself.\n"
     }
+}
+
+/// The password for the server of the owner's mail; empty where it wants none.
+pub(super) fn password(home: &Home, mail: &Mail) -> Result<String, String> {
+    if mail.server.user.is_none() {
+        return Ok(String::new());
+    }
+    let path = home.mail_password_path();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        format!("`{}` cannot be read: {error}: write the password there", path.display())
+    })?;
+    Ok(text.trim().to_owned())
 }

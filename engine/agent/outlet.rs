@@ -631,7 +631,7 @@ fn spec_of(order: &Order) -> PreviewSpec {
 
 /// Where the preview of a photo version is kept: 256 folders, so that none grows too large.
 /// What is made for every photo has the plain name; others say their long side.
-pub(super) fn preview_path(home: &Home, photo: &ContentHash, spec: PreviewSpec) -> PathBuf {
+pub(crate) fn preview_path(home: &Home, photo: &ContentHash, spec: PreviewSpec) -> PathBuf {
     let name = photo.to_string();
     let folder: String = name.chars().take(2).collect();
     let side = match spec.long_side_px {

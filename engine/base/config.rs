@@ -40,6 +40,9 @@ pub struct Config {
     /// Mail to the owner about orders that wait for a word; absent: none.
     #[serde(default)]
     pub mail: Option<Mail>,
+    /// How the owner is told of what was fetched.
+    #[serde(default)]
+    pub report: Reporting,
     /// Whom this computer calls.
     #[serde(default)]
     pub outward: OutwardCalls,
@@ -177,6 +180,35 @@ pub struct Mail {
 
 const fn minute() -> u32 {
     60
+}
+
+/// How the owner is told of what was fetched, by whom, for which order, and what it paid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reporting {
+    /// How often by mail; absent: monthly where there is a [`Mail`].
+    pub mail: Option<Often>,
+    /// Address that is told of each access and of each span; its secret is in
+    /// `keys/report.webhook`.
+    pub webhook: Option<String>,
+    /// Whether there is a feed for feed readers.
+    pub feed: bool,
+}
+
+/// How often the owner is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Often {
+    /// After each access.
+    Each,
+    /// When the day is over.
+    Daily,
+    /// When the week is over.
+    Weekly,
+    /// When the month is over.
+    Monthly,
+    /// Not at all.
+    Never,
 }
 
 /// Whom this computer calls: what is public, with TLS, and what is named here.
@@ -332,6 +364,12 @@ impl Config {
                 "[mail] needs public_url in [serve]: the links in mails point there".into(),
             ));
         }
+        let by_mail = config.report.mail.is_some_and(|often| often != Often::Never);
+        if by_mail && config.mail.is_none() {
+            return Err(value_error(
+                "`mail` of [report] needs [mail], which says where mail goes".into(),
+            ));
+        }
         let mut names = BTreeSet::new();
         for collection in &config.collections {
             if collection.name.is_empty() || !names.insert(&collection.name) {
@@ -457,6 +495,15 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # to = \"you@example.org\"\n\
          # from = \"signet@example.org\"\n\
          # server = {{ host = \"smtp.example.org\", port = 465, user = \"signet\" }}\n\n\
+         [report]\n\
+         # You are told what was fetched, by whom, for which order and what it paid, also that\n\
+         # nothing was. By mail: \"each\" (after each access), \"daily\", \"weekly\", \"monthly\" (as\n\
+         # it is where [mail] is set up), \"never\".\n\
+         # mail = \"monthly\"\n\
+         # Programs are told at an address, signed with the secret in keys/report.webhook.\n\
+         # webhook = \"https://hooks.example.org/signet\"\n\
+         # Feed readers find it at an address that nobody can guess: `signet report --feed`.\n\
+         # feed = true\n\n\
          [outward]\n\
          # Providers are called at public addresses, with TLS. Who is elsewhere is named here: an\n\
          # address, a network or a name of your own network, with or without a port, such as\n\
@@ -556,6 +603,18 @@ mod tests {
         for wrong in ["[icons]\nrequire_seals = true\n", "[icons]\nrequire_seal = \"yes\"\n"] {
             assert!(parse(wrong).is_err_and(|e| e.to_string().contains("line 5")), "{wrong}");
         }
+    }
+
+    #[test]
+    fn reports_by_mail_need_somewhere_to_go() {
+        let text = "[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n[report]\n";
+        let parse = |rest: &str| Config::parse(&format!("{text}{rest}"), Path::new("signet.toml"));
+        let error = parse("mail = \"daily\"\n").expect_err("nowhere to go").to_string();
+        assert!(error.contains("needs [mail]"), "{error}");
+        assert!(parse("mail = \"hourly\"\n").is_err());
+        let report = parse("mail = \"never\"\nfeed = true\n").expect("a config").report;
+        assert_eq!((report.mail, report.feed, report.webhook), (Some(Often::Never), true, None));
+        assert_eq!(parse("").expect("a config").report, Reporting::default());
     }
 
     #[test]

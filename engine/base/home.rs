@@ -10,6 +10,7 @@
 //! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again
 //! rules/*.toml         rule files, with their cases beside them
 //! previews/            low-resolution copies, can be made again
+//! reports/feed.xml     what was fetched, for feed readers; can be made again
 //! private/             originals that were to be kept; offered to nobody
 //! state.sqlite         orders, outbox, grants, access log, ledger: never rebuilt
 //! index.sqlite         what was seen in the collections: can be rebuilt
@@ -151,6 +152,16 @@ impl Home {
     /// The password of the server that takes the owner's mail.
     pub fn mail_password_path(&self) -> PathBuf {
         self.keys_dir().join("mail.password")
+    }
+
+    /// The secret that signs what the owner's own programs are told.
+    pub fn report_webhook_path(&self) -> PathBuf {
+        self.keys_dir().join("report.webhook")
+    }
+
+    /// The feed of what was fetched.
+    pub fn feed_path(&self) -> PathBuf {
+        self.root.join("reports").join("feed.xml")
     }
 
     /// Which of the owner's seals are valid; absent until one is renewed.

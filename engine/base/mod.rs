@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod allow;
+pub mod calendar;
 pub mod causes;
 pub mod clock;
 pub mod config;
@@ -14,5 +15,6 @@ pub mod files;
 pub mod home;
 pub mod ids;
 pub mod mail;
+pub mod markup;
 pub mod member;
 pub mod money;

@@ -6,6 +6,7 @@ mod membership;
 mod operators;
 mod place;
 mod providers;
+mod statement;
 
 use std::sync::Arc;
 
@@ -54,6 +55,10 @@ enum Command {
     RotateKey,
     /// At an owner's computer: which hub it joined
     Status,
+    /// What was on an account, each line, and what is on it now
+    Statement(statement::StatementArgs),
+    /// Compare all accounts with each other and with what was posted
+    Reconcile(statement::ReconcileArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,6 +94,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Some(Command::Leave(args)) => membership::leave(args, context),
         Some(Command::RotateKey) => membership::rotate(context),
         Some(Command::Status) => membership::status(context),
+        Some(Command::Statement(args)) => statement::statement(args, context),
+        Some(Command::Reconcile(args)) => statement::compare(args, context),
         None => serve(home, context.json),
     }
 }

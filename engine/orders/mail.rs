@@ -52,10 +52,21 @@ pub struct Letter<'a> {
     pub subject: String,
     /// What it says; lines end with `\n`.
     pub text: String,
+    /// The same as HTML, for mail programs that show it.
+    pub page: Option<Page>,
     /// Its date.
     pub at: Timestamp,
     /// What goes with it.
     pub enclosures: Vec<Enclosure>,
+}
+
+/// A letter as HTML.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The page; it names pictures as `cid:` and their name.
+    pub html: String,
+    /// The pictures.
+    pub pictures: Vec<Enclosure>,
 }
 
 /// A file that goes with a letter.
@@ -206,23 +217,57 @@ fn write(letter: Letter<'_>) -> Result<Vec<u8>, Setback> {
     // What answers a machine's letter with a machine's letter is to keep quiet (RFC 3834).
     builder = builder.header(AutoSubmitted);
     let text = SinglePart::plain(letter.text.replace('\r', ""));
+    // Not at random, so that every try is the same to the byte.
+    let parts_of = |kind: MultiPartKind, place: &[&str]| {
+        let boundary = derived("boundary", &[&[letter.key], place].concat());
+        MultiPart::builder().kind(kind).boundary(boundary)
+    };
+    let part = |enclosure: Enclosure, is_shown: bool| {
+        let Enclosure { name, media_type, bytes } = enclosure;
+        let content_type = ContentType::parse(&media_type).map_err(|error| unfit(&error))?;
+        // Base 64 keeps every byte, line ends of texts too.
+        let bytes = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64)
+            .map_err(|_bytes| unfit(&"it is too long".to_owned()))?;
+        let name = on_one_line(&name);
+        let attachment =
+            if is_shown { Attachment::new_inline(name) } else { Attachment::new(name) };
+        Ok::<_, Setback>(attachment.body(bytes, content_type))
+    };
+    let said = match letter.page {
+        None => Part::One(text),
+        Some(Page { html, pictures }) => {
+            let mut page =
+                parts_of(MultiPartKind::Related, &["page"]).singlepart(SinglePart::html(html));
+            for picture in pictures {
+                page = page.singlepart(part(picture, true)?);
+            }
+            let both = parts_of(MultiPartKind::Alternative, &["both"]);
+            Part::Several(both.singlepart(text).multipart(page))
+        }
+    };
     let message = if letter.enclosures.is_empty() {
-        builder.singlepart(text)
+        match said {
+            Part::One(text) => builder.singlepart(text),
+            Part::Several(parts) => builder.multipart(parts),
+        }
     } else {
-        // Not at random, so that every try is the same to the byte.
-        let boundary = derived("boundary", &[letter.key]);
-        let mixed = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(boundary);
-        let mut parts = mixed.singlepart(text);
-        for Enclosure { name, media_type, bytes } in letter.enclosures {
-            let content_type = ContentType::parse(&media_type).map_err(|error| unfit(&error))?;
-            // Base 64 keeps every byte, line ends of texts too.
-            let bytes = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64)
-                .map_err(|_bytes| unfit(&"it is too long".to_owned()))?;
-            parts = parts.singlepart(Attachment::new(on_one_line(&name)).body(bytes, content_type));
+        let mixed = parts_of(MultiPartKind::Mixed, &[]);
+        let mut parts = match said {
+            Part::One(text) => mixed.singlepart(text),
+            Part::Several(parts) => mixed.multipart(parts),
+        };
+        for enclosure in letter.enclosures {
+            parts = parts.singlepart(part(enclosure, false)?);
         }
         builder.multipart(parts)
     };
     Ok(message.map_err(|error| unfit(&error))?.formatted())
+}
+
+/// What a letter says: as text, or as text and page.
+enum Part {
+    One(SinglePart),
+    Several(MultiPart),
 }
 
 /// `Auto-Submitted: auto-generated`.

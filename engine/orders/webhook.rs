@@ -150,6 +150,18 @@ pub struct SignedMessage {
     pub body: String,
 }
 
+impl SignedMessage {
+    /// The headers that go with the body.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("content-type", CLOUD_EVENT.to_owned()),
+            ("webhook-id", self.id.clone()),
+            ("webhook-timestamp", self.timestamp.to_string()),
+            ("webhook-signature", self.signature.clone()),
+        ]
+    }
+}
+
 /// Why no signed message could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
@@ -183,7 +195,11 @@ pub fn cancel_event(
     event(CANCEL_EVENT, id, order.order_key.clone(), order, agent_id, now)
 }
 
-fn event<D>(
+/// Wraps what is told as a CloudEvent.
+///
+/// - `id`: the same at every try
+/// - `at`: when it happened
+pub fn event<D>(
     event_type: &str,
     id: String,
     subject: String,

@@ -26,7 +26,7 @@ const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 /// `Encode` when the encoder refuses, `ImprintTooLong` when the packet does not fit.
 pub fn jpeg(frame: &Frame, quality: u8, packet: &[u8]) -> Result<Vec<u8>, PreviewError> {
     check_packet(packet)?;
-    let encoded = encode(frame, quality).map_err(|error| PreviewError::Encode(Box::new(error)))?;
+    let encoded = bare_jpeg(frame, quality)?;
     let at = behind_app0(&encoded)
         .ok_or_else(|| PreviewError::Encode("the encoder wrote no JFIF header".into()))?;
     let (head, tail) = encoded.split_at(at);
@@ -39,6 +39,14 @@ pub fn jpeg(frame: &Frame, quality: u8, packet: &[u8]) -> Result<Vec<u8>, Previe
     bytes.extend_from_slice(packet);
     bytes.extend_from_slice(tail);
     Ok(bytes)
+}
+
+/// Encodes a frame without any metadata, for what never leaves its owner.
+///
+/// # Errors
+/// `Encode` when the encoder refuses.
+pub fn bare_jpeg(frame: &Frame, quality: u8) -> Result<Vec<u8>, PreviewError> {
+    encode(frame, quality).map_err(|error| PreviewError::Encode(Box::new(error)))
 }
 
 fn encode(frame: &Frame, quality: u8) -> Result<Vec<u8>, turbojpeg::Error> {

@@ -113,7 +113,7 @@ pub enum Reversed {
     Over,
 }
 
-fn correction_of(row: &Row<'_>) -> rusqlite::Result<CorrectionRow> {
+pub(super) fn correction_of(row: &Row<'_>) -> rusqlite::Result<CorrectionRow> {
     let json = |text: String| {
         serde_json::from_str(&text)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))

@@ -163,12 +163,38 @@ pub(super) fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     })
 }
 
-pub(super) fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
-    row.get::<_, String>("member")?
-        .parse()
-        .map_err(|why: String| rusqlite::Error::ToSqlConversionFailure(why.into()))
+/// Accesses with all that reports say of them; for [`access_of`].
+pub(super) const ACCESSES: &str =
+    "SELECT accesses.*, postings.currency, postings.entries, orders.product, orders.copies,
+     orders.collection || '/' || orders.relative AS path, grants.name
+     FROM accesses JOIN postings USING (grant_id) JOIN orders USING (order_key)
+     JOIN grants USING (grant_id)";
+
+/// Oldest first.
+pub(super) const ACCESSES_ORDER: &str = "ORDER BY accesses.at_ms, accesses.grant_id";
+
+/// A row of [`ACCESSES`].
+pub(super) fn access_of(row: &Row<'_>) -> rusqlite::Result<AccessRow> {
+    let entries: String = row.get("entries")?;
+    Ok(AccessRow {
+        at: Timestamp(row.get("at_ms")?),
+        grant_id: row.get("grant_id")?,
+        order_key: row.get("order_key")?,
+        provider: row.get("provider")?,
+        member: member_of(row)?,
+        name: row.get("name")?,
+        photo: hash_of(row, "photo")?,
+        path: row.get("path")?,
+        product: row.get("product")?,
+        copies: row.get("copies")?,
+        bytes_count: row.get::<_, i64>("bytes_count")?.unsigned_abs(),
+        currency: row.get("currency")?,
+        entries: serde_json::from_str(&entries)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+    })
 }
 
+/// A row of `refusals`.
 pub(super) fn refusal_of(row: &Row<'_>) -> rusqlite::Result<RefusalRow> {
     Ok(RefusalRow {
         at: Timestamp(row.get::<_, i64>("minute")? * 60_000),
@@ -177,6 +203,12 @@ pub(super) fn refusal_of(row: &Row<'_>) -> rusqlite::Result<RefusalRow> {
         reason: row.get("reason")?,
         tries_count: row.get("tries_count")?,
     })
+}
+
+pub(super) fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
+    row.get::<_, String>("member")?
+        .parse()
+        .map_err(|why: String| rusqlite::Error::ToSqlConversionFailure(why.into()))
 }
 
 /// SQLite counts in signed 64 bits; no file is that long.
@@ -491,33 +523,10 @@ impl State {
     /// As any read.
     pub fn accesses(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AccessRow>, StoreError> {
         self.read(|db| {
-            db.prepare_cached(
-                "SELECT accesses.*, postings.currency, postings.entries, orders.product,
-                 orders.copies, orders.collection || '/' || orders.relative AS path, grants.name
-                 FROM accesses JOIN postings USING (grant_id) JOIN orders USING (order_key)
-                 JOIN grants USING (grant_id)
-                 WHERE accesses.at_ms >= ?1 AND accesses.at_ms < ?2
-                 ORDER BY accesses.at_ms, accesses.grant_id",
-            )?
-            .query_map(params![from.0, to.0], |row| {
-                let entries: String = row.get("entries")?;
-                Ok(AccessRow {
-                    at: Timestamp(row.get("at_ms")?),
-                    grant_id: row.get("grant_id")?,
-                    order_key: row.get("order_key")?,
-                    provider: row.get("provider")?,
-                    member: member_of(row)?,
-                    name: row.get("name")?,
-                    photo: hash_of(row, "photo")?,
-                    path: row.get("path")?,
-                    product: row.get("product")?,
-                    copies: row.get("copies")?,
-                    bytes_count: row.get::<_, i64>("bytes_count")?.unsigned_abs(),
-                    currency: row.get("currency")?,
-                    entries: serde_json::from_str(&entries)
-                        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
-                })
-            })?
+            db.prepare_cached(&format!(
+                "{ACCESSES} WHERE accesses.at_ms >= ?1 AND accesses.at_ms < ?2 {ACCESSES_ORDER}"
+            ))?
+            .query_map(params![from.0, to.0], access_of)?
             .collect()
         })
     }

@@ -22,7 +22,9 @@ pub mod offers;
 pub mod orders;
 pub mod parcels;
 mod readers;
+pub mod reports;
 pub mod state;
+pub mod tellings;
 pub mod told;
 
 pub use corrections::{CorrectionKind, CorrectionRow, Reversed};
@@ -36,4 +38,6 @@ pub use members::{CompanionRow, Held, MarkRow};
 pub use offers::GrantOffer;
 pub use orders::{Due, Hold, Order, OrderFilter, OrderState, Purpose, Replanned, Spent, Usage};
 pub use parcels::{News, ParcelRow};
+pub use reports::{Credit, ReportRows};
 pub use state::State;
+pub use tellings::{About, Begun, Telling};

@@ -251,6 +251,7 @@ CREATE TABLE fetches (
     super::offers::SCHEMA,
     super::corrections::SCHEMA,
     super::log::SCHEMA,
+    super::tellings::SCHEMA,
 ];
 
 /// The database of everything that must not be lost.

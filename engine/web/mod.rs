@@ -7,6 +7,7 @@
 //! POST       /v1/orders/{order}/receipt    the provider has them, with these digests
 //! POST       /v1/orders/{order}/status     what becomes of it at the provider
 //! GET, POST  /v1/decide/{token}            the owner's own page for one order
+//! GET        /v1/feed/{secret}             the owner's own feed of what was fetched
 //! GET        /v1/health
 //! ```
 //!
@@ -17,6 +18,7 @@ mod chunks;
 mod content;
 mod cut;
 pub mod decide;
+mod feed;
 pub mod inbox;
 pub mod patience;
 mod places;
@@ -28,6 +30,7 @@ mod via;
 mod word;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -64,6 +67,9 @@ pub const GRANT: &str = "grant";
 
 /// Kind of address to which a provider sends hints.
 pub const CALLBACK: &str = "callback";
+
+/// Kind of address of the owner's feed.
+pub const FEED: &str = "feed";
 
 /// What an order that its provider gave receipts for is told to be.
 const CONFIRMED: &str = "fetched, and its digest confirmed by the provider";
@@ -131,6 +137,7 @@ pub struct Service {
     /// Called for what happened.
     pub tell: Box<dyn Fn(Served) + Send + Sync>,
     decisions: Option<decide::Decisions>,
+    feed: Option<PathBuf>,
     seen: Mutex<Seen>,
     places: Arc<Places>,
     chunks: Arc<Chunks>,
@@ -157,6 +164,7 @@ impl Service {
             shelf,
             tell,
             decisions,
+            feed: None,
             seen,
             places,
             chunks,
@@ -167,6 +175,11 @@ impl Service {
     /// The owner decides by link too.
     pub fn deciding(self, desk: Arc<dyn decide::Desk>) -> Self {
         Self { decisions: Some(decide::Decisions::new(desk)), ..self }
+    }
+
+    /// The owner's feed is this file, where there is one.
+    pub fn feeding(self, feed: Option<PathBuf>) -> Self {
+        Self { feed, ..self }
     }
 }
 
@@ -183,6 +196,7 @@ pub async fn serve(
         Router::new()
             .route("/v1/decide/{token}", get(decide::show).post(decide::act))
             .route("/v1/decide/{token}/preview", get(decide::preview))
+            .route("/v1/feed/{secret}", get(feed::show))
             .route("/v1/health", get(|| async { "ok\n" }))
             .layer(DefaultBodyLimit::max(RECEIPT_BYTES_MAX))
             .with_state(service.clone()),

@@ -26,8 +26,11 @@ def letter(envelope, data):
         }
         for part in message.iter_attachments()
     ]
+    html = message.get_body(("html",))
+    pictures = [part["Content-ID"] for part in message.walk() if part["Content-ID"]]
     head = {name: message[name] for name in ("Subject", "From", "To", "Message-ID", "Reply-To")}
     return {**envelope, **head, "text": body.get_content(), "files": files,
+            "html": html and html.get_content(), "pictures": pictures,
             "sha256": hashlib.sha256(data).hexdigest()}
 
 

@@ -540,7 +540,8 @@ fn agent_does_not_talk_to_another_hub_or_one_with_another_certificate() {
     let mut agent = world.start_agent_unready();
     agent.line_with("hub-connected");
     // Another computer takes its place: this one is no longer wanted.
-    let lost = hub_home.store().set_agent_state(&agent_id, AgentState::Lost, "stolen", Timestamp::now());
+    let lost =
+        hub_home.store().set_agent_state(&agent_id, AgentState::Lost, "stolen", Timestamp::now());
     assert!(lost.expect("kept"));
     let line = agent.line_with("hub-away");
     assert!(line.contains("may not connect"), "{line}");
@@ -573,8 +574,7 @@ impl Agent {
 
     async fn connect(&self, hub: &HubHome) -> Socket {
         let (mut socket, hello) = Self::socket(hub).await;
-        let (said, nonce) =
-            agent_hello(&hello, &hub.key, &self.agent_id, &self.key).expect("said");
+        let (said, nonce) = agent_hello(&hello, &hub.key, &self.agent_id, &self.key).expect("said");
         socket.send(Message::text(said)).await.expect("sent");
         let welcome = socket.next().await.expect("welcome").expect("welcome");
         let hub_key = hub.key.parse().expect("a key");
@@ -688,11 +688,34 @@ fn tricks_with_addresses_get_no_further_than_the_hub() {
     let mut hub = scene.hub;
     hub.lines_since();
     let tricks = [
-        "%2e%2e", "..", ".", "%2f", "%5c", "%00", "%", "%zz", "//", "/../", "/./", ";x", "%0d%0a",
-        "é", "%c0%ae", "\\", "\t", "\u{202e}", "~", "*", "%20", "%25%32%65", "..%2f..%2f", "x",
+        "%2e%2e",
+        "..",
+        ".",
+        "%2f",
+        "%5c",
+        "%00",
+        "%",
+        "%zz",
+        "//",
+        "/../",
+        "/./",
+        ";x",
+        "%0d%0a",
+        "é",
+        "%c0%ae",
+        "\\",
+        "\t",
+        "\u{202e}",
+        "~",
+        "*",
+        "%20",
+        "%25%32%65",
+        "..%2f..%2f",
+        "x",
     ];
     let mut tried = 0;
-    for trick in tricks.into_iter().map(str::to_owned).chain([ "x".repeat(9000), "%2e".repeat(900)]) {
+    for trick in tricks.into_iter().map(str::to_owned).chain(["x".repeat(9000), "%2e".repeat(900)])
+    {
         for target in [
             format!("/o/{agent_id}/{trick}/v1/grants/{grant_id}/content"),
             format!("/o/{agent_id}{trick}/v1/grants/{grant_id}/content"),
@@ -716,8 +739,12 @@ fn tricks_with_addresses_get_no_further_than_the_hub() {
     assert!(tried > 250);
     // What two requests in one might be; a body with two lengths.
     for smuggled in [
-        format!("GET {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef"),
-        format!("GET {path} HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\nGET"),
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef"
+        ),
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\nGET"
+        ),
         format!("GET {path}\0 HTTP/1.1\r\nhost: h\r\n\r\n"),
         format!("GET {path} HTTP/1.1\r\nhost: h\r\n{}\r\n", "x: y\r\n".repeat(100)),
     ] {
@@ -752,7 +779,8 @@ fn who_dawdles_or_says_too_much_is_let_go() {
         let _there = agent.connect(&hub_home).await;
         let post = |path: String, size: usize| {
             let hub = &hub_home;
-            let answer = hub.open("POST", &path, &[("content-type", "application/json")], vec![b'x'; size]);
+            let answer =
+                hub.open("POST", &path, &[("content-type", "application/json")], vec![b'x'; size]);
             answer.status().as_u16()
         };
         assert_eq!(post(path, 30_000), 413);

@@ -30,6 +30,7 @@ mod outward;
 mod people;
 mod preview;
 mod printer;
+mod reports;
 mod rest;
 mod rest_journey;
 mod rolls;

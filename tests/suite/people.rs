@@ -10,13 +10,13 @@ use crate::common::{Home, Run, Service, program, wait_for};
 use crate::world::{Twist, World, sample, variant};
 
 /// A mail server; the n-th answer is what the end of the n-th letter gets.
-struct PostOffice {
+pub(crate) struct PostOffice {
     server: Service,
-    port: u64,
+    pub(crate) port: u64,
 }
 
 impl PostOffice {
-    fn open(answers: &[&str]) -> Option<Self> {
+    pub(crate) fn open(answers: &[&str]) -> Option<Self> {
         if !program("python3") {
             return None;
         }
@@ -27,7 +27,7 @@ impl PostOffice {
     }
 
     #[track_caller]
-    fn next_letter(&mut self) -> Value {
+    pub(crate) fn next_letter(&mut self) -> Value {
         json(&self.server.next_line_with("Message-ID"))
     }
 }
@@ -92,7 +92,7 @@ fn press(url: &str, seen: &Page, decision: &str) -> Page {
 }
 
 /// Names the mail server among the places that may be called.
-fn allowing(world: &World, port: u64) {
+pub(crate) fn allowing(world: &World, port: u64) {
     let config = world.owner.path().join("signet.toml");
     let text = std::fs::read_to_string(&config).expect("signet.toml");
     let (before, after) = text.split_once("\nallow = [").expect("a list");
@@ -101,7 +101,7 @@ fn allowing(world: &World, port: u64) {
 }
 
 /// Says in `signet.toml` where mail goes, and how this computer is reached.
-fn with_mail(world: &World, port: u64) {
+pub(crate) fn with_mail(world: &World, port: u64) {
     allowing(world, port);
     let config = world.owner.path().join("signet.toml");
     let text = std::fs::read_to_string(&config).expect("signet.toml");

@@ -14,7 +14,7 @@ use crate::world::{Twist, World, free_port, sample, variant};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The peer, when set-up could fetch its package.
-fn peer() -> Option<Command> {
+pub(crate) fn peer() -> Option<Command> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let exe = std::env::current_exe().expect("this program");
     let built = exe.ancestors().nth(3).expect("the build folder").join("peers");

@@ -75,6 +75,7 @@ fn letter<'a>(from: &'a MailAddress, to: &'a [MailAddress]) -> Letter<'a> {
         subject: "A photo from Ada".into(),
         text: "Hello\n.\n.. and more\n".into(),
         at: Timestamp(1_780_000_000_000),
+        page: None,
         enclosures: vec![Enclosure {
             name: "photo.jpg".into(),
             media_type: "image/jpeg".into(),

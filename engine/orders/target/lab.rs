@@ -16,8 +16,7 @@ use crate::base::clock::Timestamp;
 use crate::orders::outward::{Body, Call, Reply};
 use crate::orders::parcel::{Line, Parcel};
 use crate::orders::webhook::{
-    CLOUD_EVENT, CancelMessage, CloudEvent, OrderMessage, SignedMessage, WebhookError,
-    cancel_event, order_event, sign,
+    CancelMessage, CloudEvent, OrderMessage, WebhookError, cancel_event, order_event, sign,
 };
 use crate::store::OrderState;
 
@@ -84,18 +83,12 @@ impl Lab {
     fn post<D: Serialize>(&self, event: &CloudEvent<D>) -> Result<Reply, Setback> {
         let secrets: Vec<&str> = self.means.secret.split_whitespace().collect();
         let message = sign(event, &secrets, &*self.means.sign, Timestamp::now());
-        let SignedMessage { id, timestamp, signature, body } =
-            message.map_err(|error| match error {
-                WebhookError::TooLong { .. } => Setback::refused(error.to_string()),
-                _ => Setback::not_taken(error.to_string()),
-            })?;
-        let headers = vec![
-            ("content-type", CLOUD_EVENT.to_owned()),
-            ("webhook-id", id),
-            ("webhook-timestamp", timestamp.to_string()),
-            ("webhook-signature", signature),
-        ];
-        let (url, body) = (self.means.orders_url.as_str(), Body::Bytes(body.as_bytes()));
+        let message = message.map_err(|error| match error {
+            WebhookError::TooLong { .. } => Setback::refused(error.to_string()),
+            _ => Setback::not_taken(error.to_string()),
+        })?;
+        let headers = message.headers();
+        let (url, body) = (self.means.orders_url.as_str(), Body::Bytes(message.body.as_bytes()));
         self.means.outward.call(Call { method: "POST", url, headers, body })
     }
 }

@@ -144,6 +144,7 @@ impl Target for Mail {
             },
             text: self.text(parcel, is_attached),
             at: parcel.created_at,
+            page: None,
             enclosures: enclosures.collect::<Result<_, _>>()?,
         };
         post(letter, &self.spec.server, &self.password, &self.outward)?;

@@ -1,7 +1,7 @@
 //! HTML of the page on which the owner decides: for phones first, without scripts, without
 //! anything from elsewhere.
 //!
-//! Everything that is shown is escaped here and set apart (`<bdi>`), so that a file's name can
+//! Everything that is shown is escaped and set apart (`<bdi>`), so that a file's name can
 //! neither become markup nor turn the words around it.
 
 use axum::body::Body;
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::Asked;
+use crate::base::markup::set_apart as escaped;
 
 pub(super) const UNKNOWN: &str = "There is no such order any more.";
 pub(super) const NOT_SAID: &str = "Nothing was decided: open the link again and choose.";
@@ -113,23 +114,6 @@ pub(super) fn order(asked: &Asked, token: &str, note: Option<&str>) -> String {
         body += "</form>";
     }
     body
-}
-
-/// A text as it is read, whatever it holds.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::from("<bdi>");
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped + "</bdi>"
 }
 
 #[cfg(test)]
