@@ -121,7 +121,7 @@ fn main() {
         let hub = SqliteHub::open(&folder.path().join("hub.sqlite")).expect("opens");
         hub.put_provider(&provider()).expect("kept");
         let agents: Vec<String> = (0..callers_count).map(|n| format!("{n:043}")).collect();
-        let count = if smoke() { 2 } else { 16_000 / callers_count.max(4) };
+        let count = if smoke() { 2 } else { 16_000 / callers_count.max(16) };
         for agent_id in &agents {
             join(&hub, agent_id);
         }

@@ -19,6 +19,7 @@
 //! hub knows of grants it needs to route, to refuse who cannot pay, and to keep its books.
 
 pub mod asks;
+pub mod backup;
 pub mod brake;
 pub mod certificate;
 pub mod channel;

@@ -189,18 +189,25 @@ class Across:
 
         def hub_total():
             lines = self.json(self.hub, "hub", "statement", "--operator")
-            return sum(line["fee_minor"] for line in lines if line.get("kind") == "access")
+            return -sum(line["minor"] for line in lines
+                        if line.get("kind") == "access" and line["account"].startswith("provider:"))
         self.wait(lambda: hub_total() == fees, lambda: f"the hub to post {fees} cents, it has {hub_total()}")
         at_home = 0
         for owner in self.owners:
             accesses = [line for line in self.json(owner.home, "report") if line.get("kind") == "access"]
             at_home += sum(entry["minor"] for line in accesses for entry in line["entries"] if entry["minor"] > 0)
+            self.wait(lambda owner=owner: self.is_proven(owner), f"the hub's log to prove {owner.name}'s accesses")
             verified = self.once(owner.home, "report", "--verify").strip().splitlines()
             self.say(owner.name.lower(), f"report --verify: {verified[-1]}")
         if at_home != fees:
             raise self.broken(f"owners wrote {at_home} cents, the hub {fees}")
         said = self.once(self.hub, "hub", "reconcile").strip().splitlines()
         self.say("hub", f"{counts[0] + counts[1]} accesses, {fees / 100:.2f} EUR; reconcile: {said[-1]}")
+
+    def is_proven(self, owner):
+        """Whether both logs, its own and the hub's, prove every access."""
+        command = self.signet.command(owner.home, "report", "--verify")
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60).returncode == 0
 
     def refuse(self):
         """A lab that was revoked gets nothing more, a stranger nothing at all."""

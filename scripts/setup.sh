@@ -7,8 +7,8 @@
 #    and for what only tests use: exiftool, ledger, jsonschema, poppler, qpdf, a printer; and for libheif, with which HEIC and AVIF
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
-# 2. Fetches into target/peers/ what only tests use: the Python packages `standardwebhooks` and
-#    `schemathesis`.
+# 2. Fetches into target/peers/ what only tests use: the Python packages `standardwebhooks`,
+#    `schemathesis` and `moto`.
 # 3. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
 #    package `onnxruntime`. Nothing is installed into Python. The library is taken only if
 #    its SHA-256 is the one written below.
@@ -147,20 +147,26 @@ if [ ! -f "$target/peers/$webhooks" ]; then
         say "some tests will be skipped without the Python package standardwebhooks: check the network"
 fi
 
-# In an environment of its own, since it brings others with it; about 10 seconds and 95 MB.
-schemathesis=$target/peers/schemathesis
-wanted=tests/peers/schemathesis.txt
-if ! cmp -s "$wanted" "$schemathesis/wanted"; then
-    rm -rf "$schemathesis"
-    if python3 -m venv "$schemathesis" >/dev/null 2>&1 &&
-        "$schemathesis/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+# fetch_peer NAME PACKAGE: the packages of tests/peers/NAME.txt in an environment of their own, since they bring
+# others with them.
+fetch_peer() {
+    peer=$target/peers/$1
+    wanted=tests/peers/$1.txt
+    if cmp -s "$wanted" "$peer/wanted"; then return; fi
+    rm -rf "$peer"
+    if python3 -m venv "$peer" >/dev/null 2>&1 &&
+        "$peer/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
             --only-binary=:all: --require-hashes --requirement "$wanted" >/dev/null 2>&1; then
-        cp "$wanted" "$schemathesis/wanted"
+        cp "$wanted" "$peer/wanted"
     else
-        rm -rf "$schemathesis"
-        say "some tests will be skipped without the Python package schemathesis: check the network, Python 3.11 to 3.13 and its venv"
+        rm -rf "$peer"
+        say "some tests will be skipped without the Python package $2: check the network, Python 3.11 to 3.13 and its venv"
     fi
-fi
+}
+
+# About 10 seconds and 95 MB; about 15 seconds and 150 MB.
+fetch_peer schemathesis schemathesis
+fetch_peer s3 moto
 
 # --- 3. ONNX Runtime -------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ use crate::store::hub::ProviderState;
 use crate::web;
 pub use connect::{Connector, Stream, Trust};
 use line::{Ended, Line};
-use pause::pause_ms;
+pub use pause::pause_ms;
 use serve::Errands;
 
 /// Questions that wait to be asked; more are told that the hub is away.
@@ -80,7 +80,7 @@ struct Question {
 }
 
 /// A way that was found, and is to be gone.
-pub(super) struct Prepared {
+pub struct Prepared {
     line: Line,
     reach: Arc<Reach>,
 }
@@ -90,7 +90,7 @@ impl Reach {
     ///
     /// # Errors
     /// When the membership is damaged.
-    pub(super) fn prepare(
+    pub fn prepare(
         membership: Membership,
         home: Home,
         outward: Arc<OutwardBook>,
@@ -198,7 +198,7 @@ impl HubDesk for Reach {
 
 impl Prepared {
     /// The way, for those who ask.
-    pub(super) fn reach(&self) -> Arc<Reach> {
+    pub fn reach(&self) -> Arc<Reach> {
         self.reach.clone()
     }
 
@@ -206,7 +206,7 @@ impl Prepared {
     ///
     /// - `service`: answers requests
     /// - `tell`: called when the hub comes and goes
-    pub(super) fn begin(self, service: Arc<web::Service>, tell: Tell) {
+    pub fn begin(self, service: Arc<web::Service>, tell: Tell) {
         let Line { membership, connector, outward, .. } = &self.line;
         let errands = Errands::new(membership, connector.clone(), outward.clone(), service);
         tokio::spawn(keep(self.line, errands, tell));

@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod backup;
 mod membership;
 mod operators;
 mod place;
@@ -59,6 +60,12 @@ enum Command {
     Statement(statement::StatementArgs),
     /// Compare all accounts with each other and with what was posted
     Reconcile(statement::ReconcileArgs),
+    /// Everything that the hub is in one new file; it may run meanwhile
+    Backup(backup::Args),
+    /// Make a hub from such a file, in a home that has none
+    Restore(backup::Args),
+    /// Whether database, accounts and disk are sound
+    Check,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +103,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Some(Command::Status) => membership::status(context),
         Some(Command::Statement(args)) => statement::statement(args, context),
         Some(Command::Reconcile(args)) => statement::compare(args, context),
+        Some(Command::Backup(args)) => backup::save(args, &home, context),
+        Some(Command::Restore(args)) => backup::bring_back(args, &home, context),
+        Some(Command::Check) => backup::check(&home, context),
         None => serve(home, context.json),
     }
 }

@@ -6,6 +6,7 @@
 
 use super::channel::Channel;
 use super::log::LogError;
+use super::notices;
 use super::protocol::{Answer, Ask};
 use super::run::HubState;
 use crate::access::grant::TYP;
@@ -24,13 +25,7 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
             let fee = Fee { minor: fee_minor, currency };
             offer(store, channel, &grant, &provider, purpose, fee, now)
         }
-        Ask::Withdraw { which } => {
-            let which = which.as_deref();
-            store.withdraw(agent, which, now).map(|_count| {
-                state.transfers.cut(agent, which);
-                Answer::Done
-            })
-        }
+        Ask::Withdraw { which } => withdraw(state, agent, which.as_deref(), now),
         Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
             let Some(row) = row else { return never("this computer did not join here") };
             logged(state.log.take(&row, from, &leaves, &checkpoint, now))
@@ -50,6 +45,21 @@ fn logged(answered: Result<Answer, LogError>) -> Answer {
         tracing::error!(%error, "a log was not written or read");
         later("the hub has a problem with its logs")
     })
+}
+
+/// Takes offers back, ends what is under way for them, and then tells their providers.
+fn withdraw(
+    state: &HubState,
+    agent: &str,
+    which: Option<&str>,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let store = state.store.as_ref();
+    let told = notices::of_withdrawal(store, agent, which, now)?;
+    store.withdraw(agent, which, now)?;
+    state.transfers.cut(agent, which);
+    told.iter().try_for_each(|notice| store.put_notice(notice))?;
+    Ok(Answer::Done)
 }
 
 /// No, but perhaps another time.

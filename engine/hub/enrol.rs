@@ -62,7 +62,7 @@ const WRONG_CODES_MAX: u32 = 10;
 const WAIT_MS: i64 = 15 * 60 * 1000;
 
 /// Longest label, in characters.
-const LABEL_CHARS_MAX: usize = 60;
+pub const LABEL_CHARS_MAX: usize = 60;
 
 /// Who the hub says it is, to somebody who is about to join. Believed only with its proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

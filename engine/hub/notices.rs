@@ -33,7 +33,8 @@ use crate::orders::target::Setback;
 use crate::orders::webhook::{CLOUD_EVENT, CloudEvent, SignedMessage, sign};
 use crate::store::StoreError;
 use crate::store::hub::{
-    HubStore, NoticeRow, Posting, ProviderChange, ProviderRow, ProviderState, provider_account,
+    HubStore, NoticeRow, OfferRow, Posting, ProviderChange, ProviderRow, ProviderState,
+    provider_account,
 };
 
 use super::metrics::{Metrics, NoticeOutcome};
@@ -48,6 +49,9 @@ const PROVIDERS_AT_ONCE: usize = 8;
 /// Notices that are looked at in one go.
 const DUE_MAX: u32 = 200;
 
+/// Grants that one notice names at most; it stays below 64 KiB.
+const GRANTS_MAX: u32 = 500;
+
 /// How often it is looked whether something is due.
 const LOOK_MS: u64 = 1000;
 
@@ -61,10 +65,47 @@ pub fn of_state(provider: &str, state: ProviderState, why: &str, now: Timestamp)
 }
 
 /// An owner took grants back.
-pub fn withdrawn(provider: &str, agent_id: &str, grants: &[String], now: Timestamp) -> NoticeRow {
+fn withdrawn(provider: &str, agent_id: &str, grants: &[String], now: Timestamp) -> NoticeRow {
     let data = json!({ "agent": agent_id, "grants": grants });
     let about = format!("{agent_id} {}", grants.join(" "));
     notice("signet.offer.withdrawn", provider, &about, &data, now)
+}
+
+/// What providers are to be told when an agent takes offers back; asked before it does.
+///
+/// - `which`: as [`HubStore::withdraw`]
+///
+/// # Errors
+/// As the store.
+pub fn of_withdrawal(
+    store: &dyn HubStore,
+    agent_id: &str,
+    which: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<NoticeRow>, StoreError> {
+    let mut notices = Vec::new();
+    for provider in store.providers()? {
+        let mut last = String::new();
+        loop {
+            let after = Some((agent_id, last.as_str()));
+            let page = store.offers_of(&provider.name, after, GRANTS_MAX, now)?;
+            let own: Vec<_> = page.into_iter().take_while(|o| o.agent_id == agent_id).collect();
+            let is_meant = |offer: &&OfferRow| {
+                let names = [&offer.grant_id, &offer.order_key, &offer.provider];
+                which.is_none_or(|which| names.into_iter().any(|name| name == which))
+            };
+            let grants: Vec<String> =
+                own.iter().filter(is_meant).map(|offer| offer.grant_id.clone()).collect();
+            if !grants.is_empty() {
+                notices.push(withdrawn(&provider.name, agent_id, &grants, now));
+            }
+            match own.last() {
+                Some(offer) if own.len() == GRANTS_MAX as usize => last.clone_from(&offer.grant_id),
+                _ => break,
+            }
+        }
+    }
+    Ok(notices)
 }
 
 /// A provider wants to see whether its address works.
@@ -149,12 +190,15 @@ fn next_try(tries_count: u32, wait_s: Option<i64>, dice: u8, now: Timestamp) -> 
     Some(now.plus_millis((schedule_ms + spread_ms).max(wait_s.unwrap_or(0) * 1000)))
 }
 
+/// Signs bytes with the hub's key.
+pub type Sign = Box<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
+
 /// Sends what is due.
 pub struct Messenger {
     /// Where notices and addresses are.
     pub store: Arc<dyn HubStore>,
     /// Signs with the hub's key.
-    pub sign: Box<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>,
+    pub sign: Sign,
     /// How the hub is called: source of the events.
     pub base_url: String,
     /// Calls.

@@ -11,6 +11,7 @@
 //! Whatever is decided here only refuses. What may leave, the agent decides.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -21,6 +22,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::is_derived;
 use crate::store::StoreError;
 use crate::store::hub::{AgentState, HubStore, OfferRow, ProviderRow, ProviderState, Reserved};
+use crate::web::Cut;
 
 /// Longest name at the end of a link, in bytes as they are written.
 const NAME_BYTES_MAX: usize = 400;
@@ -278,20 +280,40 @@ pub struct UnderWay {
     pub agent_id: String,
     /// What is fetched; `None` for words about orders.
     pub offer: Option<OfferRow>,
+    /// The provider's connection; ended too once bytes go over it, since a reader that stalls asks
+    /// for no more and would not notice.
+    connection: Cut,
+    is_passing: AtomicBool,
     cut: Notify,
-    is_cut: std::sync::atomic::AtomicBool,
+    is_cut: AtomicBool,
 }
 
 impl UnderWay {
     /// Ends it; the provider notices, since its answer breaks off.
     pub fn cut(&self) {
-        self.is_cut.store(true, std::sync::atomic::Ordering::Release);
+        self.is_cut.store(true, Ordering::Release);
         self.cut.notify_one();
+        if self.is_passing.load(Ordering::Acquire) {
+            self.connection.cut();
+        }
+    }
+
+    /// Bytes go to the provider from here on.
+    pub fn passes(&self) {
+        self.is_passing.store(true, Ordering::Release);
+        if self.is_cut() {
+            self.connection.cut();
+        }
+    }
+
+    /// Whether it was ended.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
     }
 
     /// Waits until it is to be ended.
     pub async fn cut_off(&self) {
-        while !self.is_cut.load(std::sync::atomic::Ordering::Acquire) {
+        while !self.is_cut() {
             self.cut.notified().await;
         }
     }
@@ -370,12 +392,21 @@ impl<B> Transfers<B> {
     }
 
     /// Notes that a request is under way.
-    pub fn begin(self: &Arc<Self>, agent_id: &str, offer: Option<OfferRow>) -> Entry<B> {
+    ///
+    /// - `connection`: of the provider
+    pub fn begin(
+        self: &Arc<Self>,
+        agent_id: &str,
+        offer: Option<OfferRow>,
+        connection: Cut,
+    ) -> Entry<B> {
         let under_way = Arc::new(UnderWay {
             agent_id: agent_id.to_owned(),
             offer,
+            connection,
+            is_passing: AtomicBool::new(false),
             cut: Notify::new(),
-            is_cut: std::sync::atomic::AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
         });
         locked(&self.under_way).push(under_way.clone());
         Entry { transfers: self.clone(), under_way }

@@ -35,8 +35,6 @@ struct Batch {
     connection: Connection,
     /// Of the open transaction, if one is open.
     fate: Option<Arc<Fate>>,
-    #[cfg(test)]
-    commits_count: u64,
 }
 
 /// What became of one batch, for all whose work is in it.
@@ -68,12 +66,7 @@ impl Failure {
 
 impl Gather {
     pub(super) fn new(connection: Connection) -> Self {
-        let batch = Batch {
-            connection,
-            fate: None,
-            #[cfg(test)]
-            commits_count: 0,
-        };
+        let batch = Batch { connection, fate: None };
         Self { batch: Mutex::new(batch), coming: AtomicUsize::new(0) }
     }
 
@@ -128,12 +121,6 @@ impl Gather {
     pub(super) fn coming_count(&self) -> usize {
         self.coming.load(Ordering::SeqCst)
     }
-
-    /// Transactions that were ended so far.
-    #[cfg(test)]
-    pub(super) fn commits_count(&self) -> u64 {
-        self.guard().commits_count
-    }
 }
 
 impl Batch {
@@ -174,10 +161,6 @@ impl Batch {
 
     fn commit(&mut self) -> Result<(), Failure> {
         let committed = run(&self.connection, "COMMIT");
-        #[cfg(test)]
-        {
-            self.commits_count += 1;
-        }
         if committed.is_err() && !self.connection.is_autocommit() {
             let _ = run(&self.connection, "ROLLBACK");
         }

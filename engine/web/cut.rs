@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::patience::{Moving, PATIENCE};
+use super::stall::Patient;
 
 /// Bytes of a connection that the system holds until they were taken: enough for 10 MB/s to a
 /// provider 100 ms away.
@@ -98,10 +99,10 @@ impl Connected<IncomingStream<'_, Listening>> for Caller {
 pub(super) struct Listening(pub(super) TcpListener);
 
 impl Listener for Listening {
-    type Io = Cuttable;
+    type Io = Cuttable<Moving<TcpStream>>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Cuttable, SocketAddr) {
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Without it, small answers wait for the provider's delayed acknowledgements.
         if let Err(error) = stream.set_nodelay(true) {
@@ -111,7 +112,7 @@ impl Listener for Listening {
         if let Err(error) = set_socket_send_buffer_size(&stream, SENT_AHEAD_BYTES) {
             tracing::debug!(%error, "a connection keeps its buffer");
         }
-        (Cuttable { stream: Moving::new(stream, PATIENCE), cut: Cut::default() }, address)
+        (Cuttable::new(Moving::new(stream, PATIENCE), Cut::default()), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -120,25 +121,48 @@ impl Listener for Listening {
 }
 
 /// A connection that can be cut.
-pub(super) struct Cuttable {
-    stream: Moving<TcpStream>,
+pub struct Cuttable<S> {
+    stream: S,
     cut: Cut,
 }
 
-impl Cuttable {
+/// What is around a connection of the system, and knows it.
+pub trait Around {
+    /// The connection.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Around for Moving<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref()
+    }
+}
+
+impl Around for Patient<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref()
+    }
+}
+
+impl<S: Around> Cuttable<S> {
+    /// Around a connection.
+    pub const fn new(stream: S, cut: Cut) -> Self {
+        Self { stream, cut }
+    }
+
     fn go_on(&self, context: &Context<'_>) -> io::Result<()> {
         if !self.cut.poll(context) {
             return Ok(());
         }
         // Closing it throws away what was not sent yet.
-        if let Err(error) = self.stream.get_ref().set_zero_linger() {
+        if let Err(error) = self.stream.tcp().set_zero_linger() {
             tracing::debug!(%error, "a connection sends what it had taken");
         }
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the grant was revoked"))
     }
 }
 
-impl AsyncRead for Cuttable {
+impl<S: Around + AsyncRead + Unpin> AsyncRead for Cuttable<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -149,7 +173,7 @@ impl AsyncRead for Cuttable {
     }
 }
 
-impl AsyncWrite for Cuttable {
+impl<S: Around + AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

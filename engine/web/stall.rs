@@ -33,6 +33,11 @@ impl<S> Patient<S> {
         Self { inner, longest, waiting: None }
     }
 
+    /// The connection itself.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,

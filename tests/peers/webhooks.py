@@ -4,6 +4,8 @@
     webhooks.py receive SECRET          listens on a free port of 127.0.0.1 and prints it; prints each event as a JSON
                                         line with `verified`; answers 202 when the signature is right, else 401
     webhooks.py send SECRET URL BODY [SECONDS]  posts BODY, signed now or SECONDS ago, and prints the status
+    webhooks.py verify SECRET           reads {"headers": {...}, "body": "..."} from stdin and prints whether the
+                                        signature is right
 
 Signing and verifying are the package `standardwebhooks`; it is found by PYTHONPATH.
 """
@@ -61,4 +63,13 @@ def send(secret, url, body, seconds="0"):
         print(error.code)
 
 
-{"receive": receive, "send": send}[sys.argv[1]](*sys.argv[2:])
+def verify(secret):
+    message = json.load(sys.stdin)
+    try:
+        Webhook(secret).verify(message["body"].encode(), message["headers"])
+        print("verified")
+    except WebhookVerificationError:
+        print("refused")
+
+
+{"receive": receive, "send": send, "verify": verify}[sys.argv[1]](*sys.argv[2:])

@@ -187,8 +187,9 @@ impl Service {
         lines
     }
 
-    /// Everything that it said so far and was heard.
-    pub(crate) fn said(&self) -> &[String] {
+    /// Everything that it said so far, without waiting.
+    pub(crate) fn said(&mut self) -> &[String] {
+        self.said.extend(self.lines.try_iter());
         &self.said
     }
 

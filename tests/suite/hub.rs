@@ -684,8 +684,7 @@ fn channel_is_for_one_agent_and_ends_for_who_floods_it() {
 #[test]
 fn tricks_with_addresses_get_no_further_than_the_hub() {
     let scene = Scene::with(Tls::Off, 0);
-    let Scene { hub_home, agent_id, path, grant_id, .. } = &scene;
-    let mut hub = scene.hub;
+    let Scene { hub_home, agent_id, path, grant_id, mut hub, agent: _agent, .. } = scene;
     hub.lines_since();
     let tricks = [
         "%2e%2e",

@@ -12,7 +12,7 @@ const LONGEST_MS: u64 = 5 * 60 * 1000;
 ///
 /// - `tries`: those that failed in a row, from 0
 /// - `random`: any of all, each as likely
-pub(super) fn pause_ms(tries: u32, random: u32) -> u64 {
+pub fn pause_ms(tries: u32, random: u32) -> u64 {
     let longest = FIRST_MS.saturating_mul(1 << tries.min(20)).min(LONGEST_MS);
     (longest * u64::from(random)) >> 32
 }

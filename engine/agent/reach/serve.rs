@@ -22,6 +22,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::connect::Connector;
 use crate::access::Membership;
@@ -49,7 +50,17 @@ pub(super) struct Errands {
     places: Arc<Semaphore>,
 }
 
-type Connection = SendRequest<Body>;
+/// A connection to the hub; dropping it ends it, whatever is on its way.
+struct Connection {
+    requests: SendRequest<Body>,
+    task: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 impl Errands {
     pub(super) fn new(
@@ -88,9 +99,8 @@ impl Errands {
             return Err("the transfer has no proper name".into());
         }
         let transfer = format!("/v1/transfers/{}", serve.transfer);
-        let mut request = request(&self.prefix, serve)?;
         let cut = Cut::default();
-        request.extensions_mut().insert(cut.clone());
+        let request = request(&self.prefix, serve, cut.clone())?;
         let answer = self.routes.call(request).await.map_err(|error| words(&error))?;
         let (head, length) = head_of(&answer);
         let head = serde_json::to_vec(&head).map_err(|error| words(&error))?;
@@ -111,7 +121,7 @@ impl Errands {
     /// Sends an answer, over a connection that is there or a new one.
     async fn send(&self, mut request: Request<Body>) -> Result<(), String> {
         while let Some(mut connection) = self.kept() {
-            match connection.try_send_request(request).await {
+            match connection.requests.try_send_request(request).await {
                 Ok(response) => {
                     self.settle(connection, response);
                     return Ok(());
@@ -124,7 +134,8 @@ impl Errands {
             }
         }
         let mut connection = self.connect().await?;
-        let response = connection.send_request(request).await.map_err(|error| error.to_string())?;
+        let response =
+            connection.requests.send_request(request).await.map_err(|error| error.to_string())?;
         self.settle(connection, response);
         Ok(())
     }
@@ -136,7 +147,7 @@ impl Errands {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(kept, since)| !kept.is_closed() && since.elapsed() < IDLE_FOR);
+        idle.retain(|(kept, since)| !kept.requests.is_closed() && since.elapsed() < IDLE_FOR);
         if idle.len() < IDLE_MAX {
             idle.push((connection, Instant::now()));
         }
@@ -145,7 +156,7 @@ impl Errands {
     fn kept(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((connection, since)) = idle.pop() {
-            if connection.is_ready() && since.elapsed() < IDLE_FOR {
+            if connection.requests.is_ready() && since.elapsed() < IDLE_FOR {
                 return Some(connection);
             }
         }
@@ -154,22 +165,24 @@ impl Errands {
 
     async fn connect(&self) -> Result<Connection, String> {
         let stream = self.connector.connect(self.outward.current()).await?;
-        let (sender, connection) = Builder::new()
+        let (requests, connection) = Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the hub broke off");
             }
         });
-        Ok(sender)
+        Ok(Connection { requests, task: task.abort_handle() })
     }
 }
 
 /// The request as it would have come directly.
-fn request(prefix: &str, serve: Serve) -> Result<Request<Body>, String> {
+///
+/// - `cut`: ends the answer when its grant is revoked
+fn request(prefix: &str, serve: Serve, cut: Cut) -> Result<Request<Body>, String> {
     let method = match serve.method.as_str() {
         "GET" => Method::GET,
         "HEAD" => Method::HEAD,
@@ -190,7 +203,7 @@ fn request(prefix: &str, serve: Serve) -> Result<Request<Body>, String> {
     }
     let via =
         Via::Hub { prefix: prefix.to_owned(), remote: serve.remote, provider: serve.provider };
-    request.extension(via).body(Body::from(body)).map_err(|error| error.to_string())
+    request.extension(via).extension(cut).body(Body::from(body)).map_err(|error| error.to_string())
 }
 
 /// Status and headers of an answer that are handed on, and how many bytes of body follow; `None`

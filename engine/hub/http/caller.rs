@@ -54,9 +54,8 @@ pub(super) async fn provider(
     let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
         return Problem::new(Kind::TooLarge, "the body has more than 64 KiB").into_response();
     };
-    let shown = match Shown::of(&parts.headers) {
-        Some(shown) => shown,
-        None => return refuse(&api, address, "show who you are: see Authorization"),
+    let Some(shown) = Shown::of(&parts.headers) else {
+        return refuse(&api, address, "show who you are: see Authorization");
     };
     let call = Call {
         method: parts.method.as_str().to_owned(),

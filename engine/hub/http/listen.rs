@@ -30,6 +30,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::web::stall::Patient;
+use crate::web::{Cut, Cuttable};
 
 /// How long TLS may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -187,26 +188,36 @@ async fn take_in(
     // Without it, small answers wait for the other side's delayed acknowledgements.
     stream.set_nodelay(true)?;
     set_socket_send_buffer_size(&stream, SOCKET_BYTES)?;
-    let stream = Patient::new(stream);
+    let cut = Cut::default();
+    let stream = Cuttable::new(Patient::new(stream), cut.clone());
+    let caller = Caller { address, place, cut };
     match &listening.tls {
         Some(tls) => {
             let stream = timeout(HANDSHAKE_MAX, tls.accept(stream)).await??;
-            converse(stream, address, place, listening).await
+            converse(stream, caller, listening).await
         }
-        None => converse(stream, address, place, listening).await,
+        None => converse(stream, caller, listening).await,
     }
+}
+
+/// What requests are told of the connection that they came by.
+struct Caller {
+    address: SocketAddr,
+    place: Arc<Place>,
+    cut: Cut,
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    address: SocketAddr,
-    place: Arc<Place>,
+    caller: Caller,
     listening: &Listening,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let answers = TowerToHyperService::new(listening.router.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(address));
-        request.extensions_mut().insert(place.clone());
+        let told = request.extensions_mut();
+        told.insert(ConnectInfo(caller.address));
+        told.insert(caller.place.clone());
+        told.insert(caller.cut.clone());
         answers.call(request)
     });
     let connection = http1::Builder::new()

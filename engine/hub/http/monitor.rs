@@ -48,7 +48,6 @@ pub async fn serve(listener: TcpListener, monitor: Monitor) -> std::io::Result<(
         .await
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 async fn metrics(State(monitor): State<Arc<Monitor>>) -> Response {
     monitor.api.metrics.agents((monitor.agents_count)());
     ([(header::CONTENT_TYPE, TEXT_TYPE)], monitor.api.metrics.text()).into_response()

@@ -81,7 +81,6 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
 /// This description
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "about", security(()),
     responses((status = 200, body = serde_json::Value)))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn describe() -> Response {
     let mut response = Json(description()).into_response();
     let hour = HeaderValue::from_static("public, max-age=3600");
@@ -95,7 +94,6 @@ pub(super) async fn describe() -> Response {
 #[utoipa::path(get, path = "/v1/problems/{kind}", tag = "about", security(()),
     params(("kind" = String, Path, description = "Last part of `type`")),
     responses((status = 200, body = String, content_type = "text/plain")))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn explain(Named(word): Named) -> Result<String, Problem> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word);
     let kind = kind.ok_or_else(Problem::not_found)?;

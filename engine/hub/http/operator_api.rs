@@ -116,7 +116,6 @@ pub(super) async fn sign_in(
 /// Who you are
 #[utoipa::path(get, path = "/v1/operator/session", tag = "operator",
     responses((status = 200, body = SessionView)))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn session(Extension(signed): Extension<Signed>) -> Json<SessionView> {
     let (name, role) = (signed.actor.name().to_owned(), signed.actor.role());
     Json(SessionView { token: None, expires_at: None, name, role })
@@ -181,7 +180,7 @@ pub(super) async fn lose(
 ) -> Result<Json<AgentView>, Problem> {
     let lose = move |api: &Api| {
         api.store.agent(&agent)?.ok_or_else(Problem::not_found)?;
-        let (store, why) = (&*api.store, reason.why);
+        let (store, why) = (&*api.store, reason.why.0);
         let now = Timestamp::now();
         let row = enrol::cut_off(store, &signed.actor, &agent, AgentState::Lost, &why, now)?;
         Ok(AgentView::from(row))
@@ -203,7 +202,7 @@ pub(super) async fn pay_out(
         api.store.agent(&agent)?.ok_or_else(Problem::not_found)?;
         let currency = Currency::try_from(ask.currency)
             .map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
-        let payment = payment(&ask.payment);
+        let payment = payment(&ask.payment)?;
         let (store, now) = (&*api.store, Timestamp::now());
         let paid = providers::pay_out(store, &signed.actor, &agent, &currency, payment, now)?;
         Ok(paid_view(paid))
@@ -225,7 +224,7 @@ pub(super) async fn invite(
         let hours = ask.hours.unwrap_or(CODE_HOURS);
         let (store, replaces) = (&*api.store, ask.replaces.as_deref());
         let now = Timestamp::now();
-        let (code, row) = enrol::invite(store, &signed.actor, &ask.label, hours, replaces, now)?;
+        let (code, row) = enrol::invite(store, &signed.actor, &ask.label.0, hours, replaces, now)?;
         let command = format!("signet hub join {} {code}", api.base_url);
         let expires_at = At(row.expires_at);
         let view = InviteView { code: code.to_string(), command, expires_at };
@@ -343,7 +342,7 @@ pub(super) async fn set_state(
     let set = move |api: &Api| {
         known(api, &name)?;
         let (store, now) = (&*api.store, Timestamp::now());
-        let row = providers::set_state(store, &signed.actor, &name, state, &why, now)?;
+        let row = providers::set_state(store, &signed.actor, &name, state, &why.0, now)?;
         Ok(ProviderView::of(&row, funds(api, &row)?))
     };
     api.work(StoreWork::Write, set).await.map(Json)
@@ -383,7 +382,7 @@ pub(super) async fn top_up(
     let pay = move |api: &Api| {
         known(api, &name)?;
         let (store, now) = (&*api.store, Timestamp::now());
-        let paid = providers::top_up(store, &signed.actor, &name, payment(&ask), now)?;
+        let paid = providers::top_up(store, &signed.actor, &name, payment(&ask)?, now)?;
         Ok(paid_view(paid))
     };
     api.work(StoreWork::Write, pay).await.map(Json)
@@ -465,8 +464,12 @@ fn edit(terms: TermsAsk) -> ProviderEdit {
     }
 }
 
-fn payment(ask: &PaymentAsk) -> Payment<'_> {
-    Payment { minor: ask.minor, reference: Some(&ask.reference), note: &ask.note }
+fn payment(ask: &PaymentAsk) -> Result<Payment<'_>, Problem> {
+    let PaymentAsk { minor, reference, note } = ask;
+    if reference.0.is_empty() {
+        return Err(Problem::new(Kind::Malformed, "`reference` names the payment"));
+    }
+    Ok(Payment { minor: *minor, reference: Some(&reference.0), note: &note.0 })
 }
 
 fn paid_view(paid: Paid) -> PaidView {

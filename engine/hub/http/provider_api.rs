@@ -128,7 +128,6 @@ pub(super) async fn accesses(
 /// Where you are told of things
 #[utoipa::path(get, path = "/v1/provider/webhook", tag = "provider",
     responses((status = 200, body = WebhookView)))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn webhook(Extension(Caller(row)): Extension<Caller>) -> Json<WebhookView> {
     let url = Some(row.notify_url.clone()).filter(|url| !url.is_empty());
     Json(WebhookView { url, secret: None })
@@ -146,7 +145,9 @@ pub(super) async fn put_webhook(
 ) -> Result<Json<WebhookView>, Problem> {
     let put = move |api: &Api| {
         let url = ask.url;
-        if url.len() > 2048 || !(url.starts_with("https://") || url.starts_with("http://")) {
+        if url.chars().count() > 2048
+            || !(url.starts_with("https://") || url.starts_with("http://"))
+        {
             let detail = "`url` should begin with https:// and have 2048 characters at most";
             return Err(Problem::new(Kind::Malformed, detail));
         }

@@ -43,6 +43,7 @@ use crate::hub::relay::{Aim, Arrived, Entry, Refusal, Ticket, What, admit, aim};
 use crate::hub::run::HubState;
 use crate::store::hub::ProviderRow;
 use crate::store::leaf::{HubLeaf, words};
+use crate::web::Cut;
 
 /// How long an agent may take to open a transfer.
 const FIRST_BYTE_MAX: Duration = Duration::from_secs(15);
@@ -60,9 +61,10 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub(super) async fn hand_on(
     State(state): State<Arc<HubState>>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    connection: Cut,
     request: Request,
 ) -> Response {
-    match ask(&state, remote, request).await {
+    match ask(&state, remote, connection, request).await {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
@@ -71,6 +73,7 @@ pub(super) async fn hand_on(
 async fn ask(
     state: &Arc<HubState>,
     remote: SocketAddr,
+    connection: Cut,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
@@ -79,7 +82,7 @@ async fn ask(
     if state.is_stopping() {
         return Err(Refusal::Stopping);
     }
-    let is_free = method != "GET";
+    let (is_free, is_head) = (method != "GET", method == "HEAD");
     let channel = state.channels.of(&aim.agent_id);
     let ticket =
         admitted(state, &aim, is_free, channel.is_some()).await.inspect_err(|refusal| {
@@ -88,7 +91,7 @@ async fn ask(
     let channel = channel.ok_or(Refusal::Away)?;
     let place = channel.place().ok_or(Refusal::Crowded)?;
     let offer = ticket.offer.as_ref();
-    let entry = state.transfers.begin(&aim.agent_id, offer.cloned());
+    let entry = state.transfers.begin(&aim.agent_id, offer.cloned(), connection);
     let serve = Serve {
         transfer: nonce().map_err(|error| Refusal::Bug(error.to_string()))?,
         method: method.clone(),
@@ -131,7 +134,8 @@ async fn ask(
         status: arrived.head.status,
         range: arrived.head.headers.get("content-range").cloned().unwrap_or_default(),
         bytes_count: 0,
-        broken: None,
+        whole_bytes: is_head.then_some(0),
+        broken: Some(GONE),
     };
     respond(arrived, passage)
 }
@@ -256,15 +260,29 @@ struct Passage {
     status: u16,
     range: String,
     bytes_count: u64,
+    /// How many there are; nothing more is asked for behind the last of them.
+    whole_bytes: Option<u64>,
     broken: Option<&'static str>,
+}
+
+impl Passage {
+    /// Why not all went through.
+    fn why_not_whole(&self) -> Option<&'static str> {
+        match self.broken {
+            Some(_) if self.whole_bytes == Some(self.bytes_count) => None,
+            Some(_) if self.entry.under_way.is_cut() => Some(CUT),
+            broken => broken,
+        }
+    }
 }
 
 impl Drop for Passage {
     fn drop(&mut self) {
         let under_way = &self.entry.under_way;
+        let broken = self.why_not_whole();
         let metrics = &self.state.api.metrics;
         metrics.bytes(self.bytes_count);
-        metrics.transfer_ended(match self.broken {
+        metrics.transfer_ended(match broken {
             None => TransferOutcome::Complete,
             Some(GONE) => TransferOutcome::ProviderGone,
             Some(CUT) => TransferOutcome::Cut,
@@ -278,7 +296,7 @@ impl Drop for Passage {
                 status: self.status,
                 range: words(&self.range),
                 bytes: self.bytes_count,
-                is_whole: self.broken.is_none(),
+                is_whole: broken.is_none(),
                 at: Timestamp::now(),
             };
             self.state.log.note(&under_way.agent_id, leaf);
@@ -287,7 +305,7 @@ impl Drop for Passage {
             agent: under_way.agent_id.clone(),
             grant: under_way.offer.as_ref().map(|o| o.grant_id.clone()).unwrap_or_default(),
             bytes_count: self.bytes_count,
-            broken: self.broken.map(str::to_owned),
+            broken: broken.map(str::to_owned),
         });
     }
 }
@@ -303,20 +321,22 @@ fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, R
     let Head { status, headers } = arrived.head;
     let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 200);
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = status.ok_or(Refusal::Nonsense)?;
+    let status = status.ok_or(Refusal::Nonsense)?;
+    *response.status_mut() = status;
     for (name, value) in headers {
         // Compared with the list: no name that an agent made up, in whatever case.
         let Some(name) = HEADERS_OUT.iter().find(|known| **known == name) else { continue };
         let name = HeaderName::from_static(name);
         let value = HeaderValue::try_from(value).map_err(|_no_value| Refusal::Nonsense)?;
-        if name == header::CONTENT_LENGTH
-            && !value.to_str().is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return Err(Refusal::Nonsense);
+        if name == header::CONTENT_LENGTH && passage.whole_bytes.is_none() {
+            passage.whole_bytes = Some(length(&value)?);
         }
         response.headers_mut().insert(name, value);
     }
-    passage.broken = Some(GONE);
+    if matches!(status.as_u16(), 204 | 304) {
+        passage.whole_bytes = Some(0);
+    }
+    passage.entry.under_way.passes();
     let passing = futures_util::stream::unfold(
         Some((passage, arrived.body)),
         |passing: Option<(Passage, Pieces)>| async {
@@ -350,6 +370,11 @@ fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, R
     );
     *response.body_mut() = Body::from_stream(passing);
     Ok(response)
+}
+
+fn length(value: &HeaderValue) -> Result<u64, Refusal> {
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    text.and_then(|text| text.parse().ok()).ok_or(Refusal::Nonsense)
 }
 
 /// An agent opens a transfer: what it sends goes to the provider that waits for it.

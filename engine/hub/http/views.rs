@@ -14,6 +14,7 @@ use super::problem::{Kind, Problem};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
+use crate::hub::enrol::LABEL_CHARS_MAX;
 use crate::store::Purpose;
 use crate::store::hub::{
     AccountLine, ActionRow, AgentRow, AgentState, NoticeRow, OfferRow, Posting, PostingKind, Price,
@@ -77,6 +78,42 @@ fn moment_schema() -> Object {
 
 fn hash_schema() -> Object {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-f]{64}$")).build()
+}
+
+/// A line of text: at most 200 characters, none of them a control character.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Line(pub String);
+
+impl TryFrom<String> for Line {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.chars().count() <= 200 && !text.chars().any(char::is_control) {
+            true => Ok(Self(text)),
+            false => Err("a line has 200 characters at most and no control characters"),
+        }
+    }
+}
+
+fn line_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(200))
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+        .build()
+}
+
+fn label_schema() -> Object {
+    let mut schema = line_schema();
+    (schema.min_length, schema.max_length) = (Some(1), Some(LABEL_CHARS_MAX));
+    schema
+}
+
+fn reference_schema() -> Object {
+    let mut schema = line_schema();
+    schema.min_length = Some(1);
+    schema
 }
 
 /// A moment on the wire.
@@ -464,9 +501,7 @@ impl StatementView {
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookAsk {
     /// An address that takes POST.
-    #[schema(
-        pattern = "^https?://[a-z0-9][a-z0-9.-]{0,200}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]{0,200})?$"
-    )]
+    #[schema(max_length = 2048, pattern = "^https?://")]
     pub url: String,
 }
 
@@ -742,8 +777,8 @@ fn role_schema() -> Object {
 #[serde(deny_unknown_fields)]
 pub(super) struct InviteAsk {
     /// What operators call the computer.
-    #[schema(min_length = 1, max_length = 80, pattern = "^[A-Za-z0-9 _.-]+$")]
-    pub label: String,
+    #[schema(schema_with = label_schema)]
+    pub label: Line,
     /// Hours that the code is good for; 48 unless said otherwise.
     #[schema(minimum = 1, maximum = 720)]
     pub hours: Option<u32>,
@@ -769,8 +804,8 @@ pub(super) struct InviteView {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
     /// In words; nothing personal.
-    #[schema(max_length = 200, pattern = "^[ -~]*$")]
-    pub why: String,
+    #[schema(schema_with = line_schema)]
+    pub why: Line,
 }
 
 /// Whether a provider may fetch.
@@ -780,8 +815,8 @@ pub(super) struct StateAsk {
     #[schema(schema_with = provider_state_schema)]
     pub state: ProviderState,
     /// In words.
-    #[schema(max_length = 200, pattern = "^[ -~]*$")]
-    pub why: String,
+    #[schema(schema_with = line_schema)]
+    pub why: Line,
 }
 
 /// A provider that is added.
@@ -861,12 +896,12 @@ pub(super) struct PaymentAsk {
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub minor: i64,
     /// Names the payment, such as the bank's number: the same is posted once.
-    #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$")]
-    pub reference: String,
+    #[schema(schema_with = reference_schema)]
+    pub reference: Line,
     /// In words.
     #[serde(default)]
-    #[schema(max_length = 200, pattern = "^[ -~]*$")]
-    pub note: String,
+    #[schema(schema_with = line_schema, required = false)]
+    pub note: Line,
 }
 
 /// A payment of an owner.

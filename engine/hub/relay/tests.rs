@@ -176,9 +176,9 @@ fn only_what_is_meant_is_cut() {
         expires_at: Timestamp(1),
         withdrawn_at: None,
     };
-    let first = transfers.begin("a", Some(offer("g", "o", "lab")));
-    let second = transfers.begin("a", Some(offer("h", "p", "lab")));
-    let other = transfers.begin("b", Some(offer("g", "o", "lab")));
+    let first = transfers.begin("a", Some(offer("g", "o", "lab")), Cut::default());
+    let second = transfers.begin("a", Some(offer("h", "p", "lab")), Cut::default());
+    let other = transfers.begin("b", Some(offer("g", "o", "lab")), Cut::default());
     let is_cut =
         |entry: &Entry<u8>| entry.under_way.is_cut.load(std::sync::atomic::Ordering::Acquire);
     transfers.cut("a", Some("nothing"));

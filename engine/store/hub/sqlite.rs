@@ -35,6 +35,13 @@ use crate::store::db::{self, Durability, StoreError};
 use crate::store::gather::Gather;
 use crate::store::readers::Readers;
 
+/// Pages of the database kept in memory, KiB.
+const CACHE_KIB: i64 = 64 * 1024;
+
+/// Length of the write-ahead log at which it is copied into the database: 16 MiB, as `store::db`
+/// cuts it back to.
+const LOG_PAGES: i64 = 4096;
+
 /// The hub's database.
 #[derive(Debug)]
 pub struct SqliteHub {
@@ -50,6 +57,10 @@ impl SqliteHub {
     /// A full or read-only disk, a damaged file, or one written by a newer Signet.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = db::open(path, Durability::Full, schema::MIGRATIONS)?;
+        // What many owners' accesses touch lies far apart: it is kept at hand, and copied from the
+        // log into the database in larger pieces.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         Ok(Self { writer: Gather::new(connection), readers: Some(Readers::new(path)) })
     }
 

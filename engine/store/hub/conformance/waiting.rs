@@ -134,7 +134,7 @@ fn copy_lies_here_until_its_agent_took_note_or_withdrew() {
         store.note_delivered("a", "unknown", later(2)).expect("noted");
         let done = StagedRow { delivered_at: Some(later(1)), ..staged("a", "g", "s") };
         assert!(store.put_staged(&staged("a", "g", "s")).expect("asked"), "the same again");
-        assert_eq!(store.delivered("a").expect("read"), [done.clone()]);
+        assert_eq!(store.delivered("a").expect("read"), std::slice::from_ref(&done));
         assert_eq!(store.delivered("b").expect("read"), []);
         assert_eq!(store.staged("a", "g").expect("read"), Some(done));
         assert!(store.put_staged(&staged("a", "g", "u")).expect("kept"), "another copy");

@@ -7,24 +7,27 @@ use rusqlite::Connection;
 
 /// Each finds the mistakes of one kind and names them.
 const QUESTIONS: [&str; 12] = [
-    "SELECT 'the entries of posting ' || posting_id || ' add up to ' || sum(minor)
-     FROM entries GROUP BY posting_id HAVING sum(minor) <> 0",
+    "SELECT 'the entries of posting ' || coalesce(posting_id, posting_seq) || ' add up to '
+         || sum(minor)
+     FROM entries LEFT JOIN postings USING (posting_seq)
+     GROUP BY posting_seq HAVING sum(minor) <> 0",
     "SELECT 'all entries in ' || currency || ' add up to ' || sum(minor)
      FROM entries GROUP BY currency HAVING sum(minor) <> 0",
-    "SELECT 'entry ' || place || ' of posting ' || posting_id || ' is not what the posting says'
-     FROM entries WHERE NOT EXISTS
-         (SELECT 1 FROM postings, json_each(postings.entries)
-          WHERE postings.posting_id = entries.posting_id
-          AND postings.currency = entries.currency AND key = place
+    "SELECT 'entry ' || place || ' of posting ' || coalesce(posting_id, posting_seq)
+         || ' is not what the posting says'
+     FROM entries LEFT JOIN postings USING (posting_seq) WHERE NOT EXISTS
+         (SELECT 1 FROM json_each(postings.entries)
+          WHERE postings.currency = entries.currency AND key = place
           AND json_extract(value, '$.account') IS account
           AND json_extract(value, '$.minor') IS minor)",
     "SELECT 'posting ' || posting_id || ' has not as many entries as it says' FROM postings
      WHERE json_array_length(entries) = 0 OR json_array_length(entries) <>
-         (SELECT count(*) FROM entries AS kept WHERE kept.posting_id = postings.posting_id)",
-    "SELECT 'the balance of ' || account || ' after posting ' || posting_id || ' is '
-         || balance_after || ' and should be ' || balance
-     FROM (SELECT *, sum(minor) OVER (PARTITION BY account, currency ORDER BY entry_seq) AS balance
-           FROM entries)
+         (SELECT count(*) FROM entries AS kept WHERE kept.posting_seq = postings.posting_seq)",
+    "SELECT 'the balance of ' || account || ' after posting ' || coalesce(posting_id, posting_seq)
+         || ' is ' || balance_after || ' and should be ' || balance
+     FROM (SELECT *, sum(minor) OVER
+               (PARTITION BY account, currency ORDER BY posting_seq) AS balance FROM entries)
+     LEFT JOIN postings USING (posting_seq)
      WHERE balance <> balance_after",
     "SELECT 'posting ' || posting_id || ' has no leaf in the log of agent ' || agent_id
      FROM postings WHERE kind IN ('access', 'reversal') AND NOT EXISTS
@@ -40,9 +43,9 @@ const QUESTIONS: [&str; 12] = [
           AND access.agent_id = postings.agent_id AND access.grant_id = postings.grant_id
           AND access.turn = postings.turn AND access.currency = postings.currency
           AND NOT EXISTS
-              (SELECT account, minor FROM entries WHERE posting_id = access.posting_id
+              (SELECT account, minor FROM entries WHERE posting_seq = access.posting_seq
                EXCEPT SELECT account, -minor FROM entries
-               WHERE posting_id = postings.posting_id))",
+               WHERE posting_seq = postings.posting_seq))",
     "SELECT 'posting ' || posting_id || ' follows a delivery that was not posted back'
      FROM postings WHERE kind = 'access' AND turn > 0 AND NOT EXISTS
          (SELECT 1 FROM postings AS back WHERE back.kind = 'reversal'
@@ -50,7 +53,7 @@ const QUESTIONS: [&str; 12] = [
           AND back.turn = postings.turn - 1)",
     "SELECT 'posting ' || posting_id || ' names provider ' || provider || ' and debits another'
      FROM postings WHERE kind = 'access' AND NOT EXISTS
-         (SELECT 1 FROM entries WHERE entries.posting_id = postings.posting_id
+         (SELECT 1 FROM entries WHERE entries.posting_seq = postings.posting_seq
           AND account = 'provider:' || provider)",
     "SELECT 'the ' || log || ' log of agent ' || agent_id || ' has gaps' FROM leaves
      GROUP BY agent_id, log HAVING max(leaf_index) + 1 <> count(*) OR min(leaf_index) <> 0",

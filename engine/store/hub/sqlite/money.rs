@@ -122,7 +122,7 @@ pub(super) fn balance(db: &Connection, account: &str, currency: &str) -> rusqlit
     let last = db
         .prepare_cached(
             "SELECT balance_after FROM entries WHERE account = ?1 AND currency = ?2
-             ORDER BY entry_seq DESC LIMIT 1",
+             ORDER BY posting_seq DESC LIMIT 1",
         )?
         .query_row([account, currency], |row| row.get(0))
         .optional()?;
@@ -132,22 +132,24 @@ pub(super) fn balance(db: &Connection, account: &str, currency: &str) -> rusqlit
 pub(super) fn balances(db: &Connection) -> rusqlite::Result<Vec<(String, String, i64)>> {
     // Goes from account to account in the index, however many entries each has.
     db.prepare_cached(
-        "WITH RECURSIVE accounts (entry_seq) AS (
-             SELECT (SELECT entry_seq FROM entries ORDER BY account, currency LIMIT 1)
+        "WITH RECURSIVE accounts (account) AS (
+             SELECT min(account) FROM entries
              UNION ALL
-             SELECT coalesce(
-                 (SELECT next.entry_seq FROM entries AS next
-                  WHERE next.account = entries.account AND next.currency > entries.currency
-                  ORDER BY next.currency LIMIT 1),
-                 (SELECT next.entry_seq FROM entries AS next
-                  WHERE next.account > entries.account
-                  ORDER BY next.account, next.currency LIMIT 1))
-             FROM accounts JOIN entries USING (entry_seq))
+             SELECT (SELECT min(account) FROM entries WHERE account > accounts.account)
+             FROM accounts WHERE account IS NOT NULL),
+         held (account, currency) AS (
+             SELECT account, (SELECT min(currency) FROM entries
+                              WHERE account = accounts.account)
+             FROM accounts WHERE account IS NOT NULL
+             UNION ALL
+             SELECT account, (SELECT min(currency) FROM entries
+                              WHERE account = held.account AND currency > held.currency)
+             FROM held WHERE currency IS NOT NULL)
          SELECT account, currency,
-             (SELECT balance_after FROM entries AS last
-              WHERE last.account = entries.account AND last.currency = entries.currency
-              ORDER BY last.entry_seq DESC LIMIT 1)
-         FROM accounts JOIN entries USING (entry_seq) ORDER BY account, currency",
+             (SELECT balance_after FROM entries
+              WHERE account = held.account AND currency = held.currency
+              ORDER BY posting_seq DESC LIMIT 1)
+         FROM held WHERE currency IS NOT NULL ORDER BY account, currency",
     )?
     .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
     .collect()
@@ -161,8 +163,8 @@ pub(super) fn lines(
 ) -> rusqlite::Result<Vec<AccountLine>> {
     let mut lines: Vec<AccountLine> = db
         .prepare_cached(
-            "SELECT postings.*, minor, balance_after FROM entries JOIN postings USING (posting_id)
-             WHERE account = ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY entry_seq",
+            "SELECT postings.*, minor, balance_after FROM entries JOIN postings USING (posting_seq)
+             WHERE account = ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY posting_seq",
         )?
         .query_map(params![account, from.0, to.0], |row| {
             Ok(AccountLine {
@@ -194,10 +196,11 @@ pub(super) fn postings(
 }
 
 pub(super) fn last_top_up(db: &Connection, provider: &str) -> rusqlite::Result<Option<Posting>> {
+    // The plus keeps it from going through all entries of the account instead.
     db.prepare_cached(
         "SELECT * FROM postings WHERE kind = 'top-up' AND EXISTS
-             (SELECT 1 FROM entries WHERE entries.posting_id = postings.posting_id
-              AND account = ?1)
+             (SELECT 1 FROM entries WHERE entries.posting_seq = postings.posting_seq
+              AND +account = ?1)
          ORDER BY posting_seq DESC LIMIT 1",
     )?
     .query_row([provider_account(provider)], posting_of)

@@ -169,18 +169,16 @@ CREATE INDEX top_ups ON postings (posting_seq) WHERE kind = 'top-up';
 CREATE INDEX accesses_by_provider ON postings (provider, at_ms) WHERE kind = 'access';
 
 CREATE TABLE entries (
-    entry_seq INTEGER PRIMARY KEY,
-    posting_id TEXT NOT NULL REFERENCES postings (posting_id),
+    posting_seq INTEGER NOT NULL REFERENCES postings,
     place INTEGER NOT NULL,
     account TEXT NOT NULL,
     currency TEXT NOT NULL,
     minor INTEGER NOT NULL CHECK (minor BETWEEN -1000000000000000 AND 1000000000000000),
     balance_after INTEGER NOT NULL,
-    UNIQUE (posting_id, place),
-    UNIQUE (posting_id, account),
+    PRIMARY KEY (posting_seq, place),
+    UNIQUE (account, currency, posting_seq),
     CHECK (account IN ('service', 'cash') OR account GLOB 'provider:?*' OR account GLOB 'owner:?*')
-) STRICT;
-CREATE INDEX entries_by_account ON entries (account, currency, entry_seq, balance_after);
+) STRICT, WITHOUT ROWID;
 
 -- `INSERT OR REPLACE` deletes without asking triggers that watch over deleting, so those that
 -- watch over inserting look for what would be replaced.
@@ -196,6 +194,9 @@ CREATE TRIGGER postings_balance BEFORE INSERT ON postings BEGIN
         (SELECT 1 FROM json_each(NEW.entries)
          WHERE json_type(value, '$.account') IS NOT 'text'
             OR json_type(value, '$.minor') IS NOT 'integer');
+    SELECT RAISE(ABORT, 'an account is in a posting once') WHERE
+        (SELECT count(*) <> count(DISTINCT json_extract(value, '$.account'))
+         FROM json_each(NEW.entries));
     SELECT RAISE(ABORT, 'there is no access to post back') WHERE NEW.kind = 'reversal' AND NOT EXISTS
         (SELECT 1 FROM postings WHERE kind = 'access' AND agent_id = NEW.agent_id
              AND grant_id = NEW.grant_id AND turn = NEW.turn);
@@ -205,32 +206,31 @@ CREATE TRIGGER postings_balance BEFORE INSERT ON postings BEGIN
              AND grant_id = NEW.grant_id AND turn = NEW.turn - 1);
 END;
 CREATE TRIGGER postings_are_entered AFTER INSERT ON postings BEGIN
-    INSERT INTO entries (posting_id, place, account, currency, minor, balance_after)
-    SELECT NEW.posting_id, key, json_extract(value, '$.account'), NEW.currency,
+    INSERT INTO entries (posting_seq, place, account, currency, minor, balance_after)
+    SELECT NEW.posting_seq, key, json_extract(value, '$.account'), NEW.currency,
         json_extract(value, '$.minor'),
         json_extract(value, '$.minor') + coalesce(
             (SELECT balance_after FROM entries
              WHERE account = json_extract(value, '$.account') AND currency = NEW.currency
-             ORDER BY entry_seq DESC LIMIT 1), 0)
+             ORDER BY posting_seq DESC LIMIT 1), 0)
     FROM json_each(NEW.entries);
     -- With `INSERT OR IGNORE` an entry that is not possible would be left out.
     SELECT RAISE(ABORT, 'an entry of a posting is not possible') WHERE
-        (SELECT count(*) FROM entries WHERE posting_id = NEW.posting_id)
+        (SELECT count(*) FROM entries WHERE posting_seq = NEW.posting_seq)
         <> json_array_length(NEW.entries);
 END;
 CREATE TRIGGER entries_follow BEFORE INSERT ON entries BEGIN
     SELECT RAISE(ABORT, 'entries are never replaced') WHERE EXISTS
-        (SELECT 1 FROM entries WHERE entry_seq = NEW.entry_seq)
-        OR EXISTS (SELECT 1 FROM entries WHERE posting_id = NEW.posting_id AND place = NEW.place);
+        (SELECT 1 FROM entries WHERE posting_seq = NEW.posting_seq AND place = NEW.place);
     SELECT RAISE(ABORT, 'an entry says what its posting says') WHERE NOT EXISTS
-        (SELECT 1 FROM postings, json_each(postings.entries) WHERE posting_id = NEW.posting_id
+        (SELECT 1 FROM postings, json_each(postings.entries) WHERE posting_seq = NEW.posting_seq
              AND postings.currency = NEW.currency AND key = NEW.place
              AND json_extract(value, '$.account') = NEW.account
              AND json_extract(value, '$.minor') = NEW.minor);
     SELECT RAISE(ABORT, 'an entry continues its account') WHERE NEW.balance_after <> NEW.minor +
         coalesce((SELECT balance_after FROM entries
                   WHERE account = NEW.account AND currency = NEW.currency
-                  ORDER BY entry_seq DESC LIMIT 1), 0);
+                  ORDER BY posting_seq DESC LIMIT 1), 0);
 END;
 CREATE TRIGGER postings_never_change BEFORE UPDATE ON postings BEGIN
     SELECT RAISE(ABORT, 'postings are never changed'); END;

@@ -20,10 +20,9 @@ fn on_disk() -> (tempfile::TempDir, SqliteHub) {
 }
 
 #[test]
-fn callers_that_write_together_share_a_commit_and_none_is_answered_before_it() {
+fn callers_that_write_together_do_not_take_each_other_with_them() {
     let (_folder, hub) = on_disk();
     let hub = &hub;
-    let before = hub.writer.commits_count();
     let (entered, has_entered) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -72,8 +71,6 @@ fn callers_that_write_together_share_a_commit_and_none_is_answered_before_it() {
             }
         }
     });
-    // All that waited while the first one held the lock were in its commit.
-    assert_eq!(hub.writer.commits_count() - before, 1);
     assert_eq!(hub.balance("cash", "EUR").expect("read"), 118);
     assert_eq!(hub.audit().expect("looked"), [""; 0]);
 }
@@ -178,18 +175,12 @@ fn database_itself_refuses_postings_that_do_not_add_up_and_entries_without_one()
     refused_by_itself(&hub, &access);
     for row in [
         // For a posting that is not there, at a place that it does not have, twice.
-        "'none', 0, 'cash', 'EUR', 5, 105",
-        "'t', 2, 'service', 'EUR', 0, 0",
-        "'t', 0, 'cash', 'EUR', 100, 200",
+        "99, 0, 'cash', 'EUR', 5, 105",
+        "1, 2, 'service', 'EUR', 0, 0",
+        "1, 0, 'cash', 'EUR', 100, 200",
     ] {
         for way in ["INSERT", "INSERT OR REPLACE"] {
-            refused_by_itself(
-                &hub,
-                &format!(
-                    "{way} INTO entries (posting_id, place, account, currency, minor, balance_after)
-                     VALUES ({row})"
-                ),
-            );
+            refused_by_itself(&hub, &format!("{way} INTO entries VALUES ({row})"));
         }
     }
     assert_eq!(hub.audit().expect("looked"), [""; 0]);
