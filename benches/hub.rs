@@ -203,7 +203,9 @@ fn connector(membership: &Membership) -> Connector {
 }
 
 fn key(folder: &Path, name: &str) -> Key {
-    Key::load_or_create(&folder.join(name)).expect("a key")
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    Key::load_or_create(&path).expect("a key")
 }
 
 /// Takes agents in, on several threads, since each is a commit of its own.
@@ -309,8 +311,9 @@ fn grants(hub: &Hub, folder: &Path, digest: ContentHash, count: usize) -> Vec<Gr
     made.into_iter().map(|(_, grant)| grant).collect()
 }
 
+/// File of an agent's key, in a home of its own.
 fn agent_name(number: usize) -> String {
-    format!("agent-{number}.key")
+    format!("{number}/keys/agent.key")
 }
 
 fn agent_id(folder: &Path, number: usize) -> String {
@@ -343,13 +346,11 @@ async fn agents(folder: &Path) {
     let outward = Arc::new(OutwardBook::new(Home::at(folder), here()));
     let told = told(folder);
     for number in 0..AGENTS {
-        let home = Home::at(folder.join(format!("agent-{number}")));
-        home.create().expect("a home");
-        std::fs::copy(folder.join(agent_name(number)), Membership::key_path(&home)).expect("a key");
-        let agent_id = agent_id(folder, number);
+        let (agent_id, home) = (agent_id(folder, number), folder.join(number.to_string()));
         let base_url = format!("{}/o/{agent_id}", told.url);
         let membership = Membership { agent_id, base_url, ..told.clone() };
-        let prepared = Reach::prepare(membership, home, outward.clone(), shutdown.clone());
+        let prepared =
+            Reach::prepare(membership, Home::at(home), outward.clone(), shutdown.clone());
         prepared.expect("prepared").begin(service.clone(), Arc::new(|_event| {}));
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

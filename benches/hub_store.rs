@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a bench stops at the first wrong answer")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+#[expect(dead_code, reason = "times here are taken by the clock on the wall")]
 mod common;
 
 use std::thread;

@@ -28,6 +28,7 @@ pub mod enrol;
 pub mod event;
 pub mod greeting;
 pub mod home;
+pub mod hosted;
 pub mod http;
 pub mod log;
 pub mod metrics;

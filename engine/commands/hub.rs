@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod backup;
+mod host;
 mod membership;
 mod operators;
 mod place;
@@ -60,6 +61,8 @@ enum Command {
     Statement(statement::StatementArgs),
     /// Compare all accounts with each other and with what was posted
     Reconcile(statement::ReconcileArgs),
+    /// Run an agent here, for a collection in a bucket or folder; the hub has to run
+    Host(host::HostArgs),
     /// Everything that the hub is in one new file; it may run meanwhile
     Backup(backup::Args),
     /// Make a hub from such a file, in a home that has none
@@ -103,6 +106,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Some(Command::Status) => membership::status(context),
         Some(Command::Statement(args)) => statement::statement(args, context),
         Some(Command::Reconcile(args)) => statement::compare(args, context),
+        Some(Command::Host(args)) => host::run(args, context),
         Some(Command::Backup(args)) => backup::save(args, &home, context),
         Some(Command::Restore(args)) => backup::bring_back(args, &home, context),
         Some(Command::Check) => backup::check(&home, context),

@@ -23,7 +23,7 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
         Ask::Quote { key, provider, access } => quote(store, &key, &provider, access),
         Ask::Offer { grant, provider, purpose, fee_minor, currency } => {
             let fee = Fee { minor: fee_minor, currency };
-            offer(store, channel, &grant, &provider, purpose, fee, now)
+            offer(store, channel, &grant, &provider, purpose, &fee, now)
         }
         Ask::Withdraw { which } => withdraw(state, agent, which.as_deref(), now),
         Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
@@ -129,7 +129,7 @@ fn offer(
     grant: &str,
     name: &str,
     purpose: Purpose,
-    fee: Fee,
+    fee: &Fee,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let Some(provider) = store.provider(name)? else {

@@ -177,6 +177,10 @@ impl HubLog {
     }
 }
 
+/// What a leaf that tells of money comes to before the books are asked: what it wants posted and the
+/// offer that it fits, or why nothing is.
+type Judged = Result<(Claim, OfferRow), Booking>;
+
 /// What came of each leaf that was just taken and tells of money, by its place.
 type Taken = BTreeMap<u64, Booking>;
 
@@ -320,7 +324,7 @@ impl Logs {
         index: u64,
         leaf: &[u8],
         now: Timestamp,
-    ) -> Result<Option<Result<(Claim, OfferRow), Booking>>, StoreError> {
+    ) -> Result<Option<Judged>, StoreError> {
         let (access, is_reversal) = match read::<AgentLeaf>(leaf) {
             Some(AgentLeaf::Access(access)) => (access, false),
             Some(AgentLeaf::Reversal { of, .. }) => (of, true),

@@ -16,6 +16,7 @@ use super::channel::{Channels, End};
 use super::enrol::Desk;
 use super::event::{HubEvent, Tell};
 use super::home::{HubConfig, HubError, HubHome};
+use super::hosted;
 use super::http::api::Api;
 use super::http::listen::Listening;
 use super::http::monitor::{self, Monitor};
@@ -192,9 +193,12 @@ impl Hub {
         let messenger = tokio::spawn(messenger(&state).run(shutdown.clone()));
         let monitor = monitor(&state).await?.map(tokio::spawn);
         let looking = tokio::spawn(look_after(state.clone(), self.certificate));
+        let (program, folder) = (std::env::current_exe()?, state.home.hosted_dir());
+        let hosting = tokio::spawn(hosted::run(program, folder, shutdown.clone(), tell));
         let listening = Listening { tls, router: router(state), shutdown };
         listen::serve(listener, listening).await;
         let _ = looking.await;
+        let _ = hosting.await;
         let _ = messenger.await;
         if let Some(monitor) = monitor {
             let _ = monitor.await;
@@ -269,7 +273,7 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
                 let before = std::mem::take(&mut providers);
                 let looked = work(&state, move |state| {
                     look_at_channels(state)?;
-                    look_at_providers(state, before)
+                    look_at_providers(state, &before)
                 });
                 looked.await.map(|now| providers = now)
             }
@@ -335,7 +339,7 @@ type States = BTreeMap<String, (ProviderState, String)>;
 
 /// Tells agents which providers may fetch now and might not before, or the other way round; and
 /// pauses providers that do more than usual.
-fn look_at_providers(state: &HubState, before: States) -> Result<States, StoreError> {
+fn look_at_providers(state: &HubState, before: &States) -> Result<States, StoreError> {
     let providers = state.store.providers()?;
     for row in &providers {
         state.api.look(row, Timestamp::now())?;

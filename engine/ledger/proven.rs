@@ -47,6 +47,10 @@ pub struct Findings {
     pub logs: Vec<(String, u64, usize)>,
 }
 
+/// What hubs say that they posted, by grant and turn: which hub, the place of the leaf there, the
+/// kind of leaf, and what it says.
+type Booked = BTreeMap<(String, u32), Vec<(usize, u64, String, BookedLeaf)>>;
+
 /// A log that was recomputed.
 #[derive(Default)]
 struct Recomputed {
@@ -87,8 +91,7 @@ pub fn prove(
         key.is_some_and(|key| verify(&row.head, &origin, &key).is_ok())
     };
     check_heads(state, OWN, &mut own, is_own)?;
-    let mut booked: BTreeMap<(String, u32), Vec<(usize, u64, String, BookedLeaf)>> =
-        BTreeMap::new();
+    let mut booked = Booked::new();
     let mut hubs = Vec::new();
     for log in state.hub_logs()? {
         let mut taken = Head::empty();
@@ -325,7 +328,8 @@ fn leaf_faults(access: &AccessRow, leaf: &AccessLeaf) -> Vec<String> {
         (leaf.fee_minor != debit, "the log names another fee than was posted"),
     ]
     .into_iter()
-    .filter_map(|(is_wrong, words)| is_wrong.then(|| words.to_owned()))
+    .filter(|(is_wrong, _words)| *is_wrong)
+    .map(|(_is_wrong, words)| words.to_owned())
     .collect()
 }
 

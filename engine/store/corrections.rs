@@ -265,7 +265,7 @@ mod tests {
         let order = order("k", OrderState::Accepted);
         state.put_orders(vec![order.clone()]).expect("kept");
         let grant = grant("k", 100);
-        state.put_grants(&order, &[grant.clone()], &[], NOW).expect("kept");
+        state.put_grants(&order, std::slice::from_ref(&grant), &[], NOW).expect("kept");
         assert_eq!(
             state.reverse_access(&grant, "no", NOW).expect("asked"),
             Reversed::NothingPosted

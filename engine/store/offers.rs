@@ -187,13 +187,16 @@ mod tests {
             offered_at: None,
             withdrawn_at: None,
         };
-        state.put_grant_offers(&[offer.clone()]).expect("kept before the grant");
+        state.put_grant_offers(std::slice::from_ref(&offer)).expect("kept before the grant");
         state.put_orders(vec![order.clone()]).expect("kept");
-        state.put_grants(&order, &[grant.clone()], &[], NOW).expect("kept");
+        state.put_grants(&order, std::slice::from_ref(&grant), &[], NOW).expect("kept");
         assert_eq!(state.grant_offer(&grant.grant_id).expect("read"), Some(offer));
         assert!(state.offers_to_withdraw(9).expect("read").is_empty());
         state.revoke(Some("k"), "by the owner", NOW).expect("revoked");
-        assert_eq!(state.offers_to_withdraw(9).expect("read"), [grant.grant_id.clone()]);
+        assert_eq!(
+            state.offers_to_withdraw(9).expect("read"),
+            std::slice::from_ref(&grant.grant_id)
+        );
         state.note_withdrawn(&grant.grant_id, NOW).expect("kept");
         assert!(state.offers_to_withdraw(9).expect("read").is_empty());
     }

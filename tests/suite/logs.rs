@@ -275,7 +275,10 @@ impl Kept {
             revoked_why: None,
         };
         self.state.put_orders(vec![order.clone()]).expect("kept");
-        self.state.put_grants(&order, &[grant.clone()], &[], at).expect("kept").expect("as read");
+        self.state
+            .put_grants(&order, std::slice::from_ref(&grant), &[], at)
+            .expect("kept")
+            .expect("as read");
         let entries = access_entries("lab", "hub", 25, 20);
         let way = Way::Hub("photo-lab".into());
         assert!(self.state.post_access(&grant, &entries, &way, at).expect("posted"));

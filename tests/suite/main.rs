@@ -12,6 +12,7 @@ mod disorder;
 mod enrol;
 mod fit;
 mod home;
+mod hosted;
 mod hostile;
 mod hot_folders;
 mod hub;

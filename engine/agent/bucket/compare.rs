@@ -151,8 +151,8 @@ mod tests {
         on_disk: Option<(u64, i64)>,
         expected: (usize, usize, usize),
     ) {
-        let before = before.map(|object| kept(&[object.clone()])).unwrap_or_default();
-        let plan = plan(&[store.clone()], &before, &[], |_| on_disk);
+        let before = before.map(|object| kept(std::slice::from_ref(object))).unwrap_or_default();
+        let plan = plan(std::slice::from_ref(store), &before, &[], |_| on_disk);
         let counts = (plan.fetch.len(), plan.adopt.len(), plan.foreign.len());
         assert_eq!(counts, expected, "{store:?} {before:?} {on_disk:?}");
         assert!(plan.remove.is_empty());

@@ -67,7 +67,7 @@ impl Connector {
             .with_safe_default_protocol_versions()?;
         let mut config = match trust {
             Trust::Browsers => {
-                let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+                let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
                 config.with_root_certificates(RootCertStore { roots }).with_no_client_auth()
             }
             Trust::Pinned(certificate) => custom(config, Some(*certificate), provider),

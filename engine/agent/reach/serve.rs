@@ -123,7 +123,7 @@ impl Errands {
         while let Some(mut connection) = self.kept() {
             match connection.requests.try_send_request(request).await {
                 Ok(response) => {
-                    self.settle(connection, response);
+                    self.settle(connection, &response);
                     return Ok(());
                 }
                 // The hub closed it meanwhile; nothing of the answer is lost.
@@ -136,12 +136,12 @@ impl Errands {
         let mut connection = self.connect().await?;
         let response =
             connection.requests.send_request(request).await.map_err(|error| error.to_string())?;
-        self.settle(connection, response);
+        self.settle(connection, &response);
         Ok(())
     }
 
     /// Keeps a connection whose transfer was taken whole.
-    fn settle(&self, connection: Connection, response: Response<hyper::body::Incoming>) {
+    fn settle(&self, connection: Connection, response: &Response<hyper::body::Incoming>) {
         if response.status() != axum::http::StatusCode::NO_CONTENT {
             tracing::debug!(status = %response.status(), "the hub did not want an answer whole");
             return;

@@ -115,7 +115,10 @@ impl World {
             revoked_why: None,
         };
         self.state.put_orders(vec![order.clone()]).expect("kept");
-        self.state.put_grants(&order, &[grant.clone()], &[], NOW).expect("kept").expect("as read");
+        self.state
+            .put_grants(&order, std::slice::from_ref(&grant), &[], NOW)
+            .expect("kept")
+            .expect("as read");
         self.offer(&grant);
         let entries = access_entries("lab", "hub", 25, 20);
         assert!(self.state.post_access(&grant, &entries, way, NOW).expect("posted"));
@@ -204,7 +207,7 @@ fn told_of(world: &World, leaves: &[String], from: u64) -> Answer {
     let origin = hub_origin(&world.hub_key.public(), &world.membership.agent_id);
     let proof = tree::consistency(from.min(size), size, read).expect("nodes");
     Answer::HubLog {
-        leaves: leaves.get(from as usize..).unwrap_or_default().to_vec(),
+        leaves: leaves.iter().skip(usize::try_from(from).expect("small")).cloned().collect(),
         checkpoint: checkpoint::sign(&origin, tree.head(), &world.hub_key),
         proof: proof.iter().map(tree::proof_text).collect(),
         more: false,

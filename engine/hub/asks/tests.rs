@@ -89,7 +89,7 @@ impl Case {
         let (channel, _queue) = channels.enter(&agent.thumbprint(), &agent.to_string());
         let grant = sign(signer, &header(TYP, signer), claims).expect("signed");
         let fee = Fee { minor: fee_minor, currency: "EUR".into() };
-        offer(&self.store, &channel, &grant, "lab", Purpose::Print, fee, NOW).expect("answered")
+        offer(&self.store, &channel, &grant, "lab", Purpose::Print, &fee, NOW).expect("answered")
     }
 
     fn quote(&self, megapixels: Option<u32>, purpose: Purpose) -> Answer {
@@ -128,7 +128,7 @@ fn price_is_that_of_the_size_and_says_whether_the_account_covers_it() {
     refused(&case.quote(None, Purpose::Print), false, "closed");
     let ask = PriceAsk { member: Member::Original, purpose: Purpose::Print, megapixels: None };
     // Who has a key is not found by name alone.
-    refused(&quote(&case.store, "", "lab", ask).expect("answered"), true, "does not know");
+    refused(&quote(&case.store, "", "lab", ask).expect("answered"), false, "does not know");
 }
 
 #[test]

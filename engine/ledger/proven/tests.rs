@@ -38,7 +38,10 @@ fn delivered(way: &Way) -> State {
         revoked_why: None,
     };
     state.put_orders(vec![order.clone()]).expect("kept");
-    state.put_grants(&order, &[grant.clone()], &[], NOW).expect("kept").expect("as read");
+    state
+        .put_grants(&order, std::slice::from_ref(&grant), &[], NOW)
+        .expect("kept")
+        .expect("as read");
     let entries = access_entries("lab", "signet", 25, 20);
     assert!(state.post_access(&grant, &entries, way, NOW).expect("posted"));
     state
