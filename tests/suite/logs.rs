@@ -184,9 +184,8 @@ fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> Strin
 fn forget_log(path: &Path) {
     let database =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("opens");
-    let mut triggers = database
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'leaves'")
-        .expect("SQL");
+    let mut triggers =
+        database.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").expect("SQL");
     let names: Vec<String> = triggers
         .query_map([], |row| row.get(0))
         .expect("read")
