@@ -154,13 +154,14 @@ fetch_peer() {
     wanted=tests/peers/$1.txt
     if cmp -s "$wanted" "$peer/wanted"; then return; fi
     rm -rf "$peer"
-    if python3 -m venv "$peer" >/dev/null 2>&1 &&
-        "$peer/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+    # Made without pip, which Debian's Python cannot put there.
+    if python3 -m venv --without-pip "$peer" >/dev/null 2>&1 &&
+        python3 -m pip --python "$peer/bin/python" install --quiet --disable-pip-version-check --no-cache-dir \
             --only-binary=:all: --require-hashes --requirement "$wanted" >/dev/null 2>&1; then
         cp "$wanted" "$peer/wanted"
     else
         rm -rf "$peer"
-        say "some tests will be skipped without the Python package $2: check the network, Python 3.11 to 3.13 and its venv"
+        say "some tests will be skipped without the Python package $2: check the network and Python, 3.11 to 3.13"
     fi
 }
 
