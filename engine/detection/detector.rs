@@ -465,7 +465,7 @@ impl IconDetector {
     fn sightings(&self, findings: &[Finding]) -> Vec<IconSighting> {
         let sightings = findings.iter().filter_map(|finding| {
             finding.tier.map(|tier| IconSighting {
-                name: self.name(finding.matched.icon).to_owned(),
+                name: self.name(finding.matched.index).to_owned(),
                 tier,
                 score: finding.score,
                 corners: finding.quad.0,
@@ -662,15 +662,15 @@ impl IconDetector {
         let again = if covered.is_some() { thresholds.second_covered } else { thresholds.second };
         if is_plain || covered.is_some() {
             finding.second =
-                self.look_again(pyramid, &finding.quad, matched.icon, covered.is_some())?;
+                self.look_again(pyramid, &finding.quad, matched.index, covered.is_some())?;
         }
         let drift_max = if covered.is_some() { thresholds.drift_covered_max } else { drift_max };
         let agrees = finding.second.is_some_and(|second| {
-            second.matched.icon == matched.icon
+            second.matched.index == matched.index
                 && second.drift <= drift_max
                 && again.pass(second.framed, &second.matched, &second.evidence)
         });
-        let forbidding = self.name(matched.icon) == FORBIDDING;
+        let forbidding = self.name(matched.index) == FORBIDDING;
         let ask = if forbidding { &thresholds.ask_forbidding } else { &thresholds.ask };
         if let Some(second) = &finding.second {
             let again = score(second.framed, &second.matched, &second.evidence);
@@ -701,7 +701,7 @@ impl IconDetector {
         if !can_be {
             return None;
         }
-        let seen = self.verifier.verify_covered(pyramid, &finding.quad, finding.matched.icon)?;
+        let seen = self.verifier.verify_covered(pyramid, &finding.quad, finding.matched.index)?;
         let [least, most] = self.thresholds.visible;
         let passes = (least..=most).contains(&seen.visible)
             && seen.frame_hidden >= self.thresholds.frame_hidden_min
@@ -726,14 +726,14 @@ impl IconDetector {
         quad: &Quad,
         matched: Match,
     ) -> Option<(Match, Evidence)> {
-        let first = self.verifier.verify(pyramid, quad, matched.icon);
-        if matched.cosine - matched.runner_up_cosine > 0.25 || matched.runner_up == matched.icon {
+        let first = self.verifier.verify(pyramid, quad, matched.index);
+        if matched.cosine - matched.runner_up_cosine > 0.25 || matched.runner_up == matched.index {
             return first.map(|evidence| (matched, evidence));
         }
         let swapped = Match {
-            icon: matched.runner_up,
+            index: matched.runner_up,
             cosine: matched.runner_up_cosine,
-            runner_up: matched.icon,
+            runner_up: matched.index,
             runner_up_cosine: matched.cosine,
         };
         let second = self.verifier.verify(pyramid, quad, matched.runner_up);

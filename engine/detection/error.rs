@@ -33,10 +33,10 @@ pub enum DetectionError {
         /// What the loader said, on one line.
         cause: String,
     },
-    /// One of our networks does not load or does not fit this program.
+    /// A network does not load or does not fit this program.
     #[error("the network `{name}` cannot be used: {cause}")]
     Network {
-        /// `localiser`, `aligner` or `embedder`.
+        /// `localiser`, `aligner` or `embedder`; `face detector`, `face recogniser`.
         name: &'static str,
         /// What ONNX Runtime said, on one line.
         cause: String,

@@ -43,17 +43,37 @@ pub struct Gallery {
     enrolled: Vec<Enrolled>,
 }
 
-/// Which icon an embedding is nearest to.
+/// Which icon (or person) an embedding is nearest to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Match {
     /// Index in the set.
-    pub icon: usize,
+    pub index: usize,
     /// Cosine to it, `-1.0..=1.0`.
     pub cosine: f32,
-    /// Index of the second nearest; the same as `icon` in a set of one.
+    /// Index of the second nearest; the same as `index` in a set of one.
     pub runner_up: usize,
     /// Cosine to that; -1 in a set of one.
     pub runner_up_cosine: f32,
+}
+
+impl Match {
+    /// The highest cosine and the one after it; of equal ones the first. `None` where there is none.
+    pub fn among(cosines: impl IntoIterator<Item = f32>) -> Option<Self> {
+        let mut best: Option<Self> = None;
+        for (index, cosine) in cosines.into_iter().enumerate() {
+            best = Some(match best {
+                None => Self { index, cosine, runner_up: index, runner_up_cosine: -1.0 },
+                Some(best) if cosine > best.cosine => {
+                    Self { index, cosine, runner_up: best.index, runner_up_cosine: best.cosine }
+                }
+                Some(best) if cosine > best.runner_up_cosine => {
+                    Self { runner_up: index, runner_up_cosine: cosine, ..best }
+                }
+                Some(best) => best,
+            });
+        }
+        best
+    }
 }
 
 impl Gallery {
@@ -94,21 +114,7 @@ impl Gallery {
 
     /// The nearest icon and the one after it; `None` for an empty set.
     pub fn nearest(&self, embedding: &Embedding) -> Option<Match> {
-        let mut best: Option<Match> = None;
-        for (icon, enrolled) in self.enrolled.iter().enumerate() {
-            let cosine = nearness(&enrolled.means, embedding);
-            best = Some(match best {
-                None => Match { icon, cosine, runner_up: icon, runner_up_cosine: -1.0 },
-                Some(best) if cosine > best.cosine => {
-                    Match { icon, cosine, runner_up: best.icon, runner_up_cosine: best.cosine }
-                }
-                Some(best) if cosine > best.runner_up_cosine => {
-                    Match { runner_up: icon, runner_up_cosine: cosine, ..best }
-                }
-                Some(best) => best,
-            });
-        }
-        best
+        Match::among(self.enrolled.iter().map(|enrolled| nearness(&enrolled.means, embedding)))
     }
 
     /// How near an embedding is to one icon, `-1.0..=1.0`.
@@ -207,7 +213,7 @@ mod tests {
         let mut probe = [0.0; EMBEDDING_LEN];
         (probe[3], probe[4], probe[0]) = (0.8, 0.5, 0.2);
         let found = gallery.nearest(&probe).expect("a match");
-        assert_eq!((found.icon, found.runner_up), (1, 2));
+        assert_eq!((found.index, found.runner_up), (1, 2));
         assert!((found.cosine - 0.8).abs() < 1e-6 && (found.runner_up_cosine - 0.5).abs() < 1e-6);
         assert!((gallery.cosine_to(0, &probe) - 0.2).abs() < 1e-6);
     }

@@ -1,4 +1,4 @@
-//! Finds icons in a frame: localise, align, embed, match the gallery, verify.
+//! Finds icons and faces in a frame: localise, align, embed, match the gallery, verify.
 //!
 //! Coordinates: pixel `(i, j)` covers `i..i+1` by `j..j+1`, its centre is at `+0.5`. Quads
 //! run clockwise from the icon's own top left.
@@ -13,6 +13,7 @@ pub mod draw;
 pub mod embed;
 pub mod enrolment;
 pub mod error;
+pub mod faces;
 pub mod foreign;
 pub mod gallery;
 pub mod icon_set;

@@ -72,7 +72,7 @@ impl std::fmt::Debug for Network {
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// Its name in the network.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Lengths of the four axes, as the network wants them.
     pub shape: [usize; 4],
     /// Values, last axis fastest; their count is the product of `shape`.

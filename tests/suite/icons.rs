@@ -133,7 +133,7 @@ fn on_photos(step: usize) -> Option<(Vec<Seen>, usize)> {
     on_all_cores(paths.len(), |detector, index| {
         let frame: Frame = open(&paths[index], false).expect("a photo of the set");
         for finding in detector.examine(&frame).expect("a look") {
-            let name = detector.name(finding.matched.icon).to_owned();
+            let name = detector.name(finding.matched.index).to_owned();
             all.lock().expect("no panic elsewhere").push((paths[index].clone(), name, finding));
         }
     });

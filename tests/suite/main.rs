@@ -10,6 +10,7 @@ mod composite;
 mod crash;
 mod disorder;
 mod enrol;
+mod faces;
 mod fit;
 mod home;
 mod hosted;

@@ -226,7 +226,7 @@ fn tally(
             let [a, b] = finding.quad.centre();
             let near = (a - x).hypot(b - y) < scene.side_px / 2.0 / CARD_SCALE;
             near && finding.tier.is_some()
-                && detector.name(finding.matched.icon) == set.icons()[icon].name()
+                && detector.name(finding.matched.index) == set.icons()[icon].name()
         });
         match here.map(|finding| finding.tier) {
             Some(Some(Tier::Order)) => tally.ordered += 1,

@@ -1,0 +1,22 @@
+//! Finds faces in a frame and names those of enrolled people: localise, align, embed, match, judge.
+//!
+//! The same steps as for icons. What differs is here: the networks are not ours and described by a
+//! manifest (`manifest`), places come with five points (`localise`), crops are turned by those
+//! (`align`), and what stands in the gallery are people's templates (`gallery`).
+//!
+//! What is embedded and matches nobody is dropped before `FaceDetector::look` returns.
+//!
+//! Knows nothing of rules, orders, consent or files of the home.
+
+pub mod align;
+pub mod detector;
+pub mod embed;
+pub mod gallery;
+pub mod localise;
+pub mod manifest;
+pub mod onnx;
+pub mod quality;
+
+pub use detector::{FaceDetector, FaceModels, FaceSighting};
+pub use gallery::{People, Person};
+pub use manifest::Manifest;
