@@ -37,7 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("md5", &["orders/target/asset.rs"]),
     ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
-    ("chacha20poly1305", &["access/address_book.rs", "access/sealed.rs"]),
+    ("chacha20poly1305", &["access/vault.rs", "access/sealed.rs"]),
     ("lettre", &["orders/mail.rs"]),
     // What connects goes through the gate; the lab reads answers as they come.
     ("ureq", &["orders/outward.rs", "orders/outward/", "lab/fetch.rs"]),

@@ -1,26 +1,14 @@
 //! Where goods are shipped to: the owner's address book, encrypted at rest.
 //!
-//! In:  `addresses.sealed` and `keys/addresses.key` of the home.
+//! In:  the home's `vault` of addresses.
 //! Out: recipients by label: `""` the owner, `a`, `b`, `c` (icons to-a, to-b, to-c), persons.
-//!
-//! The file is sealed with XChaCha20-Poly1305 under a random key of its own, made on first use.
-//! That protects a copy of the home without `keys/` (a backup, a synced folder, a disk that is
-//! given away); whoever can read `keys/` can read the addresses. What cannot be opened is never
-//! overwritten: the error says what to do.
 //!
 //! Knows no provider: it hands out what a target says that it can carry, and nothing beyond.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-
-use crate::base::files::{Readers, write_atomic};
+use super::vault::{Vault, VaultError};
 use crate::base::home::Home;
 use crate::base::mail::MailAddress;
 use crate::orders::parcel::Recipient;
@@ -32,14 +20,8 @@ pub const ADDRESSEES_MAX: usize = 1000;
 /// Longest label, in characters.
 pub const LABEL_CHARS_MAX: usize = 64;
 
-/// First bytes of the file: what it is, and the version of what follows. Sealed along.
-const HEADER: &[u8] = b"signet addresses 1\n";
-
-/// Bytes of a nonce; random ones of this length never meet (2^96 files).
-const NONCE_BYTES: usize = 24;
-
-/// Larger files are none of ours.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Name of its vault.
+const NAME: &str = "addresses";
 
 /// Recipients by label.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,40 +53,9 @@ pub enum AddressBookError {
     /// There is no room.
     #[error("an address book has at most {ADDRESSEES_MAX} addressees: remove one first")]
     Full,
-    /// A file could not be read or written.
-    #[error("`{path}` cannot be used")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The key is gone, and without it the addresses are.
-    #[error(
-        "`{key}` is missing and `{sealed}` cannot be opened without it: restore the key from a \
-         backup, or remove `{sealed}` and enter the addresses anew"
-    )]
-    KeyMissing {
-        /// Where the key should be.
-        key: PathBuf,
-        /// What it would open.
-        sealed: PathBuf,
-    },
-    /// The key file holds something else.
-    #[error("the key file `{0}` is damaged: restore it from a backup")]
-    KeyDamaged(PathBuf),
-    /// Sealed under another key, or not as it was written.
-    #[error(
-        "`{0}` is damaged, or was sealed with another key than `keys/addresses.key`: restore both \
-         from the same backup, or remove it and enter the addresses anew"
-    )]
-    Damaged(PathBuf),
-    /// Written by a version to come.
-    #[error("`{0}` was written by a newer version of signet: use that one")]
-    Newer(PathBuf),
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers")]
-    Random(#[from] getrandom::Error),
+    /// The file that holds them.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 impl AddressBook {
@@ -113,26 +64,12 @@ impl AddressBook {
     /// # Errors
     /// When there is one that cannot be opened.
     pub fn open(home: &Home) -> Result<Self, AddressBookError> {
-        let path = home.addresses_path();
-        let Some(sealed) = read(&path)? else { return Ok(Self::default()) };
-        let Some(body) = sealed.strip_prefix(HEADER) else {
-            return Err(if sealed.starts_with(b"signet addresses ") {
-                AddressBookError::Newer(path)
-            } else {
-                AddressBookError::Damaged(path)
-            });
-        };
-        let key_path = home.addresses_key_path();
-        let key = load_key(&key_path)?
-            .ok_or_else(|| AddressBookError::KeyMissing { key: key_path, sealed: path.clone() })?;
-        body.split_first_chunk::<NONCE_BYTES>()
-            .and_then(|(nonce, msg)| {
-                let payload = Payload { msg, aad: HEADER };
-                key.decrypt(&XNonce::from(*nonce), payload).ok()
-            })
-            .and_then(|plain| serde_json::from_slice(&plain).ok())
-            .map(|recipients| Self { recipients })
-            .ok_or(AddressBookError::Damaged(path))
+        let vault = Vault::of(home, NAME);
+        let Some(plain) = vault.read()? else { return Ok(Self::default()) };
+        let recipients = serde_json::from_slice(&plain).map_err(io::Error::other);
+        let recipients = recipients
+            .map_err(|source| VaultError::File { path: vault.path().to_path_buf(), source })?;
+        Ok(Self { recipients })
     }
 
     /// Changes the book of a home and keeps it; nobody else changes it meanwhile.
@@ -143,16 +80,16 @@ impl AddressBook {
         home: &Home,
         work: impl FnOnce(&mut Self) -> Result<T, AddressBookError>,
     ) -> Result<T, AddressBookError> {
-        let lock_path = home.root().join("addresses.lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-        // Held until the file is closed, however this ends.
-        let _lock: File = lock
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(|source| AddressBookError::File { path: lock_path, source })?;
-        let mut book = Self::open(home)?;
-        let done = work(&mut book)?;
-        book.save(home)?;
-        Ok(done)
+        let vault = Vault::of(home, NAME);
+        vault.locked(|| {
+            let mut book = Self::open(home)?;
+            let done = work(&mut book)?;
+            let plain = serde_json::to_vec(&book.recipients).map_err(io::Error::other);
+            let plain = plain
+                .map_err(|source| VaultError::File { path: vault.path().to_path_buf(), source })?;
+            vault.write(&plain)?;
+            Ok(done)
+        })
     }
 
     /// Puts a recipient in, in the place of who had the label before; tells whether it is new.
@@ -204,52 +141,6 @@ impl AddressBook {
         }
         Some(recipient)
     }
-
-    fn save(&self, home: &Home) -> Result<(), AddressBookError> {
-        let key = load_key(&home.addresses_key_path())?;
-        let key = key.map_or_else(|| make_key(&home.addresses_key_path()), Ok)?;
-        let path = home.addresses_path();
-        let failed = |error| AddressBookError::File { path: path.clone(), source: error };
-        let plain = serde_json::to_vec(&self.recipients).map_err(|error| failed(error.into()))?;
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce)?;
-        let payload = Payload { msg: &plain, aad: HEADER };
-        let sealed = key.encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.map_err(|error| failed(io::Error::other(error)))?;
-        let file = [HEADER, &nonce, &sealed].concat();
-        write_atomic(&path, &file, Readers::OwnerOnly).map_err(failed)
-    }
-}
-
-/// Reads a file that may be missing.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, AddressBookError> {
-    let failed = |source| AddressBookError::File { path: path.into(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
-}
-
-fn load_key(path: &Path) -> Result<Option<XChaCha20Poly1305>, AddressBookError> {
-    let Some(text) = read(path)? else { return Ok(None) };
-    let secret = URL_SAFE_NO_PAD.decode(text.trim_ascii()).ok();
-    secret
-        .and_then(|secret| XChaCha20Poly1305::new_from_slice(&secret).ok())
-        .map(Some)
-        .ok_or_else(|| AddressBookError::KeyDamaged(path.into()))
-}
-
-fn make_key(path: &Path) -> Result<XChaCha20Poly1305, AddressBookError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)?;
-    let text = URL_SAFE_NO_PAD.encode(secret) + "\n";
-    let failed = |source| AddressBookError::File { path: path.into(), source };
-    write_atomic(path, text.as_bytes(), Readers::OwnerOnly).map_err(failed)?;
-    Ok(XChaCha20Poly1305::new(&secret.into()))
 }
 
 /// An address with white space around its parts taken off, if it can be one.

@@ -15,10 +15,12 @@ pub mod key;
 pub mod link;
 pub mod manifest;
 pub mod membership;
+pub mod people_book;
 pub mod proof;
 pub mod sealed;
 pub mod seals;
 pub mod signed_call;
+pub mod vault;
 
 pub use address_book::AddressBook;
 pub use card::Card;

@@ -169,14 +169,14 @@ impl Home {
         self.keys_dir().join("seals.json")
     }
 
-    /// Who goods are shipped to, sealed; absent until there is somebody.
-    pub fn addresses_path(&self) -> PathBuf {
-        self.root.join("addresses.sealed")
+    /// A file that is encrypted at rest, such as `addresses`.
+    pub fn vault_path(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.sealed"))
     }
 
-    /// The key that it is sealed with.
-    pub fn addresses_key_path(&self) -> PathBuf {
-        self.keys_dir().join("addresses.key")
+    /// What it is encrypted with.
+    pub fn vault_key_path(&self, name: &str) -> PathBuf {
+        self.keys_dir().join(format!("{name}.key"))
     }
 
     /// Signed consents.

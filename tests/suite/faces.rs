@@ -15,8 +15,8 @@ use signet::detection::faces::detector::SeenFace;
 use signet::detection::faces::embed::cosine;
 use signet::detection::faces::{FaceDetector, FaceModels, Manifest, manifest};
 use signet::detection::{LibrarySearch, Runtime};
-use signet::media::decode::{DecodeSpec, decode};
 use signet::media::Frame;
+use signet::media::decode::{DecodeSpec, decode};
 use signet::preview::orient;
 
 use super::common::shared;
@@ -42,8 +42,7 @@ fn detector() -> Option<FaceDetector> {
 fn open(path: &Path) -> (Frame, Frame) {
     let bytes = std::fs::read(path).expect("a photo");
     let decoded = decode(&bytes, DecodeSpec::default()).expect("a photo");
-    let preview =
-        signet::preview::Renderer::default().upright(&decoded, 1024).expect("a preview");
+    let preview = signet::preview::Renderer::default().upright(&decoded, 1024).expect("a preview");
     (orient::upright(decoded.frame, decoded.metadata.orientation), preview)
 }
 

@@ -1,5 +1,7 @@
 //! The address book: what it takes, what it hands out, and what happens to its files.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 
 use super::*;
@@ -45,18 +47,18 @@ fn carrying(address: bool, contact: bool) -> Carries {
 fn addressee_put_in_is_there_at_the_next_start_and_not_readable_on_disk() {
     let (_folder, home) = home();
     assert_eq!(AddressBook::open(&home).expect("none yet"), AddressBook::default());
-    assert!(!home.addresses_key_path().exists(), "a key was made for nothing");
+    assert!(!home.vault_key_path(NAME).exists(), "a key was made for nothing");
     assert!(put(&home, "a").expect("kept"));
     assert!(!put(&home, "a").expect("kept again"), "it is not new");
     let book = AddressBook::open(&home).expect("read");
     assert_eq!(book.get("a"), Some(&ada()));
-    let sealed = std::fs::read(home.addresses_path()).expect("the file");
+    let sealed = std::fs::read(home.vault_path(NAME)).expect("the file");
     for word in ["Ada", "Lovelace", "10115", "Berlin", "example"] {
         let found = sealed.windows(word.len()).any(|bytes| bytes == word.as_bytes());
         assert!(!found, "`{word}` can be read");
     }
     #[cfg(unix)]
-    for path in [home.addresses_path(), home.addresses_key_path()] {
+    for path in [home.vault_path(NAME), home.vault_key_path(NAME)] {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
@@ -78,7 +80,7 @@ fn provider_gets_what_its_target_carries_and_no_more() {
 fn book_that_cannot_be_opened_says_so_and_is_not_overwritten() {
     let (_folder, home) = home();
     put(&home, "a").expect("kept");
-    let (sealed_path, key_path) = (home.addresses_path(), home.addresses_key_path());
+    let (sealed_path, key_path) = (home.vault_path(NAME), home.vault_key_path(NAME));
     let (sealed, key) =
         (std::fs::read(&sealed_path).expect("sealed"), std::fs::read(&key_path).expect("the key"));
     let refused = |sealed: &[u8], key: Option<&[u8]>, words: &str| {
@@ -160,10 +162,10 @@ proptest! {
     fn changed_byte_never_opens(position in 0_usize..400, bits in 1_u8..) {
         let (_folder, home) = home();
         put(&home, "a").expect("kept");
-        let mut sealed = std::fs::read(home.addresses_path()).expect("sealed");
+        let mut sealed = std::fs::read(home.vault_path(NAME)).expect("sealed");
         let position = position % sealed.len();
         sealed[position] ^= bits;
-        std::fs::write(home.addresses_path(), &sealed).expect("written");
+        std::fs::write(home.vault_path(NAME), &sealed).expect("written");
         prop_assert!(AddressBook::open(&home).is_err());
     }
 }

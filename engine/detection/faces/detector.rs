@@ -120,7 +120,11 @@ impl FaceDetector {
     ///
     /// # Errors
     /// `Network` when it fails to run.
-    pub fn look_at(&mut self, frame: &Frame, face: Face) -> Result<Option<SeenFace>, DetectionError> {
+    pub fn look_at(
+        &mut self,
+        frame: &Frame,
+        face: Face,
+    ) -> Result<Option<SeenFace>, DetectionError> {
         let mut pyramid = Pyramid::new(frame);
         self.look_in(&mut pyramid, face)
     }

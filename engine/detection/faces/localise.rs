@@ -185,7 +185,8 @@ fn fill(frame: &Frame, scaling: Scaling, values: &mut Vec<f32>) -> [usize; 4] {
     let (columns, rows) = (tensor::padded_px(width), tensor::padded_px(height));
     let plane = rows * columns;
     values.clear();
-    for (channel, (mean, deviation)) in scaling.mean.into_iter().zip(scaling.deviation).enumerate() {
+    for (channel, (mean, deviation)) in scaling.mean.into_iter().zip(scaling.deviation).enumerate()
+    {
         // Black, which is what the padding is.
         values.resize((channel + 1) * plane, -mean / deviation);
         let source_channel = match scaling.colours {

@@ -168,8 +168,13 @@ pub struct RecogniserSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It is no TOML, or something is missing or of another kind.
-    #[error("it is no manifest of face networks: {0}")]
-    Toml(String),
+    #[error("it is no manifest of face networks: line {line}: {cause}")]
+    Toml {
+        /// From 1.
+        line: usize,
+        /// What is wrong there.
+        cause: String,
+    },
     /// A value that makes no sense.
     #[error("{key} is {value}; {cure}")]
     Value {
@@ -188,8 +193,11 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self =
-            toml::from_str(text).map_err(|error| ManifestError::Toml(error.message().into()))?;
+        let manifest: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            ManifestError::Toml { line, cause: error.message().into() }
+        })?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -276,7 +284,7 @@ mod tests {
             ("numbers_count = 128", "numbers_count = 1", "recogniser.numbers_count"),
             ("bytes = 3998070", "bytes = 99999999999", "recogniser.bytes"),
             ("decoding = \"yunet\"", "decoding = \"yolo\"", "yolo"),
-            ("104ee26c", "zz4ee26c", "sha256"),
+            ("104ee26c", "zz4ee26c", "line 6"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
             assert_ne!(text, SHIPPED, "{from}");

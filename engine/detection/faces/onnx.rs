@@ -275,7 +275,9 @@ mod tests {
 
     #[test]
     fn tensor_of_a_size_that_overflows_is_huge() {
-        let side = |count: usize| [vec![1 << 3], [vec![255; 8], vec![127]].concat()].concat().repeat(count);
+        let side = |count: usize| {
+            [vec![1 << 3], [vec![255; 8], vec![127]].concat()].concat().repeat(count)
+        };
         let packed = field(1, &[255, 255, 255, 255, 127]);
         for sides in [side(1), side(9), packed] {
             let tensor = [sides, field(8, b"w")].concat();

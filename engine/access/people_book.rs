@@ -1,0 +1,229 @@
+//! Who is enrolled to be recognised: consent and templates, encrypted at rest.
+//!
+//! In:  the home's `vault` of people.
+//! Out: names, who agreed until when, and the numbers that the recogniser compares faces with.
+//!
+//! There are no pictures in it, and none can be made from the numbers by what is here. A person
+//! whose consent has ended is not recognised any more. Who is removed is erased: the file is written
+//! anew under a new key, and the old key is overwritten where it lay, so that older copies of the
+//! file and what the disk still holds of it cannot be opened.
+//!
+//! Nothing of it leaves the computer: only `agent/analyse` and `signet people` read it.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::vault::{Vault, VaultError};
+use crate::base::clock::Timestamp;
+use crate::base::home::Home;
+use crate::base::ids::ContentHash;
+use crate::detection::faces::{People, Person};
+
+/// Name of its vault.
+const NAME: &str = "people";
+
+/// Most people of one home: every face is compared with each.
+pub const PEOPLE_MAX: usize = 500;
+
+/// Longest name, in characters.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Somebody who agreed to be recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// As rules call them.
+    pub name: String,
+    /// Who agreed: the person, or who may for a child.
+    pub consent_by: String,
+    /// When.
+    pub consent_at: Timestamp,
+    /// Until when.
+    pub consent_until: Timestamp,
+    /// SHA-256 of the recogniser's file: numbers of different networks cannot be compared.
+    pub recogniser: ContentHash,
+    /// Numbers of their faces, one for each picture.
+    pub faces: Vec<Vec<f32>>,
+}
+
+/// Everybody who is enrolled, by name.
+#[derive(Debug, Default, PartialEq)]
+pub struct PeopleBook {
+    people: Vec<Enrolled>,
+}
+
+/// Why somebody cannot be enrolled, found or erased.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// A name that rules could not use.
+    #[error(
+        "`{0}` is no name for a person: 1 to {NAME_CHARS_MAX} characters, none of them hidden, \
+         a quote or a backslash, and no space at either end"
+    )]
+    Name(String),
+    /// The name is taken.
+    #[error("`{0}` is enrolled already: `signet people remove` first, or choose another name")]
+    Taken(String),
+    /// Nobody has this name.
+    #[error("nobody is enrolled as `{0}`: see `signet people list`")]
+    Unknown(String),
+    /// There is no room.
+    #[error("at most {PEOPLE_MAX} people can be enrolled: remove somebody first")]
+    Full,
+    /// The file that holds them.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl PeopleBook {
+    /// Reads the book of a home; an empty one where there is none yet.
+    ///
+    /// # Errors
+    /// When there is one that cannot be opened.
+    pub fn open(home: &Home) -> Result<Self, PeopleError> {
+        let vault = Vault::of(home, NAME);
+        let Some(plain) = vault.read()? else { return Ok(Self::default()) };
+        let people = serde_json::from_slice(&plain).map_err(|error| unusable(&vault, error))?;
+        Ok(Self { people })
+    }
+
+    /// Enrols somebody.
+    ///
+    /// # Errors
+    /// `Name`, `Taken`, `Full`; or when the book cannot be opened or written.
+    pub fn add(home: &Home, person: Enrolled) -> Result<(), PeopleError> {
+        let has_room = |name: &str| name.chars().count() <= NAME_CHARS_MAX;
+        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '\'' | '`');
+        let name = person.name.as_str();
+        if name.is_empty() || name.trim() != name || !has_room(name) || !name.chars().all(is_plain)
+        {
+            let shown = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+            return Err(PeopleError::Name(shown));
+        }
+        let vault = Vault::of(home, NAME);
+        vault.locked(|| {
+            let mut book = Self::open(home)?;
+            if book.get(&person.name).is_some() {
+                return Err(PeopleError::Taken(person.name));
+            }
+            if book.people.len() >= PEOPLE_MAX {
+                return Err(PeopleError::Full);
+            }
+            book.people.push(person);
+            book.people.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(vault.write(&book.plain(&vault)?)?)
+        })
+    }
+
+    /// Erases somebody; what was kept of them cannot be opened any more.
+    ///
+    /// # Errors
+    /// `Unknown`; or when the book cannot be opened or written.
+    pub fn erase(home: &Home, name: &str) -> Result<Enrolled, PeopleError> {
+        let vault = Vault::of(home, NAME);
+        vault.locked(|| {
+            let mut book = Self::open(home)?;
+            let place = book.people.iter().position(|person| person.name == name);
+            let place = place.ok_or_else(|| PeopleError::Unknown(name.to_owned()))?;
+            let erased = book.people.remove(place);
+            vault.write_anew(&book.plain(&vault)?)?;
+            Ok(erased)
+        })
+    }
+
+    /// All, by name.
+    pub fn all(&self) -> &[Enrolled] {
+        &self.people
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Enrolled> {
+        self.people.iter().find(|person| person.name == name)
+    }
+
+    /// Those who may be recognised now, by this recogniser.
+    pub fn recognised(&self, recogniser: &ContentHash, now: Timestamp) -> People {
+        let valid = self.people.iter().filter(|person| {
+            person.recogniser == *recogniser
+                && person.consent_at <= now
+                && now < person.consent_until
+        });
+        People::new(valid.map(|of| Person::new(&*of.name, of.faces.clone())).collect())
+    }
+
+    fn plain(&self, vault: &Vault) -> Result<Vec<u8>, VaultError> {
+        serde_json::to_vec(&self.people).map_err(|error| unusable(vault, error))
+    }
+}
+
+fn unusable(vault: &Vault, error: serde_json::Error) -> VaultError {
+    VaultError::File { path: vault.path().to_path_buf(), source: io::Error::other(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path());
+        home.create().expect("folders");
+        (folder, home)
+    }
+
+    fn anna() -> Enrolled {
+        Enrolled {
+            name: "Anna".into(),
+            consent_by: "Anna".into(),
+            consent_at: Timestamp(0),
+            consent_until: Timestamp(HOUR_MS),
+            recogniser: ContentHash::of(b"a network"),
+            faces: vec![vec![0.6, 0.8], vec![1.0, 0.0]],
+        }
+    }
+
+    #[test]
+    fn enrolled_person_is_recognised_until_the_consent_ends_and_by_their_network() {
+        let (_folder, home) = home();
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        let book = PeopleBook::open(&home).expect("the book");
+        assert_eq!(book.all(), [anna()]);
+        let count = |network: &[u8], now| {
+            book.recognised(&ContentHash::of(network), Timestamp(now)).all().len()
+        };
+        assert_eq!(count(b"a network", HOUR_MS - 1), 1);
+        assert_eq!(count(b"a network", HOUR_MS), 0);
+        assert_eq!(count(b"a network", -1), 0);
+        assert_eq!(count(b"another", 1), 0);
+    }
+
+    #[test]
+    fn erased_person_is_in_no_file_and_old_copies_stay_closed() {
+        let (_folder, home) = home();
+        let ben = Enrolled { name: "Ben".into(), ..anna() };
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        PeopleBook::add(&home, ben.clone()).expect("enrolled");
+        let copy = std::fs::read(home.vault_path(NAME)).expect("a copy");
+        assert_eq!(PeopleBook::erase(&home, "Anna").expect("erased"), anna());
+        assert_eq!(PeopleBook::open(&home).expect("the book").all(), [ben]);
+        assert!(matches!(PeopleBook::erase(&home, "Anna"), Err(PeopleError::Unknown(_))));
+        std::fs::write(home.vault_path(NAME), copy).expect("the copy is back");
+        assert!(PeopleBook::open(&home).is_err());
+    }
+
+    #[test]
+    fn name_that_rules_could_not_use_is_refused() {
+        let (_folder, home) = home();
+        let long = "x".repeat(NAME_CHARS_MAX + 1);
+        for name in ["", " Anna", "An\"na", "An\\na", "An\nna", long.as_str()] {
+            let refused = PeopleBook::add(&home, Enrolled { name: name.into(), ..anna() });
+            assert!(matches!(refused, Err(PeopleError::Name(_))), "{name}");
+        }
+        PeopleBook::add(&home, Enrolled { name: "Oma Erna 👵".into(), ..anna() })
+            .expect("enrolled");
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        assert!(matches!(PeopleBook::add(&home, anna()), Err(PeopleError::Taken(_))));
+    }
+}
