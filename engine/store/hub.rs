@@ -282,6 +282,8 @@ pub struct AccessRef {
     pub grant_id: String,
     /// Which delivery, see [`AccessReport::turn`].
     pub turn: u32,
+    /// Place of the leaf in the agent's own log that tells of it.
+    pub leaf_index: u64,
 }
 
 /// Kinds of postings.
@@ -500,8 +502,10 @@ pub trait HubStore: Send + Sync + 'static {
         to: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Moves an agent to another state; withdraws its offers when it is no longer active. False
-    /// when there is no such agent.
+    /// Keys that an agent has or had, in the order of their texts.
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+    /// Moves an agent to another state; withdraws its offers, as [`Self::withdraw`], when it is no
+    /// longer active. False when there is no such agent.
     fn set_agent_state(
         &self,
         agent_id: &str,

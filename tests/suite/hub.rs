@@ -5,9 +5,10 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use signet::access::proof::{self, ProvenRequest};
 use signet::access::sealed::{Opened, SEAL_HEADER, Subject, sealed_len};
+use signet::access::signed_call::{SignedCall, sign};
 use signet::access::{Key, Membership};
 use signet::base::clock::Timestamp;
 use signet::base::ids::{ContentHash, derived};
@@ -793,4 +794,52 @@ fn who_dawdles_or_says_too_much_is_let_go() {
     let transfer = format!("/v1/transfers/{}", agent.agent_id);
     let nobody = hub_home.open("POST", &transfer, &[("signet-head", &head)], vec![0; 10]);
     assert_eq!(nobody.status().as_u16(), 410, "nobody waits for it");
+}
+
+#[test]
+fn lab_checks_by_itself_what_it_was_charged_for() {
+    let scene = Scene::new();
+    let photo = scene.fetch("GET", &[]);
+    assert_eq!(photo.status, 200, "{}", photo.words());
+    let asked = |query: &str| {
+        let path = format!("/v1/provider/accesses{query}");
+        let url = format!("{}{path}", scene.hub_home.url);
+        let call = SignedCall { method: "GET", url: &url, body: b"" };
+        let proof = sign(&scene.key, call, Timestamp::now()).expect("signed");
+        let got = scene.hub_home.send("GET", &path, &[("signet-proof", &proof)]);
+        serde_json::from_slice::<Value>(&got.body).expect("JSON")
+    };
+    let page = wait_for("the charge with its proof", || {
+        let page = asked("?proof=true");
+        page["lines"][0]["access"]["proof"].is_object().then_some(page)
+    });
+    assert!(asked("")["lines"][0]["access"].get("proof").is_none(), "only when it is asked for");
+
+    let lab = &scene.world.lab;
+    let verify = |page: &Value, more: &[&str]| {
+        let file = lab.write("charges.json", page.to_string());
+        let file = file.to_str().expect("a plain path");
+        let run = lab.run(&[&["--json", "lab", "verify", file], more].concat());
+        (run.code, run.json())
+    };
+    let (code, said) = verify(&page, &[]);
+    assert_eq!((code, said.len()), (0, 1), "{said:?}");
+    assert_eq!((&said[0]["proven"], &said[0]["minor"]), (&json!(true), &json!(50)));
+    assert_eq!(said[0]["grant"], scene.grant_id);
+
+    // The hub takes more than the owner's computer signed for.
+    let mut dearer = page.clone();
+    dearer["lines"][0]["minor"] = json!(51);
+    let (code, said) = verify(&dearer, &[]);
+    assert_eq!((code, &said[0]["faults"]), (1, &json!(["the log has another fee: 50"])));
+    // It signs a log of its own making.
+    let mut forged = page.clone();
+    let other = Key::generate().expect("a key").public().to_string();
+    forged["lines"][0]["access"]["proof"]["key"] = json!(other);
+    let (code, said) = verify(&forged, &[]);
+    assert_eq!((code, &said[0]["proven"]), (1, &json!(false)), "{said:?}");
+    let (code, said) = verify(&forged, &["--key", &format!("{}={other}", scene.agent_id)]);
+    let fault = json!(["the signature of the head does not match"]);
+    assert_eq!((code, &said[0]["faults"]), (1, &fault), "that key did not sign it");
+    assert_eq!(verify(&json!({ "lines": 1 }), &[]).0, 1, "no statement");
 }

@@ -15,6 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::hub::enrol::LABEL_CHARS_MAX;
+use crate::ledger::evidence::Evidence;
 use crate::store::Purpose;
 use crate::store::hub::{
     AccountLine, ActionRow, AgentRow, AgentState, NoticeRow, OfferRow, Posting, PostingKind, Price,
@@ -160,6 +161,21 @@ pub(super) struct SpanAsked {
     /// Until before then; now unless said otherwise.
     #[param(schema_with = moment_schema)]
     pub to: Option<String>,
+}
+
+/// Which accesses, and whether with proofs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AccessesAsked {
+    /// From then on; the beginning of this month in UTC unless said otherwise.
+    #[param(schema_with = moment_schema)]
+    pub from: Option<String>,
+    /// Until before then; now unless said otherwise.
+    #[param(schema_with = moment_schema)]
+    pub to: Option<String>,
+    /// Whether each comes with the proof that the owner's log has it; not unless said so.
+    pub proof: Option<bool>,
 }
 
 impl Page {
@@ -396,6 +412,43 @@ pub(super) struct AccessView {
     sha256: Option<ContentHash>,
     /// Their length.
     bytes: Option<u64>,
+    /// Place in the owner's log of the leaf that tells of it.
+    leaf_index: u64,
+    /// That the owner's log has it; absent where it was not asked for, or while the owner's
+    /// computer has not signed that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    proof: Option<ProofView>,
+}
+
+/// Proof that a leaf is in the log of an owner's computer (RFC 6962).
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProofView {
+    /// Place of the leaf in the log, from 0.
+    index: u64,
+    /// The leaf as it is hashed: JSON text.
+    leaf: String,
+    /// Hashes from the leaf to the root, base64url.
+    #[schema(schema_with = path_schema)]
+    path: Vec<String>,
+    /// The signed head: a C2SP checkpoint, whose origin names the computer.
+    head: String,
+    /// The Ed25519 key that signed it, base64url. Its thumbprint (RFC 7638) is the computer's id
+    /// as long as that has the key with which it joined.
+    key: String,
+}
+
+fn path_schema() -> utoipa::openapi::schema::Array {
+    let hash =
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{43}$")).build();
+    utoipa::openapi::schema::ArrayBuilder::new().items(hash).build()
+}
+
+impl From<Evidence> for ProofView {
+    fn from(evidence: Evidence) -> Self {
+        let Evidence { index, leaf, path, head, key } = evidence;
+        Self { index, leaf, path, head, key }
+    }
 }
 
 /// A line of an account.
@@ -436,6 +489,8 @@ impl LineView {
             member: offer.as_ref().map(|offer| offer.member),
             sha256: offer.as_ref().map(|offer| offer.digest),
             bytes: offer.as_ref().map(|offer| offer.bytes_count),
+            leaf_index: access.leaf_index,
+            proof: None,
         });
         Self {
             posting: posting.posting_id,
@@ -493,6 +548,19 @@ impl StatementView {
             next_from: is_cut.then_some(At(to)),
             lines: lines.map(LineView::of).collect(),
         }
+    }
+
+    /// Puts the proof beside each line that is about an access.
+    ///
+    /// - `evidence`: of a leaf of an agent's log
+    pub(super) fn prove<E>(
+        &mut self,
+        evidence: impl Fn(&str, u64) -> Result<Option<Evidence>, E>,
+    ) -> Result<(), E> {
+        for access in self.lines.iter_mut().filter_map(|line| line.access.as_mut()) {
+            access.proof = evidence(&access.agent, access.leaf_index)?.map(ProofView::from);
+        }
+        Ok(())
     }
 }
 

@@ -71,6 +71,7 @@ fn access_ref(report: &AccessReport) -> AccessRef {
         agent_id: report.agent_id.clone(),
         grant_id: report.grant_id.clone(),
         turn: report.turn,
+        leaf_index: report.leaf_index,
     }
 }
 

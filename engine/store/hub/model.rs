@@ -91,6 +91,12 @@ impl HubStore for ModelHub {
         Ok(true)
     }
 
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        let tables = self.tables();
+        let own = tables.keys.iter().filter(|(_, owner)| *owner == agent_id);
+        Ok(own.map(|(key, _)| key.clone()).collect())
+    }
+
     fn set_agent_state(
         &self,
         agent_id: &str,

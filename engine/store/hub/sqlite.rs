@@ -181,6 +181,10 @@ impl HubStore for SqliteHub {
         self.write(|db| people::change_key(db, agent_id, from, to, now))
     }
 
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|db| people::agent_keys(db, agent_id))
+    }
+
     fn set_agent_state(
         &self,
         agent_id: &str,

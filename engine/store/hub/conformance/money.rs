@@ -262,8 +262,12 @@ fn money_is_posted_once_and_only_when_it_adds_up() {
         let entry = |account: &str, minor| Entry { account: account.into(), minor };
         let with =
             |entries: &[Entry]| Posting { entries: entries.to_vec(), ..top_up("bad", "lab", 1) };
+        assert_eq!(tell(store, "a", &[], &[]), [], "a leaf that tells of nothing");
         let access = tell(store, "a", &[("g", 0)], &[]).remove(0);
         let Posted::New(access) = access else { panic!("{access:?}") };
+        let leaf_of = |posting: &Posting| Some(posting.access.as_ref()?.leaf_index);
+        let kept = store.postings(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+        assert_eq!((leaf_of(&access), leaf_of(&kept[1])), (Some(1), Some(1)));
         for (bad, why) in [
             (top_up("t", "lab", 99), "another amount with an id that is there"),
             (top_up(&access.posting_id, "lab", 99), "the id of an access"),

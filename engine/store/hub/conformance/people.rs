@@ -85,6 +85,8 @@ fn key_is_changed_only_from_the_one_that_is_and_to_one_that_is_free() {
         assert!(change("key-a", "key-2"));
         assert!(!change("key-a", "key-3"), "not its key any more");
         assert_eq!(store.agent("a").expect("read").expect("is there").key, "key-2");
+        assert_eq!(store.agent_keys("a").expect("read"), ["key-2", "key-a"]);
+        assert_eq!(store.agent_keys("nobody").expect("read"), [""; 0]);
         store.put_code(&code("x")).expect("kept");
         assert_eq!(asks(store, "x", "c", "key-a", NOW), Joined::KeyTaken, "it was a's");
         assert!(!store.change_key("c", "key-c", "key-4", NOW).expect("asked"), "nobody");

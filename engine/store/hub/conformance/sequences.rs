@@ -175,6 +175,7 @@ impl Walk {
             2 => call!(store.seen(agent, now)),
             3 => call!(store.code(&hash(self.dice.pick(&["c0", "c1"])), now)),
             4 => call!(store.change_key(agent, self.key(), self.key(), now)),
+            6 => call!(store.agent_keys(agent)),
             5 => {
                 let state =
                     self.dice.pick(&[AgentState::Active, AgentState::Lost, AgentState::Left]);

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::columns::{json, json_of, time_of, unfit, word_of};
+use super::columns::{count_of, json, json_of, time_of, unfit, word_of};
 use super::{offers, people};
 use crate::base::clock::Timestamp;
 use crate::store::grants::signed;
@@ -13,9 +13,12 @@ fn posting_of(row: &Row<'_>) -> rusqlite::Result<Posting> {
     let agent_id: Option<String> = row.get("agent_id")?;
     let access = match agent_id {
         None => None,
-        Some(agent_id) => {
-            Some(AccessRef { agent_id, grant_id: row.get("grant_id")?, turn: row.get("turn")? })
-        }
+        Some(agent_id) => Some(AccessRef {
+            agent_id,
+            grant_id: row.get("grant_id")?,
+            turn: row.get("turn")?,
+            leaf_index: count_of(row, "leaf_index")?,
+        }),
     };
     Ok(Posting {
         posting_id: row.get("posting_id")?,
@@ -35,7 +38,9 @@ fn find(db: &Connection, posting_id: &str) -> rusqlite::Result<Option<Posting>> 
 }
 
 /// Writes a posting; its entries follow by themselves, see `schema`.
-fn write(db: &Connection, posting: &Posting, leaf: Option<(u64, &str)>) -> rusqlite::Result<()> {
+///
+/// - `provider`: whose access it is about, if about one
+fn write(db: &Connection, posting: &Posting, provider: Option<&str>) -> rusqlite::Result<()> {
     let access = posting.access.as_ref();
     db.prepare_cached(
         "INSERT INTO postings (posting_id, kind, agent_id, grant_id, turn, leaf_index, log,
@@ -48,8 +53,8 @@ fn write(db: &Connection, posting: &Posting, leaf: Option<(u64, &str)>) -> rusql
         ":agent": access.map(|access| &access.agent_id),
         ":grant": access.map(|access| &access.grant_id),
         ":turn": access.map(|access| access.turn),
-        ":leaf": leaf.map(|(index, _)| signed(index)), ":log": leaf.map(|_| "agent"),
-        ":provider": leaf.map(|(_, provider)| provider),
+        ":leaf": access.map(|access| signed(access.leaf_index)),
+        ":log": access.map(|_| "agent"), ":provider": provider,
         ":currency": posting.currency, ":at": posting.at.0, ":note": posting.note,
         ":entries": json(&posting.entries)?,
     })?;
@@ -73,7 +78,7 @@ pub(super) fn post_access(db: &Connection, report: &AccessReport) -> rusqlite::R
         .ok_or_else(|| unfit("the provider of an offer is not there"))?
         .service_percent;
     let posting = access_posting(&offer, percent, report);
-    write(db, &posting, Some((report.leaf_index, &offer.provider)))?;
+    write(db, &posting, Some(&offer.provider))?;
     offers::release(db, &report.agent_id, &report.grant_id)?;
     Ok(Posted::New(posting))
 }
@@ -87,7 +92,7 @@ pub(super) fn post_reversal(db: &Connection, report: &AccessReport) -> rusqlite:
     let offer = offers::offer(db, &report.agent_id, &report.grant_id)?;
     let Some((access, offer)) = access.zip(offer) else { return Ok(Posted::NoOffer) };
     let posting = reversal_posting(&access, report);
-    write(db, &posting, Some((report.leaf_index, &offer.provider)))?;
+    write(db, &posting, Some(&offer.provider))?;
     Ok(Posted::New(posting))
 }
 

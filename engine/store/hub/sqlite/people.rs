@@ -191,6 +191,12 @@ pub(super) fn change_key(
     Ok(true)
 }
 
+pub(super) fn agent_keys(db: &Connection, agent_id: &str) -> rusqlite::Result<Vec<String>> {
+    db.prepare_cached("SELECT key FROM agent_keys WHERE agent_id = ?1 ORDER BY key")?
+        .query_map([agent_id], |row| row.get(0))?
+        .collect()
+}
+
 pub(super) fn set_agent_state(
     db: &Connection,
     agent_id: &str,
