@@ -61,7 +61,7 @@ pub fn router(state: Arc<HubState>) -> Router {
         .route("/v1/transfers/{transfer}", post(relay::arrive))
         .route("/o/{*path}", any(relay::hand_on))
         .merge(enrol::routes())
-        .route("/v1/health", get(|| async { "ok\n" }))
+        .route("/v1/health", get(openapi::health))
         .fallback(api::nothing_here)
         .method_not_allowed_fallback(api::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

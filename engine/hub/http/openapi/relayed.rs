@@ -1,5 +1,6 @@
-//! Descriptions of the routes that the hub hands on to owners' computers. One handler
-//! (`http::relay`) serves all of them; these functions only carry their descriptions.
+//! Descriptions of the routes that the hub hands on to owners' computers, and of the one by which
+//! their answers come. Two handlers (`http::relay`) serve all of them; these functions only carry
+//! their descriptions.
 
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -138,3 +139,20 @@ fn status() {}
         (status = 504, description = "The owner's computer does not answer",
             content_type = "application/problem+json")))]
 fn callback() {}
+
+/// Bring the answer to one request
+///
+/// Whoever knows the id of the transfer, which the control channel told, brings status and headers
+/// in `Signet-Head` and the bytes in the body, as they come.
+#[utoipa::path(post, path = "/v1/transfers/{transfer}", tag = "agent", security(()),
+    params(
+        ("transfer" = String, Path, description = "As the control channel said"),
+        ("Signet-Head" = String, Header, description = "base64url of JSON"),
+    ),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses(
+        (status = 204, description = "All of it was taken"),
+        (status = 400, description = "There is no head, or the body broke off"),
+        (status = 410, description = "Nobody waits for it, or nobody does any more"),
+    ))]
+fn transfer() {}
