@@ -37,5 +37,6 @@ pub mod operators;
 pub mod protocol;
 pub mod providers;
 pub mod relay;
+pub mod renewal;
 pub mod run;
 pub mod tries;

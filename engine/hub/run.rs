@@ -28,6 +28,7 @@ use super::notices::Messenger;
 use super::operators::Door;
 use super::protocol::FromHub;
 use super::relay::{Transfers, holds};
+use super::renewal::Renewal;
 use crate::access::{Key, PublicKey};
 use crate::base::clock::Timestamp;
 use crate::orders::outward::Outward;
@@ -252,6 +253,7 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
     let mut transfers = tokio::time::interval(TRANSFERS_EVERY);
     let mut channels = tokio::time::interval(CHANNELS_EVERY);
     let mut certificates = tokio::time::interval(CERTIFICATE_EVERY);
+    let mut renewal = certificate.map(Renewal::of);
     let mut providers = BTreeMap::new();
     let mut newest_action = Vec::new();
     loop {
@@ -278,7 +280,9 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
                 looked.await.map(|now| providers = now)
             }
             _ = certificates.tick() => {
-                refresh(&state, certificate.as_deref());
+                if let Some(renewal) = &mut renewal {
+                    renewal.look(&state.api.metrics, &state.tell, Timestamp::now());
+                }
                 continue;
             }
         };
@@ -352,15 +356,4 @@ fn look_at_providers(state: &HubState, before: &States) -> Result<States, StoreE
         }
     }
     Ok(now)
-}
-
-fn refresh(state: &HubState, certificate: Option<&Certificate>) {
-    match certificate.map(Certificate::refresh) {
-        Some(Ok(true)) => tracing::info!("the renewed certificate is in use"),
-        Some(Err(error)) => {
-            let text = format!("{error}; the one in use stays");
-            (state.tell)(HubEvent::Warning { text });
-        }
-        Some(Ok(false)) | None => {}
-    }
 }

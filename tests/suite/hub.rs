@@ -12,7 +12,9 @@ use signet::access::signed_call::{SignedCall, sign};
 use signet::access::{Key, Membership};
 use signet::base::clock::Timestamp;
 use signet::base::ids::{ContentHash, derived};
+use signet::hub::certificate;
 use signet::hub::greeting::{agent_hello, hub_hello, read_welcome};
+use signet::hub::home::template;
 use signet::hub::protocol::{Ask, FRAME_BYTES_MAX, FromAgent, HubHello};
 use signet::store::hub::{
     AgentState, CodeRow, HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow,
@@ -842,4 +844,37 @@ fn lab_checks_by_itself_what_it_was_charged_for() {
     let fault = json!(["the signature of the head does not match"]);
     assert_eq!((code, &said[0]["faults"]), (1, &fault), "that key did not sign it");
     assert_eq!(verify(&json!({ "lines": 1 }), &[]).0, 1, "no statement");
+}
+
+#[test]
+fn check_says_when_the_certificate_ends() {
+    let checked = |hub: &HubHome| {
+        let run = hub.home.run(&["--json", "hub", "check"]);
+        let said = run.json().into_iter().find(|line| line["part"] == "certificate");
+        let said = said.expect("a line about it");
+        (run.code, said["good"] == true, said["text"].as_str().expect("words").to_owned())
+    };
+    let own = HubHome::new(Tls::Own);
+    let (code, is_good, text) = checked(&own);
+    assert!(is_good && text.contains("made by the hub itself, ends"), "{code}: {text}");
+    let off = checked(&HubHome::new(Tls::Off));
+    assert!(off.1 && off.2.contains("something in front"), "{off:?}");
+
+    // One that was given, and ends in some ten days.
+    let day_ms = 86_400_000;
+    let made_at = Timestamp::now().plus_millis((10 - 3650) * day_ms);
+    let (folder, given) = (Home::new(), HubHome::new(Tls::Own));
+    let elsewhere = signet::hub::home::HubHome::at(folder.path());
+    elsewhere.create(&template("a", "127.0.0.1:0", None)).expect("made");
+    let config = elsewhere.config().expect("read");
+    let files = certificate::files(&elsewhere, &config, made_at).expect("made").expect("one");
+    let path = given.home.path().join("hub.toml");
+    let text = std::fs::read_to_string(&path).expect("hub.toml");
+    let named = format!("[tls]\ncertificate = {:?}\nkey = {:?}", files.certificate, files.key);
+    std::fs::write(&path, text.replace("[tls]", &named)).expect("written");
+    let (code, is_good, text) = checked(&given);
+    assert!(code == 1 && !is_good, "{code}: {text}");
+    assert!(text.contains("days; renew it: the hub takes the new files over"), "{text}");
+    let mut hub = given.start();
+    hub.line_with("the certificate as hub.toml names it, ends");
 }
