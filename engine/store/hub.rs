@@ -449,6 +449,31 @@ pub enum ProviderChange {
         /// Standard Webhooks secret.
         secret: String,
     },
+    /// The secret for the hub's API.
+    Secret(ContentHash),
+    /// What was agreed with it.
+    Terms(Box<TermsChange>),
+}
+
+/// What of a provider's terms is different from now on; `None` stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TermsChange {
+    /// What it may get photos for.
+    pub purposes: Option<Vec<Purpose>>,
+    /// Currency of its account.
+    pub currency: Option<String>,
+    /// How far its account may go below zero, minor units.
+    pub credit_limit_minor: Option<i64>,
+    /// Part of each fee that the service keeps, 0 to 100.
+    pub service_percent: Option<u8>,
+    /// Requests a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Accesses a day.
+    pub accesses_per_day: Option<u32>,
+    /// Where it is told of things, empty: nowhere; with the secret that signs them if it has none.
+    pub notify: Option<(String, String)>,
+    /// What it pays.
+    pub prices: Option<Vec<Price>>,
 }
 
 /// An encrypted copy that waits at the hub for its provider.
@@ -529,8 +554,9 @@ pub trait HubStore: Send + Sync + 'static {
     fn provider_by_secret(&self, hash: &ContentHash) -> Result<Option<ProviderRow>, StoreError>;
     /// All providers, by name.
     fn providers(&self) -> Result<Vec<ProviderRow>, StoreError>;
-    /// Changes one thing of a provider; false when there is none of that name, or when it is
-    /// closed and is to be something else.
+    /// Changes one thing of a provider and leaves everything else of it as it is then; false when
+    /// there is none of that name, or when it is closed and is to be something else. Refuses a secret
+    /// that another one has, and another currency while there is money on its account.
     fn change_provider(&self, name: &str, change: &ProviderChange) -> Result<bool, StoreError>;
 
     // Operators.

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{AccessRef, AccessReport, Append, LogKind, NoticeRow, OfferRow, Posting, PostingKind};
+use super::{
+    AccessRef, AccessReport, Append, LogKind, NoticeRow, OfferRow, Posting, PostingKind,
+    ProviderChange, ProviderRow, ProviderState,
+};
 use crate::base::clock::Timestamp;
 use crate::base::ids::derived;
 use crate::base::money::split;
@@ -28,6 +31,41 @@ pub fn provider_account(name: &str) -> String {
 /// The account of an owner.
 pub fn owner_account(agent_id: &str) -> String {
     format!("owner:{agent_id}")
+}
+
+/// A provider with one thing of it changed; `None` when it is closed and is to be something else.
+pub(super) fn changed(before: &ProviderRow, change: &ProviderChange) -> Option<ProviderRow> {
+    let mut row = before.clone();
+    match change.clone() {
+        ProviderChange::State { state, why } => {
+            if row.state == ProviderState::Closed && state != ProviderState::Closed {
+                return None;
+            }
+            (row.state, row.why) = (state, why);
+        }
+        ProviderChange::Notify { url, secret } => {
+            (row.notify_url, row.notify_secret) = (url, secret);
+        }
+        ProviderChange::Secret(hash) => row.secret_hash = Some(hash),
+        ProviderChange::Terms(terms) => {
+            row.purposes = terms.purposes.unwrap_or(row.purposes);
+            row.currency = terms.currency.unwrap_or(row.currency);
+            row.credit_limit_minor = terms.credit_limit_minor.unwrap_or(row.credit_limit_minor);
+            row.service_percent = terms.service_percent.unwrap_or(row.service_percent);
+            row.requests_per_minute = terms.requests_per_minute.unwrap_or(row.requests_per_minute);
+            row.accesses_per_day = terms.accesses_per_day.unwrap_or(row.accesses_per_day);
+            row.prices = terms.prices.unwrap_or(row.prices);
+            if let Some((url, secret)) = terms.notify {
+                if url.is_empty() {
+                    row.notify_secret.clear();
+                } else if row.notify_secret.is_empty() {
+                    row.notify_secret = secret;
+                }
+                row.notify_url = url;
+            }
+        }
+    }
+    Some(row)
 }
 
 /// The posting of one access: provider debit, owner credit, service credit.

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::tables::{Code, Tables};
-use super::books::{check_posting, provider_account, refused, reports_in_order};
+use super::books::{changed, check_posting, provider_account, refused, reports_in_order};
 use super::{
     AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
     LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind, ProviderChange,
-    ProviderRow, ProviderState, Reserved, SessionRow, StagedRow,
+    ProviderRow, Reserved, SessionRow, StagedRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -122,20 +122,7 @@ impl HubStore for ModelHub {
     }
 
     fn put_provider(&self, provider: &ProviderRow) -> Result<(), StoreError> {
-        let mut tables = self.tables();
-        let collides = |other: &&ProviderRow| {
-            other.name != provider.name
-                && (provider.key.is_some() && other.key == provider.key
-                    || provider.secret_hash.is_some() && other.secret_hash == provider.secret_hash)
-        };
-        if let Some(other) = tables.providers.values().find(collides) {
-            return Err(refused(format!("provider `{}` has this key or secret", other.name)));
-        }
-        if provider.credit_limit_minor < 0 || provider.service_percent > 100 {
-            return Err(refused("a limit is not below zero, a share not above all"));
-        }
-        tables.providers.insert(provider.name.clone(), provider.clone());
-        Ok(())
+        self.tables().put_provider(provider)
     }
 
     fn provider(&self, name: &str) -> Result<Option<ProviderRow>, StoreError> {
@@ -160,20 +147,13 @@ impl HubStore for ModelHub {
 
     fn change_provider(&self, name: &str, change: &ProviderChange) -> Result<bool, StoreError> {
         let mut tables = self.tables();
-        let Some(provider) = tables.providers.get_mut(name) else { return Ok(false) };
-        match change {
-            ProviderChange::State { state, why } => {
-                if provider.state == ProviderState::Closed && *state != ProviderState::Closed {
-                    return Ok(false);
-                }
-                provider.state = *state;
-                provider.why.clone_from(why);
-            }
-            ProviderChange::Notify { url, secret } => {
-                provider.notify_url.clone_from(url);
-                provider.notify_secret.clone_from(secret);
-            }
+        let Some(before) = tables.providers.get(name) else { return Ok(false) };
+        let Some(after) = changed(before, change) else { return Ok(false) };
+        let held = tables.balance(&provider_account(name), &before.currency);
+        if after.currency != before.currency && (held != 0 || tables.reserved(name) != 0) {
+            return Err(refused("there is money on its account"));
         }
+        tables.put_provider(&after)?;
         Ok(true)
     }
 

@@ -1,7 +1,9 @@
 //! Agents and how they join, providers, operators.
 
 use super::*;
-use crate::store::hub::{ActionRow, AgentRow, OperatorRow, ProviderChange, Role, SessionRow};
+use crate::store::hub::{
+    ActionRow, AgentRow, OperatorRow, ProviderChange, Role, SessionRow, TermsChange,
+};
 
 fn asks(store: &dyn HubStore, code: &str, agent: &str, key: &str, now: Timestamp) -> Joined {
     store.join(&hash(code), agent, key, now).expect("asked")
@@ -261,5 +263,56 @@ fn one_thing_of_a_provider_is_changed_and_a_closed_one_stays_closed() {
         assert!(!change("lab", state(ProviderState::Active)));
         let row = store.provider("lab").expect("read").expect("is there");
         assert_eq!(row.state, ProviderState::Closed);
+    });
+}
+
+#[test]
+fn terms_are_changed_one_by_one_and_what_others_did_meanwhile_stays() {
+    every(|store| {
+        world(store);
+        let terms = |terms: TermsChange| ProviderChange::Terms(Box::new(terms));
+        let change = |change: &ProviderChange| store.change_provider("lab", change);
+        let row = || store.provider("lab").expect("read").expect("is there");
+        let before = row();
+        // The brake pauses it while an operator writes new terms.
+        let pause = ProviderChange::State { state: ProviderState::Paused, why: "unusual".into() };
+        assert!(change(&pause).expect("asked"));
+        let dearer = terms(TermsChange { accesses_per_day: Some(7), ..TermsChange::default() });
+        assert!(change(&dearer).expect("asked"));
+        let secret = hash("new");
+        assert!(change(&ProviderChange::Secret(secret)).expect("asked"));
+        let meant = ProviderRow {
+            accesses_per_day: 7,
+            secret_hash: Some(secret),
+            state: ProviderState::Paused,
+            why: "unusual".into(),
+            ..before.clone()
+        };
+        assert_eq!(row(), meant);
+
+        let notify = |url: &str, secret: &str| {
+            let notify = Some((url.to_owned(), secret.to_owned()));
+            terms(TermsChange { notify, ..TermsChange::default() })
+        };
+        let told = |change: &ProviderChange| {
+            assert!(store.change_provider("lab", change).expect("asked"));
+            (row().notify_url, row().notify_secret)
+        };
+        assert_eq!(told(&notify("", "")), (String::new(), String::new()));
+        assert_eq!(told(&notify("u", "first")), ("u".into(), "first".into()));
+        assert_eq!(told(&notify("v", "second")), ("v".into(), "first".into()), "it has one");
+
+        let (all, now) = (row(), terms(TermsChange::default()));
+        assert!(change(&now).expect("asked"));
+        assert_eq!(row(), all, "nothing named, nothing changed");
+        let other = terms(TermsChange { currency: Some("CHF".into()), ..TermsChange::default() });
+        assert!(change(&other).is_err(), "there is money on its account");
+        let shops = ProviderChange::Secret(hash("shop"));
+        assert!(change(&shops).is_err(), "another's");
+        let less = terms(TermsChange { credit_limit_minor: Some(-1), ..TermsChange::default() });
+        assert!(change(&less).is_err());
+        assert_eq!(row(), all);
+        assert!(store.change_provider("shop", &other).expect("asked"), "its account is empty");
+        assert!(!store.change_provider("none", &dearer).expect("asked"));
     });
 }

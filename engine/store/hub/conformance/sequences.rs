@@ -9,7 +9,7 @@ use super::*;
 use crate::base::config::environment;
 use crate::store::StoreError;
 use crate::store::hub::{
-    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow,
+    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow, TermsChange,
 };
 
 /// Steps of one sequence: enough for an agent to join, be fetched from, be lost and come back.
@@ -207,10 +207,19 @@ impl Walk {
                     ProviderState::Paused,
                     ProviderState::Closed,
                 ]);
-                let change = if self.dice.one_in(3) {
-                    ProviderChange::Notify { url: "u".to_owned(), secret: "s".to_owned() }
-                } else {
-                    ProviderChange::State { state, why: "because".to_owned() }
+                let change = match self.dice.below(6) {
+                    0 => ProviderChange::Notify { url: "u".to_owned(), secret: "s".to_owned() },
+                    1 => ProviderChange::Secret(hash(other)),
+                    2 => {
+                        let url = self.dice.pick(&["", "u"]).to_owned();
+                        ProviderChange::Terms(Box::new(TermsChange {
+                            currency: self.dice.one_in(2).then(|| self.currency().to_owned()),
+                            credit_limit_minor: Some(self.dice.pick(&[0, 50, 1000, -1])),
+                            notify: self.dice.one_in(2).then(|| (url, "t".to_owned())),
+                            ..TermsChange::default()
+                        }))
+                    }
+                    _ => ProviderChange::State { state, why: "because".to_owned() },
                 };
                 call!(store.change_provider(name, &change))
             }
@@ -444,7 +453,7 @@ fn word(text: &str) -> &str {
 }
 
 /// Answers that a walk of any length has to come by; one that does not compares nothing there.
-const HEARD: [&str; 26] = [
+const HEARD: [&str; 27] = [
     "join New",
     "join Again",
     "join NoCode",
@@ -454,6 +463,7 @@ const HEARD: [&str; 26] = [
     "put_provider ()",
     "put_provider refused",
     "change_provider true",
+    "change_provider refused",
     "put_offer true",
     "put_offer false",
     "put_offer refused",

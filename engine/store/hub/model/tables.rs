@@ -380,6 +380,22 @@ impl Tables {
         u32::try_from(by_provider.len()).unwrap_or(u32::MAX)
     }
 
+    pub(super) fn put_provider(&mut self, provider: &ProviderRow) -> Result<(), StoreError> {
+        let collides = |other: &&ProviderRow| {
+            other.name != provider.name
+                && (provider.key.is_some() && other.key == provider.key
+                    || provider.secret_hash.is_some() && other.secret_hash == provider.secret_hash)
+        };
+        if let Some(other) = self.providers.values().find(collides) {
+            return Err(refused(format!("provider `{}` has this key or secret", other.name)));
+        }
+        if provider.credit_limit_minor < 0 || provider.service_percent > 100 {
+            return Err(refused("a limit is not below zero, a share not above all"));
+        }
+        self.providers.insert(provider.name.clone(), provider.clone());
+        Ok(())
+    }
+
     pub(super) fn put_notice(&mut self, notice: NoticeRow) {
         let long_ago = notice.made_at.plus_millis(-NOTICE_KEPT_MS);
         self.notices.entry(notice.notice_id.clone()).or_insert(notice);

@@ -2,13 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::columns::{hash_of, json, json_of, maybe_time_of, time_of, word, word_of};
-use super::offers;
+use super::columns::{hash_of, json, json_of, maybe_time_of, time_of, unfit, word, word_of};
+use super::{money, offers};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
+use crate::store::hub::books::{changed, provider_account};
 use crate::store::hub::{
     ActionRow, AgentRow, AgentState, CodeRow, Joined, OperatorRow, ProviderChange, ProviderRow,
-    ProviderState, SessionRow,
+    SessionRow,
 };
 
 fn agent_of(row: &Row<'_>) -> rusqlite::Result<AgentRow> {
@@ -298,20 +299,18 @@ pub(super) fn change_provider(
     name: &str,
     change: &ProviderChange,
 ) -> rusqlite::Result<bool> {
-    let changed = match change {
-        ProviderChange::State { state, why } => db
-            .prepare_cached(
-                "UPDATE providers SET state = ?2, why = ?3
-                 WHERE name = ?1 AND (state <> ?4 OR ?2 = ?4)",
-            )?
-            .execute(params![name, word(state)?, why, word(&ProviderState::Closed)?])?,
-        ProviderChange::Notify { url, secret } => db
-            .prepare_cached(
-                "UPDATE providers SET notify_url = ?2, notify_secret = ?3 WHERE name = ?1",
-            )?
-            .execute(params![name, url, secret])?,
-    };
-    Ok(changed == 1)
+    let Some(before) = provider(db, name)? else { return Ok(false) };
+    let Some(after) = changed(&before, change) else { return Ok(false) };
+    if after.currency != before.currency {
+        let account = provider_account(name);
+        let is_empty = money::balance(db, &account, &before.currency)? == 0
+            && offers::reserved(db, name)? == 0;
+        if !is_empty {
+            return Err(unfit("there is money on its account"));
+        }
+    }
+    put_provider(db, &after)?;
+    Ok(true)
 }
 
 fn operator_of(row: &Row<'_>) -> rusqlite::Result<OperatorRow> {
