@@ -6,7 +6,6 @@
 
 use super::channel::Channel;
 use super::log::LogError;
-use super::notices;
 use super::protocol::{Answer, Ask};
 use super::run::HubState;
 use crate::access::grant::TYP;
@@ -47,18 +46,15 @@ fn logged(answered: Result<Answer, LogError>) -> Answer {
     })
 }
 
-/// Takes offers back, ends what is under way for them, and then tells their providers.
+/// Takes offers back, of which their providers are told, and ends what is under way for them.
 fn withdraw(
     state: &HubState,
     agent: &str,
     which: Option<&str>,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let store = state.store.as_ref();
-    let told = notices::of_withdrawal(store, agent, which, now)?;
-    store.withdraw(agent, which, now)?;
+    state.store.withdraw(agent, which, now)?;
     state.transfers.cut(agent, which);
-    told.iter().try_for_each(|notice| store.put_notice(notice))?;
     Ok(Answer::Done)
 }
 

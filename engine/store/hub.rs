@@ -24,7 +24,7 @@ pub mod sqlite;
 use serde::{Deserialize, Serialize};
 
 pub use self::books::{
-    BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, owner_account, provider_account,
+    BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, WITHDRAWN_NOTICE, owner_account, provider_account,
 };
 pub use self::model::ModelHub;
 pub use self::sqlite::SqliteHub;
@@ -599,7 +599,9 @@ pub trait HubStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<OfferRow>, StoreError>;
     /// Takes offers of an agent back: all, or those whose grant, order or provider is `which`.
-    /// Gives their reservations back and forgets what was staged for them; returns how many.
+    /// Gives their reservations back, forgets what was staged for them, and puts notices to the
+    /// providers of those that held into the outbox, whose data are `{"agent":…,"grants":[…]}`.
+    /// Returns how many offers.
     fn withdraw(
         &self,
         agent_id: &str,

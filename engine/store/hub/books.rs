@@ -23,6 +23,12 @@ pub const RESERVATION_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Type of the notice that an agent is back.
 pub const BACK_NOTICE: &str = "signet.original.available";
 
+/// Type of the notice that an owner took grants back.
+pub const WITHDRAWN_NOTICE: &str = "signet.offer.withdrawn";
+
+/// Grants that one notice names at most; it stays below 64 KiB.
+const GRANTS_MAX: usize = 500;
+
 /// The account of a provider.
 pub fn provider_account(name: &str) -> String {
     format!("provider:{name}")
@@ -204,10 +210,42 @@ pub(super) fn back_notice(
     let at = now.0.to_string();
     let mut parts = vec![agent_id, provider, at.as_str()];
     parts.extend(grants.iter().map(String::as_str));
+    grants_notice(BACK_NOTICE, derived("back", &parts), agent_id, provider, grants, now)
+}
+
+/// The notices that an agent took offers back which held: some grants to each, by provider.
+///
+/// - `told`: providers and grants, in order
+pub(super) fn withdrawn_notices(
+    agent_id: &str,
+    told: &[(String, String)],
+    now: Timestamp,
+) -> Vec<NoticeRow> {
+    let of_providers = told.chunk_by(|one, next| one.0 == next.0);
+    let parts = of_providers.flat_map(|of_provider| of_provider.chunks(GRANTS_MAX));
+    let notice = |part: &[(String, String)]| {
+        let (provider, _) = part.first()?;
+        let grants: Vec<String> = part.iter().map(|(_, grant)| grant.clone()).collect();
+        let about = format!("{agent_id} {}", grants.join(" "));
+        // What is withdrawn stays so: the same grants are never told of twice.
+        let id = derived("notice", &[WITHDRAWN_NOTICE, provider, &about]);
+        Some(grants_notice(WITHDRAWN_NOTICE, id, agent_id, provider, &grants, now))
+    };
+    parts.filter_map(notice).collect()
+}
+
+fn grants_notice(
+    kind: &str,
+    notice_id: String,
+    agent_id: &str,
+    provider: &str,
+    grants: &[String],
+    now: Timestamp,
+) -> NoticeRow {
     NoticeRow {
-        notice_id: derived("back", &parts),
+        notice_id,
         provider: provider.to_owned(),
-        kind: BACK_NOTICE.to_owned(),
+        kind: kind.to_owned(),
         data: serde_json::json!({ "agent": agent_id, "grants": grants }).to_string(),
         attempts_count: 0,
         made_at: now,

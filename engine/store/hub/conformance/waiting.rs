@@ -1,7 +1,7 @@
 //! Wishes, notices and copies that wait.
 
 use super::*;
-use crate::store::hub::{BACK_NOTICE, NOTICE_KEPT_MS, NoticeRow, StagedRow};
+use crate::store::hub::{BACK_NOTICE, NOTICE_KEPT_MS, NoticeRow, StagedRow, WITHDRAWN_NOTICE};
 
 #[test]
 fn agent_that_is_back_is_told_once_to_each_provider_that_wanted_something() {
@@ -46,6 +46,38 @@ fn wish_for_what_was_withdrawn_or_is_over_is_not_told() {
         assert_eq!(store.back("a", NOW).expect("told"), 0);
         assert_eq!(store.back("b", later(10)).expect("told"), 0, "it is over");
         assert_eq!(store.back("b", NOW).expect("told"), 0, "the wish was taken");
+    });
+}
+
+#[test]
+fn withdrawal_tells_the_providers_of_what_held_in_the_same_transaction() {
+    every(|store| {
+        world(store);
+        let more = (0..600).map(|n| format!("m{n:03}"));
+        for grant in more {
+            let offer = OfferRow { provider: "shop".into(), ..offer("a", &grant) };
+            assert!(store.put_offer(&offer).expect("kept"));
+        }
+        let over = OfferRow { expires_at: NOW, ..offer("a", "over") };
+        assert!(store.put_offer(&over).expect("kept"));
+        let told = |provider: &str| -> Vec<(String, usize)> {
+            let kept = store.notices_of(provider, 9).expect("read");
+            assert!(kept.iter().all(|notice| notice.kind == WITHDRAWN_NOTICE));
+            let grants = |data: &str| data.matches("\"m").count().max(1);
+            kept.into_iter().map(|n| (n.data.clone(), grants(&n.data))).collect()
+        };
+        assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
+        let first = (r#"{"agent":"a","grants":["g"]}"#.to_owned(), 1);
+        assert_eq!(told("lab"), [first.clone()]);
+        assert_eq!(store.withdraw("a", Some("g"), later(1)).expect("asked"), 0);
+        assert_eq!(told("lab"), [first.clone()], "once");
+        assert_eq!(store.withdraw("a", Some("over"), later(1)).expect("withdrawn"), 1);
+        assert_eq!(told("lab"), [first], "it was over anyway");
+        assert!(store.set_agent_state("a", AgentState::Lost, "", later(2)).expect("set"));
+        let mut counts: Vec<usize> = told("shop").into_iter().map(|(_, count)| count).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [100, 500], "no notice is too long");
+        assert_eq!(told("lab").len(), 2, "what an agent had that was lost");
     });
 }
 

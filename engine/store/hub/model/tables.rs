@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::hub::books::{
     RESERVATION_KEPT_MS, access_posting, back_notice, posting_id, provider_account, refused,
-    reversal_posting,
+    reversal_posting, withdrawn_notices,
 };
 use crate::store::hub::{
     AccessReport, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, Joined, LogKind,
@@ -159,7 +159,7 @@ impl Tables {
     }
 
     pub(super) fn withdraw(&mut self, agent_id: &str, which: Option<&str>, now: Timestamp) -> u32 {
-        let mut count = 0;
+        let (mut count, mut told) = (0, Vec::new());
         for (place, offer) in &mut self.offers {
             let is_it = which.is_none_or(|which| {
                 [&offer.grant_id, &offer.order_key, &offer.provider].iter().any(|id| *id == which)
@@ -169,7 +169,14 @@ impl Tables {
                 self.reservations.remove(place);
                 self.staged.remove(place);
                 count += 1;
+                if offer.expires_at > now {
+                    told.push((offer.provider.clone(), offer.grant_id.clone()));
+                }
             }
+        }
+        told.sort_unstable();
+        for notice in withdrawn_notices(agent_id, &told, now) {
+            self.put_notice(notice);
         }
         count
     }
