@@ -18,6 +18,7 @@
 //! The hub makes no grant and checks none for the agent: the agent does, at each request. What the
 //! hub knows of grants it needs to route, to refuse who cannot pay, and to keep its books.
 
+pub mod alias;
 pub mod asks;
 pub mod backup;
 pub mod brake;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::alias::Aliases;
 use super::certificate;
 use super::channel::{Channels, End};
 use super::enrol::Desk;
@@ -172,6 +173,8 @@ impl Hub {
             seen: Mutex::default(),
         });
         let key = Arc::new(self.key);
+        let aliases = Aliases::of(&key);
+        let tell: Tell = Arc::new(move |event| tell(aliases.hide(event)));
         let state = Arc::new(HubState {
             home: self.home,
             config: self.config,

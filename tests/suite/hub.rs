@@ -847,6 +847,20 @@ fn lab_checks_by_itself_what_it_was_charged_for() {
 }
 
 #[test]
+fn events_call_an_agent_by_a_name_that_only_its_hub_knows() {
+    let mut scene = Scene::new();
+    scene.fetch("GET", &[]);
+    let passed: Value = serde_json::from_str(&scene.hub.line_with("passed")).expect("JSON");
+    let name = passed["agent"].as_str().expect("a name").to_owned();
+    let said = scene.hub.said().join("\n");
+    assert!(!said.contains(&scene.agent_id), "{said}");
+    let shown = scene.hub_home.home.run(&["--json", "hub", "agents", "show", &name]).done().json();
+    assert_eq!(shown[0]["agent_id"], scene.agent_id);
+    assert_eq!(shown[0]["log_name"], name);
+    assert_eq!(scene.hub_home.home.run(&["hub", "agents", "show", "a0"]).code, 2);
+}
+
+#[test]
 fn check_says_when_the_certificate_ends() {
     let checked = |hub: &HubHome| {
         let run = hub.home.run(&["--json", "hub", "check"]);

@@ -322,5 +322,6 @@ fn writers_side_by_side_leave_one_log() {
 fn agent_that_is_not_there_is_named() {
     let world = World::new();
     let error = world.log.logs.append("nobody", &[]).expect_err("there is none");
-    assert!(matches!(&error, LogError::Moved(agent) if agent == "nobody"), "{error}");
+    let alias = Aliases::of(&world.log.logs.key).alias("nobody");
+    assert!(matches!(&error, LogError::Moved(agent) if *agent == alias), "{error}");
 }
