@@ -44,6 +44,12 @@ pub enum AgentEvent {
         /// What is wrong, in words.
         words: String,
     },
+    /// The hub's log grows by more than what passed the hub explains; the rest of it is taken over
+    /// later.
+    HubLogWaits {
+        /// How much was taken over, in words.
+        words: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

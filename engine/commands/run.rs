@@ -120,6 +120,7 @@ fn planned(order: &Order) -> String {
 fn words(event: &AgentEvent) -> Option<String> {
     Some(match event {
         AgentEvent::HubLied { words, .. } => format!("  THE HUB LIES: {words}"),
+        AgentEvent::HubLogWaits { words } => format!("  {words}"),
         AgentEvent::Listening { address } => format!("providers can fetch at http://{address}"),
         AgentEvent::HubConnected { hub } => format!("connected to the hub {hub}"),
         AgentEvent::HubAway { hub, why } => {

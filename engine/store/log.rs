@@ -111,6 +111,15 @@ pub struct Growth<'a> {
     pub head: &'a HeadRow,
 }
 
+/// What came to a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grown {
+    /// How many leaves.
+    pub leaves_count: u64,
+    /// Bytes of all of them together.
+    pub bytes_count: u64,
+}
+
 /// How far a hub has come with the agent's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -293,6 +302,26 @@ impl State {
             db.prepare_cached("SELECT * FROM log_heads WHERE log = ?1 ORDER BY size")?
                 .query_map([log], head_of)?
                 .collect()
+        })
+    }
+
+    /// What came to a log since a moment: leaves behind the newest head that was kept until then.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn log_growth(&self, log: &str, since: Timestamp) -> Result<Grown, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT count(*), coalesce(sum(octet_length(leaf)), 0) FROM log_leaves
+                 WHERE log = ?1 AND leaf_index >= (SELECT coalesce(max(size), 0) FROM log_heads
+                     WHERE log = ?1 AND at_ms <= ?2)",
+            )?
+            .query_row(params![log, since.0], |row| {
+                Ok(Grown {
+                    leaves_count: row.get::<_, i64>(0)?.unsigned_abs(),
+                    bytes_count: row.get::<_, i64>(1)?.unsigned_abs(),
+                })
+            })
         })
     }
 
