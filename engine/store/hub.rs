@@ -555,8 +555,9 @@ pub trait HubStore: Send + Sync + 'static {
     // Grants that can be fetched here.
 
     /// Keeps an offer; may be repeated. One that is there keeps its fee; a later `expires_at`
-    /// counts. False when its agent is not active, its provider not there, or when it was
-    /// withdrawn: that is for good.
+    /// counts. One that was withdrawn holds again only with a later `expires_at` than it had: its
+    /// agent signed the grant anew, so nothing that was said before brings it back. False when it
+    /// stays withdrawn, when its agent is not active, or its provider not there.
     fn put_offer(&self, offer: &OfferRow) -> Result<bool, StoreError>;
     /// One offer of one agent.
     fn offer(&self, agent_id: &str, grant_id: &str) -> Result<Option<OfferRow>, StoreError>;

@@ -141,7 +141,7 @@ fn what_a_crash_left_set_aside_is_free_a_day_after_the_offer_is_over() {
 }
 
 #[test]
-fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so() {
+fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so_until_it_is_signed_anew() {
     every(|store| {
         world(store);
         let again = OfferRow { fee_minor: 1, expires_at: later(20), ..offer("a", "g") };
@@ -154,8 +154,14 @@ fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so() {
         assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
         assert_eq!(store.withdraw("a", Some("g"), later(1)).expect("asked"), 0);
         assert!(!store.put_offer(&offer("a", "g")).expect("asked"));
-        let withdrawn = OfferRow { withdrawn_at: Some(NOW), ..kept };
+        let withdrawn = OfferRow { withdrawn_at: Some(NOW), ..kept.clone() };
         assert_eq!(store.offer("a", "g").expect("read"), Some(withdrawn));
+        assert!(!store.put_offer(&kept).expect("asked"), "as it was before");
+        // Its agent signed the grant anew.
+        let anew = OfferRow { expires_at: later(21), ..offer("a", "g") };
+        assert!(store.put_offer(&anew).expect("kept"));
+        assert_eq!(store.offer("a", "g").expect("read"), Some(anew));
+        assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
         for nobody in [
             OfferRow { provider: "none".into(), ..offer("a", "new") },
             OfferRow { agent_id: "c".into(), ..offer("a", "new") },

@@ -150,8 +150,13 @@ impl Tables {
                 self.offers.insert(of(&offer.agent_id, &offer.grant_id), offer.clone());
                 Ok(true)
             }
-            Some(before) if before.withdrawn_at.is_some() => Ok(false),
+            Some(before)
+                if before.withdrawn_at.is_some() && offer.expires_at <= before.expires_at =>
+            {
+                Ok(false)
+            }
             Some(before) => {
+                before.withdrawn_at = None;
                 before.expires_at = before.expires_at.max(offer.expires_at);
                 Ok(true)
             }
