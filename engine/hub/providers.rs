@@ -328,6 +328,7 @@ fn payment_posting(
         access: None,
         currency: currency.into(),
         at: now,
+        posted_at: now,
         note,
         entries: vec![entry(debit, payment.minor), entry(credit, -payment.minor)],
     })

@@ -164,6 +164,7 @@ fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> Strin
         access: None,
         currency: "EUR".into(),
         at: now,
+        posted_at: now,
         note: "paid in".into(),
         entries: vec![entry("cash", 1000), entry("provider:lab", -1000)],
     };
