@@ -62,6 +62,20 @@ pub fn page(report: &Report, pictures: &Pictures, medium: Medium) -> String {
         escaped(&report.made),
         escaped(&report.summary),
     );
+    body += &table(
+        "What the hub said and cannot be true",
+        &["When", "The hub said", "Your own record says", "What it means", "What to do"],
+        &report.lies,
+        |lied| {
+            vec![
+                format!("{}<small>hub {}</small>", escaped(&lied.when), escaped(&lied.hub)),
+                set_apart(&lied.said),
+                set_apart(&lied.own),
+                escaped(&lied.meaning),
+                escaped(&lied.cure),
+            ]
+        },
+    );
     body += &accesses(&report.accesses, pictures, medium);
     body += &table(
         "Put right",
@@ -359,6 +373,52 @@ mod tests {
             assert!(!page.contains("<script") && !page.contains("<img src=x"), "{page}");
             assert_eq!(page.matches("<bdi>").count(), page.matches("</bdi>").count());
         }
+    }
+
+    #[test]
+    fn hub_that_lied_is_told_of_with_what_it_means_and_what_to_do() {
+        let mut evil = super::super::facts::tests::lie();
+        evil.words = EVIL.into();
+        let lies = vec![super::super::facts::tests::lie(), evil];
+        let report = report(&ReportRows { lies, ..rows() });
+        let page = page(&report, &Pictures::new(), Medium::Mail);
+        parse(&page);
+        for said in [
+            "What the hub said and cannot be true",
+            "the hub posted 0.50 EUR for grant grant1, the fee is 0.25 EUR",
+            "the fee that was agreed with grant grant1",
+            "put it right by another posting",
+        ] {
+            assert!(page.contains(said), "{said}");
+        }
+        assert!(!page.contains("<script"), "{page}");
+    }
+
+    #[test]
+    fn many_photos_long_names_hebrew_and_yen_are_shown_as_they_are() {
+        let accesses = (0..500).map(|number| AccessRow {
+            path: format!("{}/חתונה {number}.jpg", "a-very-long-folder-name".repeat(20)),
+            entries: crate::ledger::access_entries("lab", "signet", 50_000, 20).to_vec(),
+            ..access(number, "lab", "JPY")
+        });
+        let report = report(&ReportRows { accesses: accesses.collect(), ..ReportRows::default() });
+        let pictures = of_report(&report, 500, |_photo| Some(preview()));
+        let page = page(&report, &pictures, Medium::File);
+        parse(&page);
+        assert_eq!(page.matches("<img ").count(), 500);
+        assert_eq!(page.matches("חתונה").count(), 1000, "on the page and for who hears it");
+        assert!(
+            page.contains("<td class=\"n\">500 JPY</td><td class=\"n\">400 JPY</td>"),
+            "{page}"
+        );
+        assert!(
+            report.summary.contains("paid 250000 JPY; you got 200000 JPY"),
+            "{}",
+            report.summary
+        );
+        assert!(page.contains("overflow-wrap:anywhere") && page.contains("overflow-x:auto"));
+        let paper = crate::reports::pdf::document(&report, &pictures);
+        assert_eq!(String::from_utf8_lossy(&paper).matches("/DCTDecode").count(), 500);
     }
 
     #[test]

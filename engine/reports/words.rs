@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::facts::{Accessed, Corrected, Refused, Revoked};
-use crate::base::money::decimal;
+use super::lies::Lied;
+use crate::base::money::written;
 
 /// Lines of one kind; the rest is only counted.
 const LINES_MAX: usize = 500;
@@ -12,6 +13,7 @@ const LINES_MAX: usize = 500;
 /// The whole report; lines end with `\n`.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n\n{}\n", heading(report), report.summary);
+    section(&mut text, "What the hub said and cannot be true", &report.lies, lied_line);
     section(&mut text, "Accesses", &report.accesses, access_line);
     section(&mut text, "Put right", &report.corrected, corrected_line);
     if !report.sums.is_empty() {
@@ -56,6 +58,10 @@ fn access_line(access: &Accessed) -> String {
         fee.currency,
         decimal(fee.owner_minor),
     )
+}
+
+fn lied_line(lied: &Lied) -> String {
+    format!("{}  {}", lied.when, one_line(&lied.words()))
 }
 
 fn corrected_line(corrected: &Corrected) -> String {
@@ -132,8 +138,18 @@ mod tests {
     }
 
     #[test]
+    fn hub_that_lied_is_told_of_before_all_else() {
+        let lies = vec![super::super::facts::tests::lie()];
+        let text = text(&report(&ReportRows { lies, ..rows() }));
+        let told = text.find("The hub said: the hub posted 0.50 EUR").expect("told");
+        assert!(told < text.find("\nAccesses\n").expect("accesses"), "{text}");
+        assert!(text.contains("Your own record says: the fee that was agreed"), "{text}");
+    }
+
+    #[test]
     fn name_cannot_begin_a_line_and_a_long_list_is_cut_and_says_so() {
-        let evil = AccessRow { path: "a\r\n  Refused".into(), ..access(0, "lab", "EUR") };
+        let path = "a\r\n  \u{202E}Refused".into();
+        let evil = AccessRow { path, ..access(0, "lab", "EUR") };
         let rows = std::iter::once(evil).chain((1..600).map(|number| access(number, "lab", "EUR")));
         let text = text(&report(&ReportRows { accesses: rows.collect(), ..ReportRows::default() }));
         assert!(!text.contains('\r') && text.contains("a    Refused for"), "{text}");

@@ -14,7 +14,9 @@ use crate::orders::mail::{Enclosure, Letter, Page, post};
 use crate::orders::outward::{Body, Call};
 use crate::orders::webhook::{event, sign};
 use crate::reports::html::{self, Medium};
-use crate::reports::notice::{ACCESS_EVENT, AccessNotice, REPORT_EVENT, ReportNotice};
+use crate::reports::notice::{
+    ACCESS_EVENT, AccessNotice, LIE_EVENT, LieNotice, REPORT_EVENT, ReportNotice,
+};
 use crate::reports::{Report, words as report_words};
 use crate::store::{About, Telling};
 
@@ -59,6 +61,10 @@ impl Reporter {
                 let span = Span { from: *from, to: *to };
                 let notice = ReportNotice::of(&report, &telling.name, span);
                 self.post_event(REPORT_EVENT, &telling.name, notice, telling.made_at, now)
+            }
+            About::Lies { .. } => {
+                let notice = LieNotice { lies: report.lies };
+                self.post_event(LIE_EVENT, &telling.name, notice, telling.made_at, now)
             }
             About::News { .. } => {
                 let Some(access) = report.accesses.first() else {
