@@ -17,7 +17,7 @@ use crate::base::calendar::{Cycle, Period, Span, Zone};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::base::money::decimal;
+use crate::base::money::written;
 use crate::store::orders::words as order_words;
 use crate::store::{
     AccessRow, CorrectionKind, CorrectionRow, Credit, Entry, GrantRow, Order, Purpose, RefusalRow,
@@ -401,7 +401,7 @@ fn corrected(row: &CorrectionRow, zone: &Zone) -> Corrected {
 fn ordered(order: &Order, zone: &Zone) -> Ordered {
     let price = match order.price_minor {
         0 => String::new(),
-        minor => format!("{} {}", decimal(minor), order.currency),
+        minor => format!("{} {}", written(minor, &order.currency), order.currency),
     };
     Ordered {
         when: zone.clock(order.created_at),
@@ -450,7 +450,9 @@ fn summary(scope: &Scope, rows: &ReportRows, totals: &[Total]) -> String {
             let who: BTreeSet<&str> =
                 rows.accesses.iter().map(|access| access.provider.as_str()).collect();
             let money = |minor: fn(&Total) -> i64| -> String {
-                let of = |total: &Total| format!("{} {}", decimal(minor(total)), total.currency);
+                let of = |total: &Total| {
+                    format!("{} {}", written(minor(total), &total.currency), total.currency)
+                };
                 listed(totals.iter().map(of).collect())
             };
             sentences.push(format!(

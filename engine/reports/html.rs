@@ -19,7 +19,7 @@ use super::picture::{Picture, Pictures};
 use super::plot::{panels, svg};
 use crate::base::ids::ContentHash;
 use crate::base::markup::{escaped, set_apart};
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// Lines of one kind; the rest is only counted.
 const LINES_MAX: usize = 2000;
@@ -49,6 +49,7 @@ small{color:var(--soft);display:block}svg{display:block;height:auto;width:100%}\
 svg rect{fill:var(--bar)}svg path{stroke:var(--line);stroke-width:1}\
 svg text{fill:var(--soft);font-size:11px;text-anchor:middle}\
 svg text.head{fill:var(--ink);font-size:13px;text-anchor:start}\
+@media(max-width:44rem){table{display:block;overflow-x:auto}}\
 @media print{:root{--ink:#000;--soft:#444;--line:#bbb;--bar:#555}body{font-size:10pt;max-width:none;padding:0;background:none}\
 h2{break-after:avoid}tr,svg{break-inside:avoid}thead{display:table-header-group}}\
 @page{margin:15mm}";
@@ -149,7 +150,7 @@ pub(super) fn document(title: &str, body: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
+         <title>{}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n",
         escaped(title)
     )
 }
@@ -228,7 +229,7 @@ fn months(months: &[MonthSum], medium: Medium) -> String {
 }
 
 pub(super) fn money(minor: i64, currency: &str) -> String {
-    format!("{} {}", decimal(minor), escaped(currency))
+    format!("{} {}", written(minor, currency), escaped(currency))
 }
 
 fn code(text: &str) -> String {
@@ -322,6 +323,10 @@ mod tests {
         assert_eq!(page.matches("<img ").count(), page.matches("alt=\"The photo ").count());
         assert!(page.contains("<svg role=\"img\"") && page.contains("prefers-color-scheme:dark"));
         assert!(page.contains("@media print"), "it prints well");
+        assert!(
+            page.contains("<main>") && page.contains("<html lang=\"en\">"),
+            "and is heard well"
+        );
         for said in ["November 2026", "print-10x15 x 2", "0.40 EUR", "203.0.113.7", "order1"] {
             assert!(page.contains(said), "{said}");
         }

@@ -98,9 +98,9 @@ impl AccessNotice {
             self.provider,
             self.member,
             self.order_key,
-            decimal(self.paid_minor),
+            written(self.paid_minor, &self.currency),
             self.currency,
-            decimal(self.owner_minor),
+            written(self.owner_minor, &self.currency),
         )
     }
 }

@@ -21,7 +21,7 @@ use super::plot::{Panel, panels};
 use super::{Report, words};
 use crate::base::ids::ContentHash;
 use crate::base::markup::escaped;
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// PDF points in a millimetre.
 const MM: f32 = 72.0 / 25.4;
@@ -422,7 +422,7 @@ impl Row {
 }
 
 fn amount(minor: i64, currency: &str) -> String {
-    format!("{} {currency}", decimal(minor))
+    format!("{} {currency}", written(minor, currency))
 }
 
 /// Pictures have sides of some hundred pixels.

@@ -27,9 +27,9 @@ pub fn text(report: &Report) -> String {
                  the service {:>9} {currency}",
                 one_line(&sum.provider),
                 total.accesses_count,
-                decimal(total.paid_minor),
-                decimal(total.owner_minor),
-                decimal(total.service_minor),
+                written(total.paid_minor, currency),
+                written(total.owner_minor, currency),
+                written(total.service_minor, currency),
             );
         }
     }
@@ -54,9 +54,9 @@ fn access_line(access: &Accessed) -> String {
         one_line(&access.path),
         one_line(&access.what),
         access.order_key,
-        decimal(fee.paid_minor),
+        written(fee.paid_minor, &fee.currency),
         fee.currency,
-        decimal(fee.owner_minor),
+        written(fee.owner_minor, &fee.currency),
     )
 }
 
@@ -72,7 +72,7 @@ fn corrected_line(corrected: &Corrected) -> String {
         one_line(&corrected.provider),
         corrected.order_key,
         one_line(&corrected.why),
-        decimal(corrected.fee.owner_minor),
+        written(corrected.fee.owner_minor, &corrected.fee.currency),
         corrected.fee.currency,
     )
 }
@@ -113,8 +113,11 @@ fn section<T>(text: &mut String, title: &str, items: &[T], line: impl Fn(&T) -> 
     }
 }
 
+/// A name of others that neither ends its line nor turns the words behind it. Names that are written
+/// from right to left need none of the marks that are taken out.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !turns(c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

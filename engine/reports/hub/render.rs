@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, CASH, Line, Party, Statement};
 use crate::base::markup::{escaped, set_apart};
-use crate::base::money::decimal;
+use crate::base::money::{decimal, written as amount};
 use crate::ledger::statement::{Transaction, plain, written};
 use crate::reports::html::{document, money, table};
 use crate::store::hub::PostingKind;
@@ -29,15 +29,16 @@ pub fn text(statement: &Statement) -> String {
     for account in &statement.accounts {
         let (name, currency) = (&account.account, &account.currency);
         let _ = writeln!(text, "\n{name}, {currency}");
-        let _ = writeln!(text, "  {:<52} {:>12}", "before", decimal(account.opening_minor));
+        let _ =
+            writeln!(text, "  {:<52} {:>12}", "before", amount(account.opening_minor, currency));
         for line in account.lines.iter().filter(|_| with_lines) {
             let note = on_one_line(&line.note);
             let what = format!("{}  {:<9} {note}{}", line.at, line.kind.as_str(), late(line));
             let _ = writeln!(
                 text,
                 "  {what:<80} {:>12} {:>12}",
-                decimal(line.minor),
-                decimal(line.balance_minor)
+                amount(line.minor, currency),
+                amount(line.balance_minor, currency)
             );
         }
         for kind in KINDS {
@@ -49,10 +50,11 @@ pub fn text(statement: &Statement) -> String {
                     late_count => format!(", {late_count} of them from before"),
                 };
                 let what = format!("{count} x {}{of_before}", kind.as_str());
-                let _ = writeln!(text, "  {what:<52} {:>12}", decimal(account.sum_of(kind)));
+                let _ =
+                    writeln!(text, "  {what:<52} {:>12}", amount(account.sum_of(kind), currency));
             }
         }
-        let _ = writeln!(text, "  {:<52} {:>12}", "after", decimal(account.closing_minor));
+        let _ = writeln!(text, "  {:<52} {:>12}", "after", amount(account.closing_minor, currency));
     }
     text
 }
