@@ -89,6 +89,7 @@ fn post(hub: &SqliteHub, agent_id: &str, number: u64) {
         grant_id: format!("{number:026}"),
         turn: 0,
         at: NOW,
+        told_at: NOW,
     };
     let posted = hub.append(&Append {
         agent_id,

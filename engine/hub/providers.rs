@@ -357,6 +357,7 @@ fn payment_posting(
         access: None,
         currency: currency.into(),
         at: now,
+        posted_at: now,
         note,
         entries: vec![entry(debit, payment.minor), entry(credit, -payment.minor)],
     })

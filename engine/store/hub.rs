@@ -11,6 +11,8 @@
 //!
 //! INVARIANT: every posting adds up to zero in its one currency; neither it nor what hangs on it is
 //! ever changed or deleted. A mistake is put right by another posting.
+//! INVARIANT: postings are in the order of `posted_at`, whatever the clock does: one that would be
+//! before the last counts with it. So what was on an account at the end of a month never changes.
 //! INVARIANT: an access is posted once for each (agent, grant, turn), in the transaction that keeps
 //! the leaf of the agent's log that tells of it.
 //! INVARIANT: rows of one agent are found only with that agent's id.
@@ -239,8 +241,10 @@ pub struct AccessReport {
     pub grant_id: String,
     /// 0 for the first delivery; one more after each reversal.
     pub turn: u32,
-    /// When the delivery was complete.
+    /// When the delivery was complete, as the owner's computer says.
     pub at: Timestamp,
+    /// When the hub was told, by its own clock: the books count it then.
+    pub told_at: Timestamp,
 }
 
 /// What a report came to.
@@ -265,8 +269,11 @@ pub struct Posting {
     pub access: Option<AccessRef>,
     /// Currency of all entries.
     pub currency: String,
-    /// When.
+    /// When it happened; of an access, as the owner's computer says.
     pub at: Timestamp,
+    /// When it was posted, by the hub's clock: that decides the month that it counts in. Never
+    /// before the posting before it, so a month that is over stays as it is.
+    pub posted_at: Timestamp,
     /// In words.
     pub note: String,
     /// `provider:NAME`, `owner:AGENT`, `service` and `cash`.
@@ -585,8 +592,9 @@ pub trait HubStore: Send + Sync + 'static {
     // Grants that can be fetched here.
 
     /// Keeps an offer; may be repeated. One that is there keeps its fee; a later `expires_at`
-    /// counts. False when its agent is not active, its provider not there, or when it was
-    /// withdrawn: that is for good.
+    /// counts. One that was withdrawn holds again only with a later `expires_at` than it had: its
+    /// agent signed the grant anew, so nothing that was said before brings it back. False when it
+    /// stays withdrawn, when its agent is not active, or its provider not there.
     fn put_offer(&self, offer: &OfferRow) -> Result<bool, StoreError>;
     /// One offer of one agent.
     fn offer(&self, agent_id: &str, grant_id: &str) -> Result<Option<OfferRow>, StoreError>;
@@ -661,15 +669,15 @@ pub trait HubStore: Send + Sync + 'static {
     fn reserved(&self, provider: &str) -> Result<i64, StoreError>;
     /// Accounts with their currencies and balances, by name.
     fn balances(&self) -> Result<Vec<(String, String, i64)>, StoreError>;
-    /// Lines of an account with `from <= at < to`, in the order in which they were posted: that is
-    /// the order in which each balance follows from the one before.
+    /// Lines of an account with `from <= posted_at < to`, in the order in which they were posted:
+    /// that is the order in which each balance follows from the one before.
     fn lines(
         &self,
         account: &str,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<AccountLine>, StoreError>;
-    /// Postings with `from <= at < to`, in the order in which they were posted.
+    /// Postings with `from <= posted_at < to`, in the order in which they were posted.
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError>;
     /// Accesses that a provider had since a time, those that were posted back too.
     fn accesses_count(&self, provider: &str, since: Timestamp) -> Result<u32, StoreError>;

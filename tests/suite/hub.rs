@@ -158,6 +158,7 @@ impl HubHome {
             access: None,
             currency: "EUR".into(),
             at: now,
+            posted_at: now,
             note: "paid in".into(),
             entries: vec![entry("cash", minor), entry("provider:lab", -minor)],
         };

@@ -178,6 +178,7 @@ fn owner_is_paid_what_was_earned_and_no_more() {
         access: None,
         currency: "EUR".into(),
         at: NOW,
+        posted_at: NOW,
         note: String::new(),
         entries: vec![entry("cash".into(), 300), entry(owner_account(&agent), -300)],
     };

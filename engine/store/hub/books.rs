@@ -87,6 +87,7 @@ pub(super) fn access_posting(
         access: Some(access_ref(report)),
         currency: offer.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("{} for order {}", offer.member, offer.order_key),
         entries: vec![
             Entry { account: provider_account(&offer.provider), minor: offer.fee_minor },
@@ -105,6 +106,7 @@ pub(super) fn reversal_posting(access: &Posting, report: &AccessReport) -> Posti
         access: Some(access_ref(report)),
         currency: access.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("back: {}", access.note),
         entries: access.entries.iter().map(back).collect(),
     }

@@ -112,6 +112,7 @@ pub(super) fn top_up(id: &str, provider: &str, minor: i64) -> Posting {
         access: None,
         currency: "EUR".to_owned(),
         at: NOW,
+        posted_at: NOW,
         note: "paid in".to_owned(),
         entries: vec![
             Entry { account: "cash".to_owned(), minor },
@@ -142,6 +143,7 @@ pub(super) fn report(agent: &str, leaf_index: u64, grant: &str, turn: u32) -> Ac
         grant_id: grant.to_owned(),
         turn,
         at: NOW,
+        told_at: NOW,
     }
 }
 

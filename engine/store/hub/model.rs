@@ -297,7 +297,7 @@ impl HubStore for ModelHub {
         check_posting(posting)?;
         let mut tables = self.tables();
         let Some(before) = tables.posting(&posting.posting_id) else {
-            tables.write(posting.clone(), None);
+            drop(tables.write(posting.clone(), None));
             return Ok(true);
         };
         let is_same = before.kind == posting.kind
@@ -335,7 +335,7 @@ impl HubStore for ModelHub {
             let offer = posting.access.as_ref().and_then(|access| {
                 tables.offers.get(&of(&access.agent_id, &access.grant_id)).cloned()
             });
-            (from..to).contains(&posting.at).then(|| AccountLine {
+            (from..to).contains(&posting.posted_at).then(|| AccountLine {
                 posting: posting.clone(),
                 minor: entry.minor,
                 balance_minor: entry.balance_minor,
@@ -347,7 +347,8 @@ impl HubStore for ModelHub {
 
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError> {
         let tables = self.tables();
-        let wanted = tables.postings.iter().filter(|posting| (from..to).contains(&posting.at));
+        let wanted =
+            tables.postings.iter().filter(|posting| (from..to).contains(&posting.posted_at));
         Ok(wanted.cloned().collect())
     }
 

@@ -299,6 +299,7 @@ impl Walk {
         let leaf = self.dice.below(count + beyond);
         AccessReport {
             at: self.time(),
+            told_at: self.time(),
             ..report(
                 if self.dice.one_in(40) { self.agent() } else { agent },
                 from + leaf,
@@ -364,6 +365,7 @@ impl Walk {
         let minor = self.dice.pick(&[1, 100, 100, 5000, MINOR_MAX, MINOR_MAX + 1]);
         let mut posting = Posting {
             at: self.time(),
+            posted_at: self.time(),
             currency: self.currency().to_owned(),
             ..top_up(&id, self.provider(), minor)
         };

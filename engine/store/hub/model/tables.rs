@@ -150,8 +150,13 @@ impl Tables {
                 self.offers.insert(of(&offer.agent_id, &offer.grant_id), offer.clone());
                 Ok(true)
             }
-            Some(before) if before.withdrawn_at.is_some() => Ok(false),
+            Some(before)
+                if before.withdrawn_at.is_some() && offer.expires_at <= before.expires_at =>
+            {
+                Ok(false)
+            }
             Some(before) => {
+                before.withdrawn_at = None;
                 before.expires_at = before.expires_at.max(offer.expires_at);
                 Ok(true)
             }
@@ -269,7 +274,7 @@ impl Tables {
         let provider = offer.and_then(|offer| self.providers.get(&offer.provider));
         let Some((offer, provider)) = offer.zip(provider) else { return Posted::NoOffer };
         let posting = access_posting(offer, provider.service_percent, report);
-        self.write(posting.clone(), Some(report.leaf_index));
+        let posting = self.write(posting, Some(report.leaf_index));
         self.reservations.remove(&place);
         Posted::New(posting)
     }
@@ -282,8 +287,7 @@ impl Tables {
             return Posted::NoOffer;
         };
         let posting = reversal_posting(access, report);
-        self.write(posting.clone(), Some(report.leaf_index));
-        Posted::New(posting)
+        Posted::New(self.write(posting, Some(report.leaf_index)))
     }
 
     fn is_posted(&self, kind: PostingKind, report: &AccessReport) -> bool {
@@ -304,7 +308,11 @@ impl Tables {
         self.places.get(posting_id).and_then(|place| self.postings.get(*place))
     }
 
-    pub(super) fn write(&mut self, posting: Posting, leaf: Option<u64>) {
+    /// Writes a posting, not before the last one, and returns it as it is kept.
+    pub(super) fn write(&mut self, mut posting: Posting, leaf: Option<u64>) -> Posting {
+        if let Some(last) = self.postings.last() {
+            posting.posted_at = posting.posted_at.max(last.posted_at);
+        }
         let place = self.postings.len();
         for Entry { account, minor } in &posting.entries {
             let balance =
@@ -319,7 +327,8 @@ impl Tables {
         }
         self.places.insert(posting.posting_id.clone(), place);
         self.leaves.extend(leaf.map(|leaf| (posting.posting_id.clone(), leaf)));
-        self.postings.push(posting);
+        self.postings.push(posting.clone());
+        posting
     }
 
     pub(super) fn balance(&self, account: &str, currency: &str) -> i64 {

@@ -282,4 +282,18 @@ CREATE TABLE staged (
     PRIMARY KEY (agent_id, grant_id),
     FOREIGN KEY (agent_id, grant_id) REFERENCES offers
 ) STRICT, WITHOUT ROWID;
+", "
+-- When a posting was made, by the hub's own clock: it decides the month that it counts in. `at_ms`
+-- is when it happened, which of an access the owner's computer says. Until now it decided.
+ALTER TABLE postings ADD COLUMN posted_ms INTEGER NOT NULL DEFAULT 0;
+DROP TRIGGER postings_never_change;
+UPDATE postings SET posted_ms = at_ms;
+CREATE TRIGGER postings_never_change BEFORE UPDATE ON postings BEGIN
+    SELECT RAISE(ABORT, 'postings are never changed'); END;
+DROP INDEX postings_by_time;
+CREATE INDEX postings_by_posted ON postings (posted_ms);
+CREATE TRIGGER postings_follow BEFORE INSERT ON postings BEGIN
+    SELECT RAISE(ABORT, 'a posting is not before the last one') WHERE NEW.posted_ms <
+        (SELECT max(posted_ms) FROM postings);
+END;
 "];

@@ -142,8 +142,9 @@ fn database_itself_refuses_postings_that_do_not_add_up_and_entries_without_one()
     let good = r#"{"account":"cash","minor":5},{"account":"service","minor":-5}"#;
     let insert = |way: &str, kind: &str, entries: &str| {
         format!(
-            "{way} INTO postings (posting_id, kind, currency, at_ms, note, entries)
-             VALUES ('x', '{kind}', 'EUR', 1, '', '{entries}')"
+            "{way} INTO postings (posting_id, kind, currency, at_ms, posted_ms, note, entries)
+             VALUES ('x', '{kind}', 'EUR', 1, {}, '', '{entries}')",
+            NOW.0
         )
     };
     for way in ["INSERT", "INSERT OR IGNORE", "INSERT OR REPLACE"] {
@@ -171,6 +172,8 @@ fn database_itself_refuses_postings_that_do_not_add_up_and_entries_without_one()
             assert!(outcome.is_err() || way == "INSERT OR IGNORE", "{statement}");
         }
     }
+    let before = insert("INSERT", "top-up", &format!("[{good}]"));
+    refused_by_itself(&hub, &before.replace(&NOW.0.to_string(), &(NOW.0 - 1).to_string()));
     let access = insert("INSERT", "access", &format!("[{good}]"));
     refused_by_itself(&hub, &access);
     for row in [
@@ -307,4 +310,25 @@ impl SqliteHub {
     pub(in crate::store::hub) fn tamper(&self, statement: &str) -> Result<(), StoreError> {
         self.write(|db| db.execute_batch(statement))
     }
+}
+
+#[test]
+fn postings_from_before_there_was_a_time_of_posting_count_when_they_happened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.sqlite");
+    let steps = schema::MIGRATIONS;
+    let before = crate::store::db::open(&path, Durability::Full, &steps[..1]).expect("as it was");
+    before
+        .execute_batch(
+            "INSERT INTO postings (posting_id, kind, currency, at_ms, note, entries) VALUES
+                 ('x', 'top-up', 'EUR', 7, '',
+                  '[{\"account\":\"cash\",\"minor\":5},{\"account\":\"service\",\"minor\":-5}]')",
+        )
+        .expect("posted");
+    drop(before);
+    let hub = SqliteHub::open(&path).expect("brought up to date");
+    let kept = hub.postings(Timestamp(7), Timestamp(8)).expect("read");
+    assert_eq!(kept.iter().map(|posting| posting.posted_at).collect::<Vec<_>>(), [Timestamp(7)]);
+    assert_eq!(hub.audit().expect("looked"), [""; 0]);
+    refused_by_itself(&hub, "UPDATE postings SET posted_ms = 8");
 }
