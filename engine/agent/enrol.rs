@@ -213,6 +213,7 @@ pub fn join(
         joined_at: now,
     };
     membership.save(home)?;
+    sign_log_anew(home, &membership.agent_id, &[&key], now)?;
     Ok(Joined { membership, name: offer.name, label: answer.label })
 }
 
@@ -317,7 +318,7 @@ fn change(
     };
     let path = format!("/v1/agents/{}/key", hub.agent_id);
     let _nothing: Value = ask(hub, outward, &path, serde_json::to_string(&change)?)?;
-    sign_log_anew(home, &hub.agent_id, [&old, &new], now)?;
+    sign_log_anew(home, &hub.agent_id, &[&old, &new], now)?;
     let path = Membership::key_path(home);
     std::fs::rename(&next_path, &path)
         .and_then(|()| sync_folder(&home.keys_dir()))
@@ -325,11 +326,13 @@ fn change(
     Ok(said.new)
 }
 
-/// Signs the newest head of the own log with the new key, after it was found good with the old one.
+/// Signs the newest head of the own log as who this computer is now: with the new key after it was
+/// found good with the old one; or with the key that it joins with, where somebody else signed it, as
+/// in a backup of a lost computer.
 fn sign_log_anew(
     home: &Home,
     agent_id: &str,
-    keys: [&Key; 2],
+    keys: &[&Key],
     now: Timestamp,
 ) -> Result<(), HubCallError> {
     let state = State::open(&home.state_path())?;

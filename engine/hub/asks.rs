@@ -28,6 +28,10 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
         Ask::Withdraw { which } => withdraw(state, agent, which.as_deref(), now),
         Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
             let Some(row) = row else { return never("this computer did not join here") };
+            // While it changes its key, its log may be signed with either.
+            if row.key != channel.key {
+                return later("the key of this computer was changed: it has to connect again");
+            }
             logged(state.log.take(&row, from, &leaves, &checkpoint, now))
         }),
         Ask::HubLog { from, count_max } => Ok(logged(state.log.tell(agent, from, count_max, now))),

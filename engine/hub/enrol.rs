@@ -439,9 +439,15 @@ pub fn invite(
         return Err(EnrolError::Refused(format!("a code is good for 1 to {CODE_HOURS_MAX} hours")));
     }
     if let Some(agent_id) = replaces {
-        match store.agent(agent_id)?.map(|row| row.state) {
-            Some(AgentState::Lost) => {}
-            Some(AgentState::Active | AgentState::Left) => {
+        match store.agent(agent_id)?.map(|row| (row.state, row.replaced_by)) {
+            Some((AgentState::Lost, None)) => {}
+            Some((AgentState::Lost, Some(other))) => {
+                return Err(EnrolError::Refused(format!(
+                    "`{other}` took the place of `{agent_id}`: if that one is lost as well, run \
+                     `signet hub lost {other}` and invite one in its place"
+                )));
+            }
+            Some((AgentState::Active | AgentState::Left, _)) => {
                 return Err(EnrolError::Refused(format!(
                     "`{agent_id}` is not lost: run `signet hub lost {agent_id}` first"
                 )));

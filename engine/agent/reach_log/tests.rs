@@ -506,3 +506,41 @@ fn hub_that_was_restored_from_a_backup_gets_the_rest_again() {
     assert!(outcome.expect("in step"));
     assert_eq!(world.lies(), ["forgot"]);
 }
+
+#[test]
+fn hub_that_mixes_the_log_of_a_lost_computer_with_that_of_its_successor_is_caught() {
+    let lost = World::new();
+    lost.deliver_some();
+    honest_round(&lost);
+    let new = World::new();
+    // Signed as the log about the new one; under its own name it is not looked at, see above.
+    let outcome = round(&new, &|ask| match ask {
+        Ask::HubLog { from, .. } => told_of(&new, &lost.hub_leaves(), *from),
+        ask => new.honest().answer(ask),
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let found = ["made-up-access", "made-up-access", "made-up-access", "made-up-leaves"];
+    assert_eq!(new.lies(), found);
+    // Or it says to have had leaves of a log that only begins now.
+    let new = World::new();
+    new.keeper.greeted(lost.state.log_size(OWN).expect("read"), None, NOW).expect("greeted");
+    assert_eq!(new.lies(), ["made-up-leaves"]);
+}
+
+#[test]
+fn hub_need_not_know_what_was_delivered_before_it_was_joined() {
+    let denied = |joined_at: Timestamp| {
+        let mut world = World::new();
+        world.keeper.joined_at = joined_at;
+        // From a backup of the lost computer, or through another hub.
+        for name in ["a", "b"] {
+            let grant = world.deliver(name, &Way::Hub("other-hub's-lab".into()));
+            assert_eq!(grant.issued_at, NOW);
+        }
+        honest_round(&world);
+        assert_eq!(world.store.balance("provider:photo-lab", "EUR").expect("read"), 0);
+        world.lies()
+    };
+    assert_eq!(denied(NOW.plus_millis(1)), [""; 0]);
+    assert_eq!(denied(NOW), ["denied", "denied"]);
+}

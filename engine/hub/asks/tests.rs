@@ -160,3 +160,20 @@ fn grant_is_offered_only_by_who_signed_it_to_whom_it_is_bound_at_a_price_that_is
     case.store.set_agent_state(&id, AgentState::Lost, "stolen", NOW).expect("kept");
     refused(&case.offer(&claims, &case.agent, 40), false, "may not offer");
 }
+
+#[test]
+fn grant_is_offered_with_the_key_for_grants_whatever_the_other_key_is() {
+    let case = Case::new();
+    let (claims, new) = (case.claims(), Key::generate().expect("a key"));
+    let (id, old) = (case.agent.public().thumbprint(), case.agent.public().to_string());
+    let new_key = new.public().to_string();
+    assert!(case.store.change_key(&id, &old, &new_key, NOW).expect("asked"));
+    let (channel, _queue) = Channels::default().enter(&id, &new_key);
+    let offered = |signer: &Key| {
+        let grant = sign(signer, &header(TYP, signer), &claims).expect("signed");
+        let fee = Fee { minor: 25, currency: "EUR".into() };
+        offer(&case.store, &channel, &grant, "lab", Purpose::Print, &fee, NOW).expect("answered")
+    };
+    refused(&offered(&new), false, "signature");
+    assert_eq!(offered(&case.agent), Answer::Done);
+}

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::access::Key;
-use crate::store::hub::{AgentKeys, OperatorRow, Role, SqliteHub};
+use crate::store::hub::{AgentKeys, OperatorRow, Role, SqliteHub, owner_account};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 

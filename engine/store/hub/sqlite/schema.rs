@@ -286,7 +286,9 @@ CREATE TABLE staged (
 -- The key that an agent signs grants with. It was the one that it joined with, whatever was changed
 -- since; one that came back after leaving had it before.
 ALTER TABLE agents ADD COLUMN grant_key TEXT NOT NULL DEFAULT '';
-UPDATE agents SET grant_key = coalesce(
+ALTER TABLE agents ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN replaced_by TEXT REFERENCES agents;
+UPDATE agents SET account = 'owner:' || agent_id, grant_key = coalesce(
     (SELECT agent_keys.key FROM agent_keys JOIN actions ON since_ms = at_ms
      WHERE agent_keys.agent_id = agents.agent_id AND subject = agents.agent_id
          AND action = 'agent.joined'
