@@ -1,7 +1,7 @@
 //! What agents ask on their channels, and what they are answered. Blocking.
 //!
 //! An agent is believed about itself and nothing else: the grant that it offers has to be signed
-//! with its key and bound to the provider that it names, and the fee has to be one that this
+//! with the key that it showed for that when it joined, and bound to the provider that it names, and the fee has to be one that this
 //! provider agreed to pay.
 
 use super::channel::Channel;
@@ -27,6 +27,10 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
         Ask::Withdraw { which } => withdraw(state, agent, which.as_deref(), now),
         Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
             let Some(row) = row else { return never("this computer did not join here") };
+            // While it changes its key, its log may be signed with either.
+            if row.key != channel.key {
+                return later("the key of this computer was changed: it has to connect again");
+            }
             logged(state.log.take(&row, from, &leaves, &checkpoint, now))
         }),
         Ask::HubLog { from, count_max } => Ok(logged(state.log.tell(agent, from, count_max, now))),
@@ -134,7 +138,10 @@ fn offer(
     if let Some(no) = closed(&provider) {
         return Ok(no);
     }
-    let claims = match claims(&channel.key, grant) {
+    let Some(agent) = store.agent(&channel.agent_id)? else {
+        return Ok(never("this computer did not join here"));
+    };
+    let claims = match claims(&agent.grant_key, grant) {
         Ok(claims) => claims,
         Err(why) => return Ok(never(why)),
     };

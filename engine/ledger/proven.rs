@@ -162,9 +162,15 @@ pub fn prove(
         true
     })?;
     let is_own = |row: &HeadRow, is_newest: bool| {
-        // Heads from before the key was changed are good as long as the leaves lead to them.
-        let key = if is_newest { Some(own_key.clone()) } else { row.signer.parse().ok() };
-        key.is_some_and(|key| verify(&row.head, &origin, &key).is_ok())
+        if is_newest {
+            return verify(&row.head, &origin, &own_key).is_ok();
+        }
+        // Heads from before the key was changed, or from a backup of the computer whose place this
+        // one took, are good as long as the leaves lead to them.
+        let named = row.head.note.split('\n').next().unwrap_or_default();
+        let key: Option<PublicKey> = row.signer.parse().ok();
+        named.starts_with(&agent_origin(""))
+            && key.is_some_and(|key| verify(&row.head, named, &key).is_ok())
     };
     check_heads(state, OWN, &mut own, is_own)?;
     let mut booked = Booked::new();

@@ -105,7 +105,11 @@ impl Party {
     fn accounts(&self, store: &dyn HubStore) -> Result<Vec<String>, StoreError> {
         Ok(match self {
             Self::Provider(name) => vec![provider_account(name)],
-            Self::Owner(agent_id) => vec![owner_account(agent_id)],
+            Self::Owner(agent_id) => {
+                // A computer that took the place of a lost one goes on with its account.
+                let agent = store.agent(agent_id)?;
+                vec![agent.map_or_else(|| owner_account(agent_id), |agent| agent.account)]
+            }
             Self::Operator => {
                 let mut names: Vec<String> =
                     store.balances()?.into_iter().map(|(account, _, _)| account).collect();

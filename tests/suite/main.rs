@@ -18,6 +18,7 @@ mod hot_folders;
 mod hub;
 mod hub_api;
 mod hub_drill;
+mod hub_keys;
 mod hub_people;
 mod icons;
 mod ipp;

@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::tables::{Code, Tables};
 use super::books::{changed, check_posting, provider_account, refused, reports_in_order};
 use super::{
-    AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
-    LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind, ProviderChange,
-    ProviderRow, Reserved, SessionRow, StagedRow,
+    AccountLine, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    HubStore, Joined, LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind,
+    ProviderChange, ProviderRow, Reserved, SessionRow, StagedRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -56,10 +56,10 @@ impl HubStore for ModelHub {
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        Ok(self.tables().join(code_hash, agent_id, key, now))
+        Ok(self.tables().join(code_hash, agent_id, keys, now))
     }
 
     fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {

@@ -164,7 +164,9 @@ impl Walk {
             }));
         }
         let key = self.key();
-        call!(store.join(&hash(name), &format!("id-{key}"), key, self.now))
+        let grant_key = if self.dice.one_in(4) { self.key() } else { key };
+        let keys = AgentKeys { key, grant_key };
+        call!(store.join(&hash(name), &format!("id-{key}"), keys, self.now))
     }
 
     fn agents(&mut self, store: &dyn HubStore) -> (String, String) {

@@ -88,7 +88,10 @@ pub(super) fn post_access(db: &Connection, report: &AccessReport) -> rusqlite::R
     let percent = people::provider(db, &offer.provider)?
         .ok_or_else(|| unfit("the provider of an offer is not there"))?
         .service_percent;
-    let posting = access_posting(&offer, percent, report);
+    let owner = people::agent(db, &report.agent_id)?
+        .ok_or_else(|| unfit("the agent of an offer is not there"))?
+        .account;
+    let posting = access_posting(&offer, &owner, percent, report);
     let posting = write(db, posting, Some(&offer.provider))?;
     offers::release(db, &report.agent_id, &report.grant_id)?;
     Ok(Posted::New(posting))

@@ -296,4 +296,16 @@ CREATE TRIGGER postings_follow BEFORE INSERT ON postings BEGIN
     SELECT RAISE(ABORT, 'a posting is not before the last one') WHERE NEW.posted_ms <
         (SELECT max(posted_ms) FROM postings);
 END;
+", "
+-- The key that an agent signs grants with. It was the one that it joined with, whatever was changed
+-- since; one that came back after leaving had it before.
+ALTER TABLE agents ADD COLUMN grant_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN replaced_by TEXT REFERENCES agents;
+UPDATE agents SET account = 'owner:' || agent_id, grant_key = coalesce(
+    (SELECT agent_keys.key FROM agent_keys JOIN actions ON since_ms = at_ms
+     WHERE agent_keys.agent_id = agents.agent_id AND subject = agents.agent_id
+         AND action = 'agent.joined'
+     ORDER BY since_ms DESC LIMIT 1),
+    key);
 "];
