@@ -1,7 +1,7 @@
 //! What agents ask on their channels, and what they are answered. Blocking.
 //!
 //! An agent is believed about itself and nothing else: the grant that it offers has to be signed
-//! with its key and bound to the provider that it names, and the fee has to be one that this
+//! with the key that it showed for that when it joined, and bound to the provider that it names, and the fee has to be one that this
 //! provider agreed to pay.
 
 use super::channel::Channel;
@@ -138,7 +138,10 @@ fn offer(
     if let Some(no) = closed(&provider) {
         return Ok(no);
     }
-    let claims = match claims(&channel.key, grant) {
+    let Some(agent) = store.agent(&channel.agent_id)? else {
+        return Ok(never("this computer did not join here"));
+    };
+    let claims = match claims(&agent.grant_key, grant) {
         Ok(claims) => claims,
         Err(why) => return Ok(never(why)),
     };

@@ -39,8 +39,10 @@ use crate::base::member::Member;
 pub struct AgentRow {
     /// Thumbprint of the key that it joined with; stays when its key changes.
     pub agent_id: String,
-    /// Its Ed25519 key now, base64url.
+    /// Its Ed25519 key now, base64url: who it is when it connects.
     pub key: String,
+    /// The Ed25519 key that it signs grants with, base64url; stays when `key` changes.
+    pub grant_key: String,
     /// What the operator calls it.
     pub label: String,
     /// Whether it may connect and be fetched from.
@@ -51,6 +53,22 @@ pub struct AgentRow {
     pub joined_at: Timestamp,
     /// When it was last connected.
     pub seen_at: Option<Timestamp>,
+}
+
+/// Keys of a computer that joins, base64url; it has shown that it has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentKeys<'a> {
+    /// See [`AgentRow::key`].
+    pub key: &'a str,
+    /// See [`AgentRow::grant_key`].
+    pub grant_key: &'a str,
+}
+
+impl<'a> AgentKeys<'a> {
+    /// One key for both, as a computer has that never changed it.
+    pub const fn one(key: &'a str) -> Self {
+        Self { key, grant_key: key }
+    }
 }
 
 /// Whether an agent may connect.
@@ -519,16 +537,16 @@ pub trait HubStore: Send + Sync + 'static {
     fn put_code(&self, code: &CodeRow) -> Result<(), StoreError>;
     /// A code that was made and whose time is not over, used or not.
     fn code(&self, code_hash: &ContentHash, now: Timestamp) -> Result<Option<CodeRow>, StoreError>;
-    /// Lets a computer join with a code and a key; may be repeated. One that replaces a lost
+    /// Lets a computer join with a code and its keys; may be repeated. One that replaces a lost
     /// agent keeps that agent's id and account; one that left and comes back with its key does too.
-    /// A key that an agent once had is nobody else's.
+    /// A key that an agent once had is nobody else's, whatever it was for.
     ///
-    /// - `agent_id`: thumbprint of `key`
+    /// - `agent_id`: thumbprint of the key that it connects with
     fn join(
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError>;
     /// One agent.

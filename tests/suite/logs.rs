@@ -13,7 +13,8 @@ use signet::ledger::own_log::{Signer, signed_head};
 use signet::ledger::proven::{Findings, prove};
 use signet::ledger::tree::Tree;
 use signet::store::hub::{
-    CodeRow, HubStore, LogKind, Posting, PostingKind, Price, ProviderRow, ProviderState, SqliteHub,
+    AgentKeys, CodeRow, HubStore, LogKind, Posting, PostingKind, Price, ProviderRow, ProviderState,
+    SqliteHub,
 };
 use signet::store::leaf::{AgentLeaf, BookedLeaf, HubLeaf, read, write};
 use signet::store::log::{Growth, HeadRow, OWN, Progress};
@@ -138,7 +139,7 @@ fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> Strin
         expires_at: now.plus_millis(60_000),
     };
     store.put_code(&code).expect("kept");
-    store.join(&code.code_hash, &agent_id, &key.to_string(), now).expect("joined");
+    store.join(&code.code_hash, &agent_id, AgentKeys::one(&key.to_string()), now).expect("joined");
     let price = Price { member: None, purpose: None, megapixels_max: None, fee_minor: 25 };
     let provider = ProviderRow {
         name: "lab".into(),

@@ -11,8 +11,8 @@ use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::hub::home::{HubHome, template};
 use signet::store::hub::{
-    AccessReport, Append, CodeRow, HubStore, LogKind, OfferRow, Posting, PostingKind, Price,
-    ProviderRow, ProviderState, SqliteHub, provider_account,
+    AccessReport, AgentKeys, Append, CodeRow, HubStore, LogKind, OfferRow, Posting, PostingKind,
+    Price, ProviderRow, ProviderState, SqliteHub, provider_account,
 };
 use signet::store::{Entry, Purpose};
 
@@ -283,7 +283,7 @@ fn hub() -> Home {
         expires_at: at.plus_millis(1000),
     };
     store.put_code(&code).expect("kept");
-    store.join(&hash("code"), "agent1", "key", at).expect("joined");
+    store.join(&hash("code"), "agent1", AgentKeys::one("key"), at).expect("joined");
     let provider = ProviderRow {
         name: "lab".into(),
         key: None,

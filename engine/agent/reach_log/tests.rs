@@ -8,7 +8,8 @@ use crate::base::member::Member;
 use crate::hub::log::HubLog;
 use crate::ledger::access_entries;
 use crate::store::hub::{
-    AgentRow, CodeRow, HubStore, Joined, LogKind, OfferRow, ProviderRow, ProviderState, SqliteHub,
+    AgentKeys, AgentRow, CodeRow, HubStore, Joined, LogKind, OfferRow, ProviderRow, ProviderState,
+    SqliteHub,
 };
 use crate::store::leaf::{BookedLeaf, write};
 use crate::store::{GrantRow, Order, OrderState, Purpose, Way};
@@ -60,7 +61,8 @@ impl World {
             expires_at: NOW.plus_millis(1000),
         };
         store.put_code(&code).expect("kept");
-        let joined = store.join(&code.code_hash, &agent_id, &key.public().to_string(), NOW);
+        let joined =
+            store.join(&code.code_hash, &agent_id, AgentKeys::one(&key.public().to_string()), NOW);
         assert!(matches!(joined, Ok(Joined::New(_))), "{joined:?}");
         store.put_provider(&provider("photo-lab")).expect("kept");
         let membership = Membership {

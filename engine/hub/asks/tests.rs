@@ -7,7 +7,7 @@ use crate::access::jws::{header, sign};
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::hub::channel::Channels;
-use crate::store::hub::{AgentState, CodeRow, Price, SqliteHub};
+use crate::store::hub::{AgentKeys, AgentState, CodeRow, Price, SqliteHub};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -33,7 +33,7 @@ impl Case {
         };
         store.put_code(&code).expect("kept");
         let (id, key) = (agent.public().thumbprint(), agent.public().to_string());
-        store.join(&code_hash, &id, &key, NOW).expect("joined");
+        store.join(&code_hash, &id, AgentKeys::one(&key), NOW).expect("joined");
         let case = Self { store, agent, lab };
         case.put(|_| {});
         case

@@ -57,10 +57,23 @@ fn ask(offer: &JoinOffer, code: &Code, key: &Key, wrong: impl FnOnce(&mut JoinAs
         certificate: offer.certificate.clone().unwrap_or_default(),
         code: code.verifier().name(),
         proof: String::new(),
+        grant_key: String::new(),
     };
+    ask.grant_key = grant_key(&ask, key);
     ask.proof = URL_SAFE_NO_PAD.encode(code.prove(&transcript(&ask, Default::default())));
     wrong(&mut ask);
     jws::sign(key, &jws::header(JOIN, key), &ask).expect("signed")
+}
+
+/// What the key signs that grants are signed with.
+fn grant_key(ask: &JoinAsk, key: &Key) -> String {
+    let said = GrantKey {
+        grant_key: key.public().to_string(),
+        key: ask.key.clone(),
+        hub_key: ask.hub_key.clone(),
+        hub_nonce: ask.hub_nonce.clone(),
+    };
+    jws::sign(key, &jws::header(GRANT_KEY, key), &said).expect("signed")
 }
 
 fn transcript(ask: &JoinAsk, given: [String; 2]) -> Transcript {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::access::Key;
-use crate::store::hub::{OperatorRow, Role, SqliteHub};
+use crate::store::hub::{AgentKeys, OperatorRow, Role, SqliteHub};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -209,7 +209,7 @@ fn joined(store: &SqliteHub) -> String {
     store.put_code(&code).expect("kept");
     let key = Key::generate().expect("a key").public();
     let id = key.thumbprint();
-    store.join(&code.code_hash, &id, &key.to_string(), NOW).expect("joined");
+    store.join(&code.code_hash, &id, AgentKeys::one(&key.to_string()), NOW).expect("joined");
     id
 }
 

@@ -6,7 +6,8 @@ use super::*;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::store::hub::{
-    AccessReport, Append, CodeRow, LogKind, OfferRow, Price, ProviderRow, ProviderState, SqliteHub,
+    AccessReport, AgentKeys, Append, CodeRow, LogKind, OfferRow, Price, ProviderRow, ProviderState,
+    SqliteHub,
 };
 use crate::store::{Entry, Purpose};
 
@@ -32,7 +33,7 @@ fn join(store: &dyn HubStore, agent: &str) {
         expires_at: NOW.plus_millis(DAY_MS),
     };
     store.put_code(&code).expect("kept");
-    store.join(&hash(agent), agent, &format!("key-{agent}"), NOW).expect("joined");
+    store.join(&hash(agent), agent, AgentKeys::one(&format!("key-{agent}")), NOW).expect("joined");
 }
 
 fn provider(name: &str, percent: u8) -> ProviderRow {

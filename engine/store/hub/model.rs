@@ -13,9 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::tables::{Code, Tables};
 use super::books::{check_posting, provider_account, refused, reports_in_order};
 use super::{
-    AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
-    LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind, ProviderChange,
-    ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TAKINGS_MAX, Taking, TakingRow,
+    AccountLine, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    HubStore, Joined, LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind,
+    ProviderChange, ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TAKINGS_MAX,
+    Taking, TakingRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -57,10 +58,10 @@ impl HubStore for ModelHub {
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        Ok(self.tables().join(code_hash, agent_id, key, now))
+        Ok(self.tables().join(code_hash, agent_id, keys, now))
     }
 
     fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
@@ -508,12 +509,7 @@ impl HubStore for ModelHub {
         }
     }
 
-    fn close_taking(
-        &self,
-        agent_id: &str,
-        name: &ContentHash,
-        end: u64,
-    ) -> Result<(), StoreError> {
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError> {
         let mut tables = self.tables();
         let place = (agent_id.to_owned(), *name);
         let Some(taking) = tables.takings.get_mut(&place).filter(|taking| taking.is_open) else {

@@ -26,9 +26,9 @@ use rusqlite::Connection;
 
 use super::books::{check_posting, refused, reports_in_order};
 use super::{
-    AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
-    LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, ProviderChange, ProviderRow,
-    Reserved, SessionRow, StagedRow, TakingRow,
+    AccountLine, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    HubStore, Joined, LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, ProviderChange,
+    ProviderRow, Reserved, SessionRow, StagedRow, TakingRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -158,10 +158,10 @@ impl HubStore for SqliteHub {
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        self.write(|db| people::join(db, code_hash, agent_id, key, now))
+        self.write(|db| people::join(db, code_hash, agent_id, keys, now))
     }
 
     fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
@@ -441,12 +441,7 @@ impl HubStore for SqliteHub {
         self.write(|db| takings::open(db, taking))
     }
 
-    fn close_taking(
-        &self,
-        agent_id: &str,
-        name: &ContentHash,
-        end: u64,
-    ) -> Result<(), StoreError> {
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError> {
         self.write(|db| takings::close(db, agent_id, name, end))
     }
 

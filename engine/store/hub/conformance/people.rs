@@ -4,7 +4,7 @@ use super::*;
 use crate::store::hub::{ActionRow, AgentRow, OperatorRow, ProviderChange, Role, SessionRow};
 
 fn asks(store: &dyn HubStore, code: &str, agent: &str, key: &str, now: Timestamp) -> Joined {
-    store.join(&hash(code), agent, key, now).expect("asked")
+    store.join(&hash(code), agent, AgentKeys::one(key), now).expect("asked")
 }
 
 fn set(store: &dyn HubStore, agent: &str, state: AgentState) {
@@ -20,6 +20,7 @@ fn code_lets_one_key_in_once_and_answers_it_again() {
         let row = AgentRow {
             agent_id: "a".into(),
             key: "key-a".into(),
+            grant_key: "key-a".into(),
             label: "computer of x".into(),
             state: AgentState::Active,
             why: String::new(),

@@ -165,7 +165,7 @@ impl Walk {
             }));
         }
         let key = self.key();
-        call!(store.join(&hash(name), &format!("id-{key}"), key, self.now))
+        call!(store.join(&hash(name), &format!("id-{key}"), AgentKeys::one(key), self.now))
     }
 
     fn agents(&mut self, store: &dyn HubStore) -> (String, String) {

@@ -10,9 +10,9 @@ use crate::store::hub::books::{
     reversal_posting,
 };
 use crate::store::hub::{
-    AccessReport, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, Joined, LogKind,
-    MINOR_MAX, NOTICE_KEPT_MS, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind,
-    ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TakingRow,
+    AccessReport, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    Joined, LogKind, MINOR_MAX, NOTICE_KEPT_MS, NoticeRow, OfferRow, OperatorRow, Posted, Posting,
+    PostingKind, ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TakingRow,
 };
 use crate::store::{Entry, StoreError};
 
@@ -84,7 +84,7 @@ impl Tables {
         &mut self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        AgentKeys { key, grant_key }: AgentKeys<'_>,
         now: Timestamp,
     ) -> Joined {
         let Some(code) = self.codes.get_mut(code_hash) else { return Joined::NoCode };
@@ -92,7 +92,10 @@ impl Tables {
             // Who used the code and lost the answer asks again; anybody else comes too late.
             return match self.agents.get(used_agent) {
                 Some(agent)
-                    if used_key == key && agent.key == key && agent.state == AgentState::Active =>
+                    if used_key == key
+                        && agent.key == key
+                        && agent.grant_key == grant_key
+                        && agent.state == AgentState::Active =>
                 {
                     Joined::Again(agent.clone())
                 }
@@ -121,9 +124,13 @@ impl Tables {
                 _ => return Joined::NoCode,
             },
         };
+        if self.keys.get(grant_key).is_some_and(|owner| *owner != id) {
+            return Joined::KeyTaken;
+        }
         let agent = AgentRow {
             agent_id: id.clone(),
             key: key.to_owned(),
+            grant_key: grant_key.to_owned(),
             label: code.row.label.clone(),
             state: AgentState::Active,
             why: String::new(),
@@ -132,6 +139,7 @@ impl Tables {
         };
         code.used_by = Some((key.to_owned(), id.clone()));
         self.keys.insert(key.to_owned(), id.clone());
+        self.keys.insert(grant_key.to_owned(), id.clone());
         self.agents.insert(id, agent.clone());
         Joined::New(agent)
     }

@@ -7,14 +7,15 @@ use super::offers;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::hub::{
-    ActionRow, AgentRow, AgentState, CodeRow, Joined, OperatorRow, ProviderChange, ProviderRow,
-    ProviderState, SessionRow,
+    ActionRow, AgentKeys, AgentRow, AgentState, CodeRow, Joined, OperatorRow, ProviderChange,
+    ProviderRow, ProviderState, SessionRow,
 };
 
 fn agent_of(row: &Row<'_>) -> rusqlite::Result<AgentRow> {
     Ok(AgentRow {
         agent_id: row.get("agent_id")?,
         key: row.get("key")?,
+        grant_key: row.get("grant_key")?,
         label: row.get("label")?,
         state: word_of(row, "state")?,
         why: row.get("why")?,
@@ -85,14 +86,18 @@ pub(super) fn join(
     db: &Connection,
     code_hash: &ContentHash,
     agent_id: &str,
-    key: &str,
+    AgentKeys { key, grant_key }: AgentKeys<'_>,
     now: Timestamp,
 ) -> rusqlite::Result<Joined> {
     let Some(code) = find_code(db, code_hash)? else { return Ok(Joined::NoCode) };
     if let Some((used_key, used_agent)) = code.used {
         // Who used the code and lost the answer asks again; anybody else comes too late.
-        let row = agent(db, &used_agent)?
-            .filter(|row| used_key == key && row.key == key && row.state == AgentState::Active);
+        let row = agent(db, &used_agent)?.filter(|row| {
+            used_key == key
+                && row.key == key
+                && row.grant_key == grant_key
+                && row.state == AgentState::Active
+        });
         return Ok(row.map_or(Joined::NoCode, Joined::Again));
     }
     if code.expires_at <= now {
@@ -117,13 +122,18 @@ pub(super) fn join(
             },
         },
     };
+    if owner_of_key(db, grant_key)?.is_some_and(|owner| owner.agent_id != id) {
+        return Ok(Joined::KeyTaken);
+    }
     db.prepare_cached(
-        "INSERT INTO agents VALUES (?1, ?2, ?3, 'active', '', ?4, NULL)
-         ON CONFLICT (agent_id) DO UPDATE SET key = ?2, label = ?3, state = 'active', why = '',
-             joined_ms = ?4, seen_ms = NULL",
+        "INSERT INTO agents (agent_id, key, grant_key, label, state, why, joined_ms)
+         VALUES (?1, ?2, ?3, ?4, 'active', '', ?5)
+         ON CONFLICT (agent_id) DO UPDATE SET key = ?2, grant_key = ?3, label = ?4,
+             state = 'active', why = '', joined_ms = ?5, seen_ms = NULL",
     )?
-    .execute(params![id, key, code.label, now.0])?;
+    .execute(params![id, key, grant_key, code.label, now.0])?;
     remember_key(db, &id, key, now)?;
+    remember_key(db, &id, grant_key, now)?;
     db.prepare_cached("UPDATE codes SET used_key = ?2, used_agent = ?3 WHERE code_hash = ?1")?
         .execute(params![code_hash.as_bytes(), key, id])?;
     let row = agent(db, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;

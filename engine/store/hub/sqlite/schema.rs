@@ -283,6 +283,16 @@ CREATE TABLE staged (
     FOREIGN KEY (agent_id, grant_id) REFERENCES offers
 ) STRICT, WITHOUT ROWID;
 ", "
+-- The key that an agent signs grants with. It was the one that it joined with, whatever was changed
+-- since; one that came back after leaving had it before.
+ALTER TABLE agents ADD COLUMN grant_key TEXT NOT NULL DEFAULT '';
+UPDATE agents SET grant_key = coalesce(
+    (SELECT agent_keys.key FROM agent_keys JOIN actions ON since_ms = at_ms
+     WHERE agent_keys.agent_id = agents.agent_id AND subject = agents.agent_id
+         AND action = 'agent.joined'
+     ORDER BY since_ms DESC LIMIT 1),
+    key);
+", "
 -- `name`: SHA-256 of the proof. `what`: JSON, bytes that were sent or a receipt.
 ALTER TABLE staged DROP COLUMN delivered_ms;
 CREATE TABLE takings (
