@@ -38,4 +38,5 @@ pub mod protocol;
 pub mod providers;
 pub mod relay;
 pub mod run;
+pub mod staged;
 pub mod tries;

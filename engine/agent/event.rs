@@ -44,6 +44,15 @@ pub enum AgentEvent {
         /// What is wrong, in words.
         words: String,
     },
+    /// A sealed copy of a member waits at the hub, for while this computer is off.
+    Staged {
+        /// The order.
+        order_key: String,
+        /// Who can open it.
+        provider: String,
+        /// Name of its file.
+        name: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

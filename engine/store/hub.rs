@@ -760,12 +760,7 @@ pub trait HubStore: Send + Sync + 'static {
     fn open_taking(&self, taking: &TakingRow) -> Result<bool, StoreError>;
     /// What was taken is no longer under way: plain bytes up to `end` were sent. None: it is
     /// forgotten.
-    fn close_taking(
-        &self,
-        agent_id: &str,
-        name: &ContentHash,
-        end: u64,
-    ) -> Result<(), StoreError>;
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError>;
     /// Counts as sent what a crash left under way. Only for the hub, at its start.
     fn settle_takings(&self) -> Result<(), StoreError>;
     /// What was taken and is not under way, for the agent to take note of; oldest first.

@@ -19,6 +19,7 @@ mod hub;
 mod hub_api;
 mod hub_drill;
 mod hub_people;
+mod hub_staged;
 mod icons;
 mod ipp;
 mod journey;

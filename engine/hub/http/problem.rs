@@ -41,6 +41,8 @@ pub enum Kind {
     TooLarge,
     /// Not JSON.
     MediaType,
+    /// A range that lies outside.
+    Range,
     /// Too many requests.
     TooMany,
     /// The hub's fault.
@@ -59,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Gone,
         Self::TooLarge,
         Self::MediaType,
+        Self::Range,
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
@@ -92,6 +95,7 @@ impl Kind {
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Range => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::Away => StatusCode::SERVICE_UNAVAILABLE,
@@ -114,6 +118,7 @@ impl Kind {
             Self::Gone => "gone",
             Self::TooLarge => "too-large",
             Self::MediaType => "media-type",
+            Self::Range => "range",
             Self::TooMany => "too-many",
             Self::Failed => "failed",
             Self::Unavailable => "unavailable",
@@ -137,6 +142,7 @@ impl Kind {
             Self::Gone => "It is no longer here",
             Self::TooLarge => "Too long",
             Self::MediaType => "Not JSON",
+            Self::Range => "Outside of what is there",
             Self::TooMany => "Too many requests",
             Self::Failed => "The hub has a problem",
             Self::Unavailable => "The hub is busy",
@@ -169,6 +175,7 @@ impl Kind {
             Self::Gone => "It was withdrawn or its time is over: the owner can order anew.",
             Self::TooLarge => "Send less: the limit is 64 KiB.",
             Self::MediaType => "Send `Content-Type: application/json`.",
+            Self::Range => "Content-Range says how long it is.",
             Self::TooMany => "Wait for as many seconds as Retry-After says.",
             Self::Failed => "Try again later; its log tells the operator what happened.",
             Self::Unavailable => "Wait for as many seconds as Retry-After says.",
@@ -191,9 +198,12 @@ impl Kind {
             Self::Forbidden => RefusalReason::Paused,
             Self::TooMany => RefusalReason::TooMany,
             Self::Away | Self::Late | Self::Nonsense => RefusalReason::Away,
-            Self::Slow | Self::Malformed | Self::Method | Self::TooLarge | Self::MediaType => {
-                RefusalReason::Malformed
-            }
+            Self::Slow
+            | Self::Malformed
+            | Self::Method
+            | Self::TooLarge
+            | Self::MediaType
+            | Self::Range => RefusalReason::Malformed,
             Self::Conflict | Self::Failed | Self::Unavailable => RefusalReason::Other,
         }
     }
