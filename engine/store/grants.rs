@@ -138,7 +138,7 @@ const REFUSALS_PER_MINUTE_MAX: u32 = 1000;
 const REFUSAL_LEAVES_PER_MINUTE_MAX: u32 = 60;
 
 /// Separate ranges that one grant may be fetched in.
-const RANGES_PER_GRANT_MAX: u32 = 10_000;
+pub(super) const RANGES_PER_GRANT_MAX: u32 = 10_000;
 
 pub(super) fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     Ok(GrantRow {
@@ -561,7 +561,11 @@ impl State {
 }
 
 /// Finishes a response and tells whether with it everything has been sent.
-fn finish_delivery(tx: &Connection, grant: &GrantRow, delivery: i64) -> rusqlite::Result<bool> {
+pub(super) fn finish_delivery(
+    tx: &Connection,
+    grant: &GrantRow,
+    delivery: i64,
+) -> rusqlite::Result<bool> {
     tx.prepare_cached("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1")?
         .execute([delivery])?;
     // What lies inside this range is counted with it.
@@ -609,7 +613,7 @@ pub(super) fn revoke(
 }
 
 /// Keeps an access with its posting, unless there is one; tells whether this was the first.
-fn record_access(
+pub(super) fn record_access(
     tx: &Connection,
     grant: &GrantRow,
     entries: &[Entry],

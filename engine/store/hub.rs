@@ -518,9 +518,53 @@ pub struct StagedRow {
     pub digest: ContentHash,
     /// When it came.
     pub at: Timestamp,
-    /// When it was delivered whole, and the agent is to be told.
-    pub delivered_at: Option<Timestamp>,
 }
+
+/// What a provider took of a copy, or said of it, for its agent to take note of. Named by the SHA-256
+/// of its proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakingRow {
+    /// Whose copy.
+    pub agent_id: String,
+    /// Of which grant.
+    pub grant_id: String,
+    /// The provider's proof of the request (DPoP): what the agent believes it by.
+    pub proof: String,
+    /// What was taken or said.
+    pub what: Taking,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is under way.
+    pub is_open: bool,
+}
+
+/// What a provider took or said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Taking {
+    /// These plain bytes were sent to it.
+    Bytes {
+        /// First of them.
+        start: u64,
+        /// Behind the last.
+        end: u64,
+    },
+    /// It has the member, with this digest.
+    Receipt {
+        /// SHA-256 as it says.
+        sha256: ContentHash,
+    },
+}
+
+impl TakingRow {
+    /// Its name.
+    pub fn name(&self) -> ContentHash {
+        ContentHash::of(self.proof.as_bytes())
+    }
+}
+
+/// Takings of one grant that wait for their agent at most; it is fetched no more until it took note.
+pub const TAKINGS_MAX: u32 = 64;
 
 /// Everything a hub keeps. Each operation is one transaction; those that say so may be repeated.
 #[expect(clippy::missing_errors_doc, reason = "each fails as any read or write, and did nothing")]
@@ -749,20 +793,25 @@ pub trait HubStore: Send + Sync + 'static {
     fn put_staged(&self, staged: &StagedRow) -> Result<bool, StoreError>;
     /// The copy for one offer.
     fn staged(&self, agent_id: &str, grant_id: &str) -> Result<Option<StagedRow>, StoreError>;
-    /// Notes that a copy was delivered whole.
-    fn note_delivered(
-        &self,
-        agent_id: &str,
-        grant_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
-    /// Copies of an agent that were delivered.
-    fn delivered(&self, agent_id: &str) -> Result<Vec<StagedRow>, StoreError>;
-    /// Forgets a copy.
+    /// Sealed bytes of all copies of an agent.
+    fn staged_bytes(&self, agent_id: &str) -> Result<u64, StoreError>;
+    /// Forgets a copy; what was taken of it stays until its agent took note.
     fn drop_staged(&self, agent_id: &str, grant_id: &str) -> Result<(), StoreError>;
-    /// Digests of all copies that are wanted, for whoever cleans the folder: those that were
-    /// delivered are until their agent took note.
-    fn staged_digests(&self) -> Result<Vec<ContentHash>, StoreError>;
+    /// Forgets copies of offers that are over; digests of the rest, each once, for whoever cleans the
+    /// folder.
+    fn staged_digests(&self, now: Timestamp) -> Result<Vec<ContentHash>, StoreError>;
+    /// Notes that something of a copy is taken, or said of it. False when there is no such copy, when
+    /// that proof was used before, or when [`TAKINGS_MAX`] of that grant wait.
+    fn open_taking(&self, taking: &TakingRow) -> Result<bool, StoreError>;
+    /// What was taken is no longer under way: plain bytes up to `end` were sent. None: it is
+    /// forgotten.
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError>;
+    /// Counts as sent what a crash left under way. Only for the hub, at its start.
+    fn settle_takings(&self) -> Result<(), StoreError>;
+    /// What was taken and is not under way, for the agent to take note of; oldest first.
+    fn takings(&self, agent_id: &str, count_max: u32) -> Result<Vec<TakingRow>, StoreError>;
+    /// The agent took note.
+    fn forget_takings(&self, agent_id: &str, names: &[ContentHash]) -> Result<(), StoreError>;
 }
 
 /// Leaves that are appended to a log.

@@ -20,6 +20,7 @@ mod hub_api;
 mod hub_drill;
 mod hub_keys;
 mod hub_people;
+mod hub_staged;
 mod icons;
 mod ipp;
 mod journey;

@@ -46,6 +46,8 @@ pub enum Kind {
     MediaType,
     /// Not without WebSocket.
     Upgrade,
+    /// A range that lies outside.
+    Range,
     /// Too many requests.
     TooMany,
     /// The hub's fault.
@@ -64,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
@@ -75,6 +77,7 @@ impl Kind {
         Self::Gone,
         Self::TooLarge,
         Self::MediaType,
+        Self::Range,
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
@@ -98,6 +101,7 @@ impl Kind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Upgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Range => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::Away => StatusCode::SERVICE_UNAVAILABLE,
@@ -122,6 +126,7 @@ impl Kind {
             Self::TooLarge => "too-large",
             Self::MediaType => "media-type",
             Self::Upgrade => "upgrade",
+            Self::Range => "range",
             Self::TooMany => "too-many",
             Self::Failed => "failed",
             Self::Unavailable => "unavailable",
@@ -147,6 +152,7 @@ impl Kind {
             Self::TooLarge => "Too long",
             Self::MediaType => "Not JSON",
             Self::Upgrade => "Only by WebSocket",
+            Self::Range => "Outside of what is there",
             Self::TooMany => "Too many requests",
             Self::Failed => "The hub has a problem",
             Self::Unavailable => "The hub is busy",
@@ -184,6 +190,7 @@ impl Kind {
             Self::TooLarge => "Send less: the limit is 64 KiB.",
             Self::MediaType => "Send `Content-Type: application/json`.",
             Self::Upgrade => "This is the channel of owners' computers: connect with WebSocket.",
+            Self::Range => "Content-Range says how long it is.",
             Self::TooMany => "Wait for as many seconds as Retry-After says.",
             Self::Failed => "Try again later; its log tells the operator what happened.",
             Self::Unavailable => "Wait for as many seconds as Retry-After says.",
@@ -211,7 +218,8 @@ impl Kind {
             | Self::Method
             | Self::TooLarge
             | Self::MediaType
-            | Self::Upgrade => RefusalReason::Malformed,
+            | Self::Upgrade
+            | Self::Range => RefusalReason::Malformed,
             Self::Conflict | Self::Failed | Self::Unavailable => RefusalReason::Other,
         }
     }

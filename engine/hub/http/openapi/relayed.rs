@@ -106,10 +106,12 @@ fn link() {}
 
 /// Hand in a receipt
 ///
-/// Everything arrived, with these digests. As `receipt_url` of the order says.
+/// Everything arrived, with these digests. As `receipt_url` of the order says. While the owner's computer
+/// is off, a receipt for a copy that was fetched here is kept for it (202).
 #[utoipa::path(post, path = "/o/{agent}/v1/orders/{order}/receipt", tag = "fetch", params(Order),
     security(("grant" = [])), request_body = serde_json::Value,
     responses((status = 200, body = serde_json::Value),
+        (status = 202, description = "Kept for the owner", body = serde_json::Value),
         (status = 502, description = "The owner's computer answers nonsense",
             content_type = "application/problem+json"),
         (status = 504, description = "The owner's computer does not answer",

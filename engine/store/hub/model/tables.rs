@@ -12,7 +12,7 @@ use crate::store::hub::books::{
 use crate::store::hub::{
     AccessReport, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
     Joined, LogKind, MINOR_MAX, NOTICE_KEPT_MS, NoticeRow, OfferRow, OperatorRow, Posted, Posting,
-    PostingKind, ProviderRow, ProviderState, Reserved, SessionRow, StagedRow,
+    PostingKind, ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TakingRow,
 };
 use crate::store::{Entry, StoreError};
 
@@ -45,6 +45,8 @@ pub(super) struct Tables {
     pub(super) wishes: BTreeSet<(String, String, String)>,
     pub(super) notices: BTreeMap<String, NoticeRow>,
     pub(super) staged: BTreeMap<Grant, StagedRow>,
+    /// By agent and name.
+    pub(super) takings: BTreeMap<(String, ContentHash), TakingRow>,
 }
 
 #[derive(Debug)]

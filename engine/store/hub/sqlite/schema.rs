@@ -308,4 +308,19 @@ UPDATE agents SET account = 'owner:' || agent_id, grant_key = coalesce(
          AND action = 'agent.joined'
      ORDER BY since_ms DESC LIMIT 1),
     key);
+", "
+-- `name`: SHA-256 of the proof. `what`: JSON, bytes that were sent or a receipt.
+ALTER TABLE staged DROP COLUMN delivered_ms;
+CREATE TABLE takings (
+    agent_id TEXT NOT NULL,
+    name BLOB NOT NULL,
+    grant_id TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    what TEXT NOT NULL CHECK (json_valid(what)),
+    at_ms INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    PRIMARY KEY (agent_id, name),
+    FOREIGN KEY (agent_id, grant_id) REFERENCES offers
+) STRICT, WITHOUT ROWID;
+CREATE INDEX takings_by_grant ON takings (agent_id, grant_id);
 "];
