@@ -202,6 +202,8 @@ struct Claim {
     index: u64,
     access: AccessLeaf,
     is_reversal: bool,
+    /// When the hub was told, by its own clock.
+    told_at: Timestamp,
 }
 
 impl Logs {
@@ -318,7 +320,7 @@ impl Logs {
             }
         }
         let texts: Vec<Vec<u8>> = new.iter().map(|leaf| leaf.clone().into_bytes()).collect();
-        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims, now)?;
+        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims)?;
         taken.extend(posted);
         Ok(Ok(taken))
     }
@@ -358,7 +360,7 @@ impl Logs {
             Some(_) => None,
         };
         Ok(Some(match (offer, why) {
-            (Some(offer), None) => Ok((Claim { index, access, is_reversal }, offer)),
+            (Some(offer), None) => Ok((Claim { index, access, is_reversal, told_at: now }, offer)),
             (_, why) => {
                 let why = why.unwrap_or_default().to_owned();
                 Err(Booking::Disputed { grant: crate::store::leaf::words(&access.grant), why })
@@ -375,7 +377,6 @@ impl Logs {
         nodes: &[Node],
         head: Option<&CheckpointRow>,
         claims: &[(Claim, OfferRow)],
-        now: Timestamp,
     ) -> Result<Taken, LogError> {
         // The store answers for accesses first, then for reversals.
         let (reversals, accesses): (Vec<_>, Vec<_>) =
@@ -387,7 +388,7 @@ impl Logs {
                 grant_id: claim.access.grant.clone(),
                 turn: claim.access.turn,
                 at: claim.access.at,
-                told_at: now,
+                told_at: claim.told_at,
             };
             claims.iter().map(report).collect()
         };
@@ -491,7 +492,7 @@ impl Logs {
             }
         }
         if !claims.is_empty() {
-            found.extend(self.post(agent_id, size, &[], &[], None, &claims, now)?);
+            found.extend(self.post(agent_id, size, &[], &[], None, &claims)?);
         }
         Ok(found)
     }
