@@ -64,17 +64,19 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
         Self::Forbidden,
+        Self::NotProven,
         Self::NotFound,
         Self::Method,
         Self::Conflict,
         Self::Gone,
         Self::TooLarge,
         Self::MediaType,
+        Self::Upgrade,
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
