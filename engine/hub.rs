@@ -40,4 +40,5 @@ pub mod providers;
 pub mod relay;
 pub mod renewal;
 pub mod run;
+pub mod staged;
 pub mod tries;

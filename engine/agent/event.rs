@@ -50,6 +50,15 @@ pub enum AgentEvent {
         /// How much was taken over, in words.
         words: String,
     },
+    /// A sealed copy of a member waits at the hub, for while this computer is off.
+    Staged {
+        /// The order.
+        order_key: String,
+        /// Who can open it.
+        provider: String,
+        /// Name of its file.
+        name: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

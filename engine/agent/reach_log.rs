@@ -425,6 +425,9 @@ impl LogKeeper {
             let kept = self.kept_leaves(leaf.grant())?;
             let earlier = kept.iter().chain(before.iter().map(|(_, leaf)| *leaf));
             let mut finding = compare::compare(leaf, &own, earlier);
+            if matches!(leaf, HubLeaf::Disputed { .. }) && self.is_from_before(&own) {
+                finding = None;
+            }
             if let HubLeaf::Taken { size, root, .. } = leaf {
                 finding = self.look_at_taken(Head { size: *size, root: *root })?;
             }
@@ -453,6 +456,17 @@ impl LogKeeper {
         };
         let read = |(index, leaf): (u64, String)| Some((index, read(leaf.as_bytes())?));
         Ok(found.into_iter().filter_map(read).collect())
+    }
+
+    /// Whether leaves tell of what was before this hub was joined, which is not its concern: it went
+    /// through another one, or was fetched from the lost computer whose place this one took.
+    fn is_from_before(&self, own: &[(u64, AgentLeaf)]) -> bool {
+        own.first().is_some_and(|(_, leaf)| match leaf {
+            AgentLeaf::Access(access) | AgentLeaf::Reversal { of: access, .. } => {
+                access.at < self.joined_at
+            }
+            _ => false,
+        })
     }
 
     fn kept_leaves(&self, grant_id: &str) -> Result<Vec<HubLeaf>, StoreError> {

@@ -126,6 +126,9 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::HubAway { hub, why } => {
             format!("the hub {hub} is not reached: {why}; it is called again")
         }
+        AgentEvent::Staged { order_key, provider, name } => {
+            format!("  order {order_key}: a sealed copy of {name} waits at the hub for {provider}")
+        }
         AgentEvent::Scanning { collection, files_count, .. } => {
             format!("{collection}: {files_count} photos, watching")
         }

@@ -318,7 +318,7 @@ impl Logs {
             }
         }
         let texts: Vec<Vec<u8>> = new.iter().map(|leaf| leaf.clone().into_bytes()).collect();
-        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims)?;
+        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims, now)?;
         taken.extend(posted);
         Ok(Ok(taken))
     }
@@ -375,6 +375,7 @@ impl Logs {
         nodes: &[Node],
         head: Option<&CheckpointRow>,
         claims: &[(Claim, OfferRow)],
+        now: Timestamp,
     ) -> Result<Taken, LogError> {
         // The store answers for accesses first, then for reversals.
         let (reversals, accesses): (Vec<_>, Vec<_>) =
@@ -386,6 +387,7 @@ impl Logs {
                 grant_id: claim.access.grant.clone(),
                 turn: claim.access.turn,
                 at: claim.access.at,
+                told_at: now,
             };
             claims.iter().map(report).collect()
         };
@@ -489,7 +491,7 @@ impl Logs {
             }
         }
         if !claims.is_empty() {
-            found.extend(self.post(agent_id, size, &[], &[], None, &claims)?);
+            found.extend(self.post(agent_id, size, &[], &[], None, &claims, now)?);
         }
         Ok(found)
     }

@@ -28,7 +28,7 @@ use crate::base::member::Member;
 use crate::base::money::{Currency, decimal};
 use crate::store::hub::{
     HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow, ProviderState, TermsChange,
-    owner_account, provider_account,
+    provider_account,
 };
 use crate::store::{Entry, Purpose, StoreError};
 
@@ -296,10 +296,10 @@ pub fn pay_out(
     now: Timestamp,
 ) -> Result<Paid, OperatorError> {
     operators::check(actor, Action::PayOut)?;
-    if store.agent(agent_id)?.is_none() {
+    let Some(agent) = store.agent(agent_id)? else {
         return refused(format!("there is no owner `{agent_id}`"));
-    }
-    let account = owner_account(agent_id);
+    };
+    let account = agent.account;
     let sides = [&account, "cash"];
     let posting = payment_posting(PostingKind::PayOut, currency.as_str(), payment, sides, now)?;
     let earned_minor = -store.balance(&account, currency.as_str())?;
@@ -357,6 +357,7 @@ fn payment_posting(
         access: None,
         currency: currency.into(),
         at: now,
+        posted_at: now,
         note,
         entries: vec![entry(debit, payment.minor), entry(credit, -payment.minor)],
     })

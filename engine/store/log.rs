@@ -400,24 +400,30 @@ impl State {
     /// # Errors
     /// As any read.
     pub fn lies(&self, from: Timestamp, to: Timestamp) -> Result<Vec<LieRow>, StoreError> {
-        self.read(|db| {
-            db.prepare_cached(
-                "SELECT * FROM hub_lies WHERE at_ms >= ?1 AND at_ms < ?2
-                 ORDER BY at_ms, log, kind, subject",
-            )?
-            .query_map([from.0, to.0], |row| {
-                Ok(LieRow {
-                    log: row.get("log")?,
-                    kind: row.get("kind")?,
-                    subject: row.get("subject")?,
-                    words: row.get("words")?,
-                    proof: row.get("proof")?,
-                    at: Timestamp(row.get("at_ms")?),
-                })
-            })?
-            .collect()
-        })
+        self.read(|db| lies(db, from, to))
     }
+}
+
+pub(super) fn lies(
+    db: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> rusqlite::Result<Vec<LieRow>> {
+    db.prepare_cached(
+        "SELECT * FROM hub_lies WHERE at_ms >= ?1 AND at_ms < ?2
+         ORDER BY at_ms, log, kind, subject",
+    )?
+    .query_map([from.0, to.0], |row| {
+        Ok(LieRow {
+            log: row.get("log")?,
+            kind: row.get("kind")?,
+            subject: row.get("subject")?,
+            words: row.get("words")?,
+            proof: row.get("proof")?,
+            at: Timestamp(row.get("at_ms")?),
+        })
+    })?
+    .collect()
 }
 
 /// Adds a leaf to the agent's own log, in the transaction of what it tells of.

@@ -17,8 +17,8 @@ use signet::hub::greeting::{agent_hello, hub_hello, read_welcome};
 use signet::hub::home::template;
 use signet::hub::protocol::{Ask, FRAME_BYTES_MAX, FromAgent, HubHello};
 use signet::store::hub::{
-    AgentState, CodeRow, HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow,
-    ProviderState, SqliteHub,
+    AgentKeys, AgentState, CodeRow, HubStore, Posting, PostingKind, Price, ProviderChange,
+    ProviderRow, ProviderState, SqliteHub,
 };
 use signet::store::{Entry, Purpose};
 use tokio_tungstenite::WebSocketStream;
@@ -108,7 +108,7 @@ impl HubHome {
             expires_at: now.plus_millis(60_000),
         };
         store.put_code(&code).expect("a code");
-        store.join(&code_hash, &agent_id, &key.to_string(), now).expect("joined");
+        store.join(&code_hash, &agent_id, AgentKeys::one(&key.to_string()), now).expect("joined");
         agent_id
     }
 
@@ -158,6 +158,7 @@ impl HubHome {
             access: None,
             currency: "EUR".into(),
             at: now,
+            posted_at: now,
             note: "paid in".into(),
             entries: vec![entry("cash", minor), entry("provider:lab", -minor)],
         };

@@ -11,7 +11,7 @@ use crate::hub::code::check_digits;
 use crate::hub::enrol::{self, CODE_HOURS};
 use crate::hub::operators::Actor;
 use crate::hub::providers::{self, Payment};
-use crate::store::hub::{AgentRow, AgentState, HubStore, owner_account};
+use crate::store::hub::{AgentRow, AgentState, HubStore};
 
 /// Agents that are read at once.
 const PAGE: u32 = 1000;
@@ -24,7 +24,7 @@ pub(super) struct InviteArgs {
     /// How long the code is good
     #[arg(long, default_value_t = CODE_HOURS)]
     hours: u32,
-    /// The lost agent whose id and account the new computer gets
+    /// The lost agent whose place the new computer takes, with its account
     #[arg(long, value_name = "AGENT")]
     replaces: Option<String>,
 }
@@ -249,9 +249,8 @@ fn list(hub: &HubPlace, context: &Context) -> Result<(), CommandError> {
 fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), CommandError> {
     let hub_key = hub.home.key().map_err(failed)?.public().to_string();
     let digits = check_digits(&hub_key, &row.key);
-    let account = owner_account(&row.agent_id);
     let balances = hub.store.balances().map_err(failed)?;
-    let own = balances.into_iter().filter(|(name, _, _)| *name == account);
+    let own = balances.into_iter().filter(|(name, _, _)| *name == row.account);
     let earned: Vec<_> =
         own.map(|(_, currency, minor)| (currency, minor.saturating_neg())).collect();
     if context.json {
@@ -265,6 +264,10 @@ fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), Command
     let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
     output::line(format_args!("state   {}{why}", state_word(row.state)));
     output::line(format_args!("in logs {}", aliases(hub)?.alias(&row.agent_id)));
+    if let Some(other) = &row.replaced_by {
+        output::line(format_args!("now     {other} is in its place"));
+    }
+    output::line(format_args!("account {}", row.account));
     output::line(format_args!("joined  {}", row.joined_at));
     output::line(format_args!(
         "seen    {}",
@@ -280,7 +283,8 @@ fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), Command
 fn view(row: &AgentRow, aliases: &Aliases) -> Value {
     json!({
         "agent_id": row.agent_id, "log_name": aliases.alias(&row.agent_id), "label": row.label, "state": row.state, "why": row.why,
-        "key": row.key, "joined_at": row.joined_at.to_string(),
+        "key": row.key, "grant_key": row.grant_key, "account": row.account,
+        "replaced_by": row.replaced_by, "joined_at": row.joined_at.to_string(),
         "seen_at": row.seen_at.map(|at| at.to_string()),
     })
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     MediaType,
     /// Not without WebSocket.
     Upgrade,
+    /// A range that lies outside.
+    Range,
     /// Too many requests.
     TooMany,
     /// The hub's fault.
@@ -64,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
@@ -77,6 +79,7 @@ impl Kind {
         Self::TooLarge,
         Self::MediaType,
         Self::Upgrade,
+        Self::Range,
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
@@ -100,6 +103,7 @@ impl Kind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Upgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Range => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::Away => StatusCode::SERVICE_UNAVAILABLE,
@@ -124,6 +128,7 @@ impl Kind {
             Self::TooLarge => "too-large",
             Self::MediaType => "media-type",
             Self::Upgrade => "upgrade",
+            Self::Range => "range",
             Self::TooMany => "too-many",
             Self::Failed => "failed",
             Self::Unavailable => "unavailable",
@@ -149,6 +154,7 @@ impl Kind {
             Self::TooLarge => "Too long",
             Self::MediaType => "Not JSON",
             Self::Upgrade => "Only by WebSocket",
+            Self::Range => "Outside of what is there",
             Self::TooMany => "Too many requests",
             Self::Failed => "The hub has a problem",
             Self::Unavailable => "The hub is busy",
@@ -186,6 +192,7 @@ impl Kind {
             Self::TooLarge => "Send less: the limit is 64 KiB.",
             Self::MediaType => "Send `Content-Type: application/json`.",
             Self::Upgrade => "This is the channel of owners' computers: connect with WebSocket.",
+            Self::Range => "Content-Range says how long it is.",
             Self::TooMany => "Wait for as many seconds as Retry-After says.",
             Self::Failed => "Try again later; its log tells the operator what happened.",
             Self::Unavailable => "Wait for as many seconds as Retry-After says.",
@@ -213,7 +220,8 @@ impl Kind {
             | Self::Method
             | Self::TooLarge
             | Self::MediaType
-            | Self::Upgrade => RefusalReason::Malformed,
+            | Self::Upgrade
+            | Self::Range => RefusalReason::Malformed,
             Self::Conflict | Self::Failed | Self::Unavailable => RefusalReason::Other,
         }
     }

@@ -456,9 +456,12 @@ impl From<Evidence> for ProofView {
 pub(super) struct LineView {
     /// Names the posting for good.
     posting: String,
-    /// When.
+    /// When it happened.
     #[schema(schema_with = moment_schema)]
     at: At,
+    /// When it was posted, which decides the span that it counts in.
+    #[schema(schema_with = moment_schema)]
+    posted_at: At,
     /// What it is.
     #[schema(schema_with = posting_kind_schema)]
     kind: PostingKind,
@@ -495,6 +498,7 @@ impl LineView {
         Self {
             posting: posting.posting_id,
             at: At(posting.at),
+            posted_at: At(posting.posted_at),
             kind: posting.kind,
             note: posting.note,
             minor,
@@ -537,10 +541,11 @@ fn cut_at(moments: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
 impl StatementView {
     /// A statement of lines in their order; cut between two moments where there are too many.
     pub(super) fn of(account: String, span: Span, lines: Vec<AccountLine>) -> Self {
-        let cut_at = cut_at(lines.iter().map(|line| line.posting.at));
+        let cut_at = cut_at(lines.iter().map(|line| line.posting.posted_at));
         let to = cut_at.unwrap_or(span.to);
         let is_cut = span.is_cut || cut_at.is_some();
-        let lines = lines.into_iter().filter(|line| line.posting.at < to || cut_at.is_none());
+        let lines =
+            lines.into_iter().filter(|line| line.posting.posted_at < to || cut_at.is_none());
         Self {
             account,
             from: At(span.from),
@@ -751,6 +756,9 @@ pub(super) struct PostingView {
     /// When.
     #[schema(schema_with = moment_schema)]
     at: At,
+    /// When it was posted, which decides the span that it counts in.
+    #[schema(schema_with = moment_schema)]
+    posted_at: At,
     /// What it is.
     #[schema(schema_with = posting_kind_schema)]
     kind: PostingKind,
@@ -769,6 +777,7 @@ impl From<Posting> for PostingView {
         Self {
             id: posting.posting_id,
             at: At(posting.at),
+            posted_at: At(posting.posted_at),
             kind: posting.kind,
             note: posting.note,
             currency: posting.currency,
@@ -795,10 +804,11 @@ pub(super) struct LedgerView {
 impl LedgerView {
     /// As [`StatementView::of`].
     pub(super) fn of(span: Span, postings: Vec<Posting>) -> Self {
-        let cut_at = cut_at(postings.iter().map(|posting| posting.at));
+        let cut_at = cut_at(postings.iter().map(|posting| posting.posted_at));
         let to = cut_at.unwrap_or(span.to);
         let is_cut = span.is_cut || cut_at.is_some();
-        let kept = postings.into_iter().filter(|posting| posting.at < to || cut_at.is_none());
+        let kept =
+            postings.into_iter().filter(|posting| posting.posted_at < to || cut_at.is_none());
         Self {
             from: At(span.from),
             to: At(to),
@@ -1008,6 +1018,7 @@ mod tests {
             access: None,
             currency: "EUR".into(),
             at: Timestamp(at),
+            posted_at: Timestamp(at),
             note: String::new(),
             entries: Vec::<Entry>::new(),
         };
@@ -1023,7 +1034,8 @@ mod tests {
         let mut from = Timestamp(0);
         let mut seen = 0;
         loop {
-            let rest = lines.iter().filter(|line| line.posting.at >= from).cloned().collect();
+            let rest =
+                lines.iter().filter(|line| line.posting.posted_at >= from).cloned().collect();
             let page = StatementView::of("provider:lab".into(), Span { from, ..span }, rest);
             assert!(page.lines.len() < LINES_MAX + 3);
             seen += page.lines.len();

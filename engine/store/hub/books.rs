@@ -34,7 +34,7 @@ pub fn provider_account(name: &str) -> String {
     format!("provider:{name}")
 }
 
-/// The account of an owner.
+/// The account of an owner, by the first of the computers that took each other's place.
 pub fn owner_account(agent_id: &str) -> String {
     format!("owner:{agent_id}")
 }
@@ -75,8 +75,11 @@ pub(super) fn changed(before: &ProviderRow, change: &ProviderChange) -> Option<P
 }
 
 /// The posting of one access: provider debit, owner credit, service credit.
+///
+/// - `owner`: the owner's account
 pub(super) fn access_posting(
     offer: &OfferRow,
+    owner: &str,
     service_percent: u8,
     report: &AccessReport,
 ) -> Posting {
@@ -87,10 +90,11 @@ pub(super) fn access_posting(
         access: Some(access_ref(report)),
         currency: offer.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("{} for order {}", offer.member, offer.order_key),
         entries: vec![
             Entry { account: provider_account(&offer.provider), minor: offer.fee_minor },
-            Entry { account: owner_account(&offer.agent_id), minor: -owner_minor },
+            Entry { account: owner.to_owned(), minor: -owner_minor },
             Entry { account: "service".to_owned(), minor: -service_minor },
         ],
     }
@@ -105,6 +109,7 @@ pub(super) fn reversal_posting(access: &Posting, report: &AccessReport) -> Posti
         access: Some(access_ref(report)),
         currency: access.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("back: {}", access.note),
         entries: access.entries.iter().map(back).collect(),
     }

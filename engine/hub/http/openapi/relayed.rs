@@ -106,10 +106,12 @@ fn link() {}
 
 /// Hand in a receipt
 ///
-/// Everything arrived, with these digests. As `receipt_url` of the order says.
+/// Everything arrived, with these digests. As `receipt_url` of the order says. While the owner's computer
+/// is off, a receipt for a copy that was fetched here is kept for it (202).
 #[utoipa::path(post, path = "/o/{agent}/v1/orders/{order}/receipt", tag = "fetch", params(Order),
     security(("grant" = [])), request_body = serde_json::Value,
     responses((status = 200, body = serde_json::Value),
+        (status = 202, description = "Kept for the owner", body = serde_json::Value),
         (status = 502, description = "The owner's computer answers nonsense",
             content_type = "application/problem+json"),
         (status = 504, description = "The owner's computer does not answer",
@@ -156,3 +158,13 @@ fn callback() {}
         (status = 410, description = "Nobody waits for it, or nobody does any more"),
     ))]
 fn transfer() {}
+
+/// Bring a copy
+///
+/// An owner's computer brings the sealed copy of what it granted, which waits here until its provider
+/// fetched it. The call is signed by the computer's key; `Signet-Seal` says how the copy is sealed.
+#[utoipa::path(put, path = "/v1/staged/{agent}/{grant}", tag = "agent", params(Grant),
+    security(()),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses((status = 204, description = "All of it lies here")))]
+fn staged() {}

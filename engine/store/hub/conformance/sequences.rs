@@ -9,7 +9,8 @@ use super::*;
 use crate::base::config::environment;
 use crate::store::StoreError;
 use crate::store::hub::{
-    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow, TermsChange,
+    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow, Taking,
+    TakingRow, TermsChange,
 };
 
 /// Steps of one sequence: enough for an agent to join, be fetched from, be lost and come back.
@@ -164,7 +165,9 @@ impl Walk {
             }));
         }
         let key = self.key();
-        call!(store.join(&hash(name), &format!("id-{key}"), key, self.now))
+        let grant_key = if self.dice.one_in(4) { self.key() } else { key };
+        let keys = AgentKeys { key, grant_key };
+        call!(store.join(&hash(name), &format!("id-{key}"), keys, self.now))
     }
 
     fn agents(&mut self, store: &dyn HubStore) -> (String, String) {
@@ -299,6 +302,7 @@ impl Walk {
         let leaf = self.dice.below(count + beyond);
         AccessReport {
             at: self.time(),
+            told_at: self.time(),
             ..report(
                 if self.dice.one_in(40) { self.agent() } else { agent },
                 from + leaf,
@@ -364,6 +368,7 @@ impl Walk {
         let minor = self.dice.pick(&[1, 100, 100, 5000, MINOR_MAX, MINOR_MAX + 1]);
         let mut posting = Posting {
             at: self.time(),
+            posted_at: self.time(),
             currency: self.currency().to_owned(),
             ..top_up(&id, self.provider(), minor)
         };
@@ -420,9 +425,13 @@ impl Walk {
         }
     }
 
+    fn proof(&mut self) -> String {
+        format!("proof {}", self.dice.below(4))
+    }
+
     fn staged(&mut self, store: &dyn HubStore) -> (String, String) {
         let (agent, grant, now) = (self.agent(), self.grant(), self.now);
-        match self.dice.below(8) {
+        match self.dice.below(14) {
             0..=2 => {
                 let row = StagedRow {
                     agent_id: agent.to_owned(),
@@ -430,14 +439,35 @@ impl Walk {
                     bytes_count: 9,
                     digest: hash(self.key()),
                     at: now,
-                    delivered_at: None,
                 };
                 call!(store.put_staged(&row))
             }
-            3 => call!(store.note_delivered(agent, grant, now)),
-            4 => call!(store.delivered(agent)),
-            5 => call!(store.drop_staged(agent, grant)),
-            6 => call!(store.staged_digests()),
+            3..=5 => {
+                let is_receipt = self.dice.one_in(3);
+                let what = match is_receipt {
+                    true => Taking::Receipt { sha256: hash("photo") },
+                    false => Taking::Bytes { start: self.dice.below(3), end: 5 },
+                };
+                let row = TakingRow {
+                    agent_id: agent.to_owned(),
+                    grant_id: grant.to_owned(),
+                    proof: self.proof(),
+                    what,
+                    at: now,
+                    is_open: !is_receipt,
+                };
+                call!(store.open_taking(&row))
+            }
+            6 | 7 => {
+                let end = self.dice.below(8);
+                call!(store.close_taking(agent, &hash(&self.proof()), end))
+            }
+            8 => call!(store.settle_takings()),
+            9 => call!(store.takings(agent, 3)),
+            10 => call!(store.forget_takings(agent, &[hash(&self.proof())])),
+            11 => call!(store.drop_staged(agent, grant)),
+            12 if self.dice.one_in(2) => call!(store.staged_bytes(agent)),
+            12 => call!(store.staged_digests(now)),
             _ => call!(store.staged(agent, grant)),
         }
     }
@@ -453,7 +483,7 @@ fn word(text: &str) -> &str {
 }
 
 /// Answers that a walk of any length has to come by; one that does not compares nothing there.
-const HEARD: [&str; 27] = [
+const HEARD: [&str; 29] = [
     "join New",
     "join Again",
     "join NoCode",
@@ -480,6 +510,8 @@ const HEARD: [&str; 27] = [
     "post refused",
     "session Some",
     "put_staged true",
+    "open_taking true",
+    "open_taking false",
     "back 1",
 ];
 

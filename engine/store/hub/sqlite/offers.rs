@@ -41,14 +41,14 @@ pub(super) fn put_offer(db: &Connection, offer: &OfferRow) -> rusqlite::Result<b
     {
         return Ok(false);
     }
-    // What was withdrawn stays so, whoever says it again.
+    // What was withdrawn stays so, whoever says it again; a grant that was signed anew holds longer.
     let kept = db
         .prepare_cached(
             "INSERT INTO offers VALUES (:agent, :grant, :order, :provider, :member, :purpose,
                  :digest, :bytes, :fee, :currency, :expires, :withdrawn)
              ON CONFLICT (agent_id, grant_id) DO UPDATE SET
-                 expires_ms = max(expires_ms, excluded.expires_ms)
-             WHERE withdrawn_ms IS NULL",
+                 expires_ms = max(expires_ms, excluded.expires_ms), withdrawn_ms = NULL
+             WHERE withdrawn_ms IS NULL OR excluded.expires_ms > expires_ms",
         )?
         .execute(named_params! {
             ":agent": offer.agent_id, ":grant": offer.grant_id, ":order": offer.order_key,
