@@ -36,10 +36,10 @@ pub fn files(
     now: Timestamp,
 ) -> Result<Option<Files>, HubError> {
     let files = named(home, config);
-    if let Some(Files { certificate, key, is_own: true }) = &files {
-        if !certificate.exists() || !key.exists() {
-            make(certificate, key, &names(config), now)?;
-        }
+    if let Some(Files { certificate, key, is_own: true }) = &files
+        && (!certificate.exists() || !key.exists())
+    {
+        make(certificate, key, &names(config), now)?;
     }
     Ok(files)
 }

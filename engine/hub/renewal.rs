@@ -113,7 +113,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         short @ 0..=0x7f => (usize::from(short), rest),
         long @ 0x81..=0x84 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
-            let length = bytes.iter().fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte));
+            let length = bytes.iter().fold(0, |sum: usize, byte| (sum << 8) | usize::from(*byte));
             (length, rest)
         }
         _ => return None,

@@ -139,8 +139,10 @@ fn what_is_open_to_all_does_what_its_description_says() {
 fn what_owners_computers_ask_does_what_its_description_says() {
     let hub = Hub::new();
     // The channel is no question and answer, and a transfer is there for a moment alone.
-    let args = ["--exclude-path", "/v1/agent", "--exclude-path", "/v1/transfers/{transfer}"];
-    conforms(&hub, &[&["--include-tag", "agent"], &args[..]].concat());
+    // A copy is brought with a length that Schemathesis does not name.
+    let out = ["/v1/agent", "/v1/transfers/{transfer}", "/v1/staged/{agent}/{grant}"];
+    let args = out.iter().flat_map(|path| ["--exclude-path", path]);
+    conforms(&hub, &["--include-tag", "agent"].into_iter().chain(args).collect::<Vec<_>>());
 }
 
 #[test]

@@ -61,7 +61,7 @@ const ABOUT: &str = "Access to originals on owners' computers: fetch, and see wh
         operator_api::list_providers, operator_api::add_provider, operator_api::provider,
         operator_api::change_provider, operator_api::set_state, operator_api::set_prices,
         operator_api::renew_secret, operator_api::top_up,
-        agent::connect, relayed::transfer,
+        agent::connect, relayed::transfer, relayed::staged,
         enrol::offer, enrol::join, enrol::change_key, enrol::leave,
         operator_api::actions, operator_api::ledger, operator_api::audit, operator_api::balances,
     )

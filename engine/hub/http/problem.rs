@@ -66,17 +66,19 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
         Self::Forbidden,
+        Self::NotProven,
         Self::NotFound,
         Self::Method,
         Self::Conflict,
         Self::Gone,
         Self::TooLarge,
         Self::MediaType,
+        Self::Upgrade,
         Self::Range,
         Self::TooMany,
         Self::Failed,

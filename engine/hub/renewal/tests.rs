@@ -1,3 +1,5 @@
+//! Ends that are read, warned of and counted, with certificates that other programs made.
+
 use std::path::Path;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! Charges that a log proves, and every way in which a hub may charge for something else.
+
 use super::*;
 use crate::access::Key;
 use crate::base::clock::Timestamp;

@@ -158,3 +158,13 @@ fn callback() {}
         (status = 410, description = "Nobody waits for it, or nobody does any more"),
     ))]
 fn transfer() {}
+
+/// Bring a copy
+///
+/// An owner's computer brings the sealed copy of what it granted, which waits here until its provider
+/// fetched it. The call is signed by the computer's key; `Signet-Seal` says how the copy is sealed.
+#[utoipa::path(put, path = "/v1/staged/{agent}/{grant}", tag = "agent", params(Grant),
+    security(()),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses((status = 204, description = "All of it lies here")))]
+fn staged() {}
