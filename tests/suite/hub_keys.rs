@@ -164,7 +164,8 @@ fn computer_in_the_place_of_a_lost_one_goes_on_with_its_account_and_a_log_of_its
     assert_eq!(scene.statement(&id), (account.clone(), 40));
     assert_eq!(scene.statement(&lost_id), (account.clone(), 40));
     let shown = |id: &str| scene.says(&["agents", "show", id]).remove(0);
-    assert_eq!((&shown(&id)["account"], &shown(&id)["state"]), (&account.into(), &"active".into()));
+    assert_eq!(shown(&id)["account"], account.as_str());
+    assert_eq!(shown(&id)["state"], "active");
     assert_eq!(shown(&id)["earned_minor"]["EUR"], 40);
     assert_eq!(shown(&lost_id)["replaced_by"], id.as_str());
     // The lost computer's log is as it was, and nobody takes its place twice.
