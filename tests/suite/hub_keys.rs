@@ -98,13 +98,16 @@ fn restore(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_str().expect("a plain name").to_owned();
-        let is_of_the_lost =
-            name == "hub.json" || name == "agent.key" || name.starts_with("hub-identity.");
+        let is_of_the_lost = ["hub.json", "agent.key", "consent"].contains(&name.as_str())
+            || name.starts_with("hub-identity.");
+        if is_of_the_lost {
+            continue;
+        }
         if path.is_dir() {
             let folder = to.join(&name);
             std::fs::create_dir_all(&folder).expect("made");
             restore(&path, &folder);
-        } else if path.is_file() && !is_of_the_lost {
+        } else if path.is_file() {
             std::fs::copy(&path, to.join(&name)).expect("copied");
         }
     }
