@@ -98,8 +98,9 @@ fn restore(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_str().expect("a plain name").to_owned();
-        let is_of_the_lost = ["hub.json", "agent.key", "consent"].contains(&name.as_str())
-            || name.starts_with("hub-identity.");
+        let is_of_the_lost = ["hub.json", "agent.key"].contains(&name.as_str())
+            || name.starts_with("hub-identity.")
+            || from.ends_with("consent");
         if is_of_the_lost {
             continue;
         }
