@@ -156,7 +156,8 @@ fn nobody_joins_who_has_no_code_or_is_in_between() {
     let text = ask(&hub.offer(), &code, &key, |_| {});
     let stolen: JoinAsk =
         jws::parse(&text, JOIN).expect("text").verify(&key.public()).expect("ask");
-    let his = JoinAsk { key: other.public().to_string(), ..stolen.clone() };
+    let mut his = JoinAsk { key: other.public().to_string(), ..stolen.clone() };
+    his.grant_key = grant_key(&his, &other);
     check(&jws::sign(&other, &jws::header(JOIN, &other), &his).expect("signed"), is_code);
     check(&jws::sign(&other, &jws::header(JOIN, &other), &stolen).expect("signed"), is_signature);
     check("nonsense", is_signature);
