@@ -37,7 +37,9 @@ use signet::hub::greeting::{agent_hello, read_welcome};
 use signet::hub::protocol::HubHello;
 use signet::orders::outward::Outward;
 use signet::orders::terms::{Relay, Terms};
-use signet::store::hub::{CodeRow, HubStore, OfferRow, ProviderRow, ProviderState, SqliteHub};
+use signet::store::hub::{
+    AgentKeys, CodeRow, HubStore, OfferRow, ProviderRow, ProviderState, SqliteHub,
+};
 use signet::store::{GrantRow, Order, OrderState, Purpose, State};
 use signet::web::{NotThere, Service, Shelf, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -229,7 +231,9 @@ fn take_in(store: &SqliteHub, folder: &Path, names: &[String]) {
                         expires_at: now.plus_millis(60_000),
                     };
                     store.put_code(&code).expect("kept");
-                    store.join(&code_hash, &id, &key.to_string(), now).expect("joined");
+                    store
+                        .join(&code_hash, &id, AgentKeys::one(&key.to_string()), now)
+                        .expect("joined");
                 }
             });
         }

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::access::{Key, PublicKey};
 use crate::base::clock::Timestamp;
+use crate::hub::alias::Aliases;
 use crate::hub::protocol::Answer;
 use crate::ledger::checkpoint::{self, agent_origin, hub_origin};
 use crate::ledger::tree::{self, Node, Tree, TreeError};
@@ -61,7 +62,7 @@ pub enum LogError {
     /// Nothing that we write.
     #[error("a leaf could not be written")]
     Leaf(#[from] serde_json::Error),
-    /// Somebody else adds to this log.
+    /// Somebody else adds to this log; named as logs of the program call it.
     #[error("the log of agent `{0}` was changed by another program, or there is no such agent")]
     Moved(String),
 }
@@ -89,7 +90,9 @@ impl HubLog {
         let lanes = std::array::from_fn(|_| Mutex::default());
         let logs = Arc::new(Logs { store, key, lanes });
         let writer = logs.clone();
-        let notes = Notes::start(move |agent_id, leaves| writer.append_notes(agent_id, leaves))?;
+        let aliases = Aliases::of(&logs.key);
+        let notes =
+            Notes::start(aliases, move |agent_id, leaves| writer.append_notes(agent_id, leaves))?;
         Ok(Self { logs, notes })
     }
 
@@ -224,6 +227,10 @@ impl Logs {
         hub_origin(&self.key.public(), agent_id)
     }
 
+    fn moved(&self, agent_id: &str) -> LogError {
+        LogError::Moved(Aliases::of(&self.key).alias(agent_id))
+    }
+
     fn append_notes(&self, agent_id: &str, leaves: &[HubLeaf]) -> Result<(), LogError> {
         let _lane = self.lane(agent_id);
         self.append(agent_id, leaves)
@@ -251,7 +258,7 @@ impl Logs {
             accesses: &[],
             reversals: &[],
         };
-        self.store.append(&append)?.map(|_| ()).ok_or_else(|| LogError::Moved(agent_id.into()))
+        self.store.append(&append)?.map(|_| ()).ok_or_else(|| self.moved(agent_id))
     }
 
     /// Puts leaves behind the mirror of an agent's log and posts what they tell of; or says why not.
@@ -311,7 +318,7 @@ impl Logs {
             }
         }
         let texts: Vec<Vec<u8>> = new.iter().map(|leaf| leaf.clone().into_bytes()).collect();
-        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims)?;
+        let posted = self.post(agent_id, size, &texts, &nodes, Some(head), &claims, now)?;
         taken.extend(posted);
         Ok(Ok(taken))
     }
@@ -368,6 +375,7 @@ impl Logs {
         nodes: &[Node],
         head: Option<&CheckpointRow>,
         claims: &[(Claim, OfferRow)],
+        now: Timestamp,
     ) -> Result<Taken, LogError> {
         // The store answers for accesses first, then for reversals.
         let (reversals, accesses): (Vec<_>, Vec<_>) =
@@ -379,6 +387,7 @@ impl Logs {
                 grant_id: claim.access.grant.clone(),
                 turn: claim.access.turn,
                 at: claim.access.at,
+                told_at: now,
             };
             claims.iter().map(report).collect()
         };
@@ -393,7 +402,7 @@ impl Logs {
             reversals: &reports(&reversals),
         };
         let posted = self.store.append(&append)?;
-        let posted = posted.ok_or_else(|| LogError::Moved(agent_id.into()))?;
+        let posted = posted.ok_or_else(|| self.moved(agent_id))?;
         let booked =
             accesses.iter().chain(&reversals).zip(posted).map(|((claim, offer), posted)| {
                 let booked = BookedLeaf {
@@ -482,7 +491,7 @@ impl Logs {
             }
         }
         if !claims.is_empty() {
-            found.extend(self.post(agent_id, size, &[], &[], None, &claims)?);
+            found.extend(self.post(agent_id, size, &[], &[], None, &claims, now)?);
         }
         Ok(found)
     }

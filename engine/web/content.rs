@@ -22,18 +22,16 @@ use std::fs::File;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
+use axum::http::{HeaderMap, Method, StatusCode, response};
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
+use super::answer::{Answered, Asked, Span};
 use super::chunks::{CHUNK_BYTES, is_at_hand};
 use super::file_queue::{FilePart, FileQueue, QUEUED_BYTES_MAX, Stamp};
 use super::places::Place;
-use super::range::{Span, Wanted, wanted};
 use super::reply::Failure;
 use super::{Cut, NotThere, Right, Service, accessed, charge};
-use crate::access::sealed::{self, SEAL_HEADER, SEALED_TYPE, Sealer, Subject, sealed_len};
+use crate::access::sealed::{self, SEAL_HEADER, Sealer, Subject};
 use crate::base::clock::Timestamp;
 use crate::store::{Delivered, GrantRow, Way};
 
@@ -61,21 +59,14 @@ pub(super) fn open(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let grant = &right.grant;
-    let (etag, is_sealed) = (format!("\"{}\"", grant.digest), right.sealed_to.is_some());
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.contains(&etag)) {
-        return reply(head(grant, StatusCode::NOT_MODIFIED, &etag, None), Body::empty());
-    }
-    // A range that was asked for another version gets the whole of this one.
-    let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
-    let range = if same { text(header::RANGE) } else { None };
-    let whole = Span { start: 0, end: grant.bytes_count };
-    let (status, span) = match wanted(range, grant.bytes_count) {
-        Wanted::Whole => (StatusCode::OK, whole),
-        Wanted::Part(span) => (StatusCode::PARTIAL_CONTENT, span),
-        Wanted::Outside => return Err(Failure::Range(grant.bytes_count)),
+    let media_type = right.sealed_to.is_none().then_some(grant.media_type.as_str());
+    let answered = Answered { digest: &grant.digest, bytes_count: grant.bytes_count, media_type };
+    let (status, span) = match answered.asked(headers) {
+        Asked::NotModified => return reply(answered.head(StatusCode::NOT_MODIFIED), Body::empty()),
+        Asked::Bytes(status, span) => (status, span),
+        Asked::Outside => return Err(Failure::Range(grant.bytes_count)),
     };
-    let mut head = head(grant, status, &etag, Some((span, is_sealed)));
+    let mut head = answered.head_of(status, span, answered.length(span));
     if method == Method::HEAD {
         return reply(head, Body::empty());
     }
@@ -144,37 +135,6 @@ pub(super) fn open(
         }
     });
     reply(head, Body::from_stream(chunks))
-}
-
-/// - `span`: what is sent, and whether it is sealed
-fn head(
-    grant: &GrantRow,
-    status: StatusCode,
-    etag: &str,
-    span: Option<(Span, bool)>,
-) -> response::Builder {
-    let digest = STANDARD.encode(grant.digest.as_bytes());
-    let mut head = Response::builder()
-        .status(status)
-        .header(header::ETAG, etag)
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::CACHE_CONTROL, "private, no-store")
-        .header("x-content-type-options", "nosniff")
-        .header("repr-digest", format!("sha-256=:{digest}:"));
-    if let Some((Span { start, end }, is_sealed)) = span {
-        let (media_type, bytes_count) = match is_sealed {
-            true => (SEALED_TYPE, sealed_len(end - start)),
-            false => (grant.media_type.as_str(), end - start),
-        };
-        head = head
-            .header(header::CONTENT_TYPE, media_type)
-            .header(header::CONTENT_LENGTH, bytes_count);
-        if status == StatusCode::PARTIAL_CONTENT {
-            let range = format!("bytes {start}-{}/{}", end - 1, grant.bytes_count);
-            head = head.header(header::CONTENT_RANGE, range);
-        }
-    }
-    head
 }
 
 fn reply(head: response::Builder, body: Body) -> Result<Response, Failure> {

@@ -14,6 +14,7 @@
 //! The wire carries ids, never paths. Every request for a member is checked by
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
+pub mod answer;
 mod chunks;
 mod connection;
 mod content;
@@ -26,6 +27,7 @@ mod places;
 mod range;
 mod reply;
 pub mod signature;
+pub mod staged;
 mod via;
 mod word;
 
@@ -453,6 +455,7 @@ fn charge(
     // What the provider is called at the hub we said ourselves, when we offered the grant.
     let way = match (way, &offer) {
         (Way::Hub(_), Some(offer)) => Way::Hub(offer.provider.clone()),
+        (Way::Staged(_), Some(offer)) => Way::Staged(offer.provider.clone()),
         _ => way.clone(),
     };
     Ok((fee_entries(grant, terms.as_ref(), offer.as_ref()), way))

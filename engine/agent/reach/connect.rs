@@ -56,6 +56,12 @@ pub enum Stream {
     Plain(Connection),
 }
 
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 impl Connector {
     /// For a hub at `https://hub.example:8443`.
     ///
