@@ -1,8 +1,9 @@
 //! Sends the bytes of a member: `HEAD`, ranges, `ETag`, resume.
 //!
-//! Bytes are read in chunks of 512 KiB, the next one when the provider took the one before:
-//! a provider that stalls holds two chunks and no thread, until its connection is cut
-//! (`patience`). Those that the system has in memory are read without a thread of their own.
+//! Bytes that the system has in memory go to the connection straight (`file_queue`), as long as they
+//! are neither sealed nor the last. Others are read in chunks of 512 KiB, the next one when the
+//! provider took the one before: a provider that stalls holds two chunks at most and no thread, until
+//! its connection is cut (`connection`).
 //! Before each chunk the grant is looked at again, so that a revocation ends a transfer under way
 //! (one that stalls: `cut`), and the file too, so that a photo edited meanwhile is never delivered
 //! half old, half new.
@@ -19,14 +20,14 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode, response};
 use axum::response::Response;
 
 use super::answer::{Answered, Asked, Span};
-use super::chunks::CHUNK_BYTES;
+use super::chunks::{CHUNK_BYTES, is_at_hand};
+use super::file_queue::{FilePart, FileQueue, QUEUED_BYTES_MAX, Stamp};
 use super::places::Place;
 use super::reply::Failure;
 use super::{Cut, NotThere, Right, Service, accessed, charge};
@@ -45,13 +46,15 @@ pub(super) struct Going {
     pub(super) place: Place,
     /// Ends its connection.
     pub(super) cut: Cut,
+    /// Sends files over it.
+    pub(super) files: FileQueue,
 }
 
 /// Answers a request that was allowed.
 pub(super) fn open(
     service: Arc<Service>,
     right: &Right,
-    Going { file, place, cut }: Going,
+    Going { file, place, cut, files }: Going,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
@@ -67,8 +70,8 @@ pub(super) fn open(
     if method == Method::HEAD {
         return reply(head, Body::empty());
     }
-    let stamp = stamp(&file).map_err(Failure::Disk)?;
-    let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.0);
+    let stamp = Stamp::of(&file).map_err(Failure::Disk)?;
+    let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.bytes_count);
     let fits = match grant.offset {
         None => file_bytes_count == grant.bytes_count,
         Some(offset) => {
@@ -104,7 +107,8 @@ pub(super) fn open(
         service,
         grant: grant.clone(),
         way: right.way.clone(),
-        file,
+        file: Arc::new(file),
+        files,
         stamp,
         id: delivery,
         begin,
@@ -137,20 +141,13 @@ fn reply(head: response::Builder, body: Body) -> Result<Response, Failure> {
     head.body(body).map_err(|error| Failure::Bug(error.to_string()))
 }
 
-/// Length and time of last change.
-type Stamp = (u64, Option<SystemTime>);
-
-fn stamp(file: &File) -> std::io::Result<Stamp> {
-    let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.modified().ok()))
-}
-
 /// A response under way. When it breaks off, dropping it notes how far it came.
 struct Delivery {
     service: Arc<Service>,
     grant: GrantRow,
     way: Way,
-    file: File,
+    file: Arc<File>,
+    files: FileQueue,
     stamp: Stamp,
     id: i64,
     /// Where the member begins in the file.
@@ -165,15 +162,24 @@ struct Delivery {
 impl Delivery {
     /// The next bytes, if neither the disk, a commit nor a seal has to be waited for.
     fn chunk_at_hand(&mut self) -> Option<Bytes> {
-        let (count, reached) = self.step()?;
-        if reached == self.end || self.sealer.is_some() {
+        // The last chunk comes after the access was posted.
+        let before_last = self.end.checked_sub(self.next)?.checked_sub(CHUNK_BYTES as u64)?;
+        if before_last == 0 || self.sealer.is_some() {
             return None;
         }
-        let chunks = &self.service.chunks;
-        let chunk = chunks.read_at_hand(&self.file, self.begin + self.next, count)?;
+        let most = if self.files.is_there() { QUEUED_BYTES_MAX } else { CHUNK_BYTES };
+        let count = usize::try_from(before_last).unwrap_or(most).min(most);
+        let (file, stamp, offset) = (self.file.clone(), self.stamp, self.begin + self.next);
         // Whatever is wrong is said by the thread that looks again.
-        self.may_go_on().ok()?;
-        self.next = reached;
+        let chunk = if self.files.is_there() {
+            self.may_go_on().ok().filter(|()| is_at_hand(&file, offset, count))?;
+            self.files.put(FilePart { file, stamp, offset, count })?
+        } else {
+            let chunk = self.service.chunks.read_at_hand(&file, offset, count)?;
+            self.may_go_on().ok()?;
+            chunk
+        };
+        self.next += count as u64;
         Some(chunk)
     }
 
@@ -210,7 +216,7 @@ impl Delivery {
     /// Bytes that were read may be handed over: they are of the version that was granted, and the
     /// grant still holds.
     fn may_go_on(&self) -> std::io::Result<()> {
-        if stamp(&self.file)? != self.stamp {
+        if Stamp::of(&self.file)? != self.stamp {
             return Err(std::io::Error::other("the photo was changed while it was sent"));
         }
         let holds = self.service.state.still_holds(&self.grant.grant_id);
