@@ -282,13 +282,14 @@ impl<R: Read> Opened<R> {
 
 impl<R: Read> Read for Opened<R> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.plain.len() && !self.is_over {
-            if let Err(error) = self.open_next() {
-                // Nothing of a chunk that does not open is ever handed on.
-                self.plain.clear();
-                self.taken = 0;
-                return Err(error);
-            }
+        if self.taken == self.plain.len()
+            && !self.is_over
+            && let Err(error) = self.open_next()
+        {
+            // Nothing of a chunk that does not open is ever handed on.
+            self.plain.clear();
+            self.taken = 0;
+            return Err(error);
         }
         let left = self.plain.get(self.taken..).unwrap_or_default();
         let count = left.len().min(target.len());

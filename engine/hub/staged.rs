@@ -275,7 +275,7 @@ impl Copies {
         &self,
         store: &dyn HubStore,
         offer: &OfferRow,
-        incoming: Incoming,
+        incoming: &Incoming,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         if incoming.left > 0 {

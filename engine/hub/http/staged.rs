@@ -104,7 +104,7 @@ async fn take(
     }
     let worker = state.clone();
     off_thread(move || {
-        worker.copies.keep(worker.store.as_ref(), &offer, incoming, Timestamp::now())
+        worker.copies.keep(worker.store.as_ref(), &offer, &incoming, Timestamp::now())
     })
     .await
 }
@@ -141,7 +141,7 @@ enum Ready {
     /// There are only so many bytes.
     Outside(u64),
     /// Its bytes; those of a GET are noted.
-    Bytes { ticket: Ticket, head: Head, opened: Opened, sending: Option<Sending> },
+    Bytes { ticket: Box<Ticket>, head: Head, opened: Opened, sending: Option<Sending> },
 }
 
 async fn fetch(
@@ -186,7 +186,7 @@ async fn fetch(
         let headers: BTreeMap<_, _> =
             head.headers().iter().map(|(name, text)| (name.to_string(), value(text))).collect();
         let head = Head { status: status.as_u16(), headers };
-        Ok(Some(Ready::Bytes { ticket, head, opened, sending }))
+        Ok(Some(Ready::Bytes { ticket: Box::new(ticket), head, opened, sending }))
     })
     .await?;
     let (ticket, head, opened, sending) = match ready {

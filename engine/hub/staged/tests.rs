@@ -92,7 +92,7 @@ impl World {
         let (offer, (header, sealed)) = (self.offer(grant), self.sealed(grant));
         let mut incoming = self.copies.begin(&self.store, &offer, &header, sealed.len() as u64)?;
         sealed.chunks(70_000).for_each(|piece| incoming.write(piece).expect("written"));
-        self.copies.keep(&self.store, &offer, incoming, NOW)
+        self.copies.keep(&self.store, &offer, &incoming, NOW)
     }
 
     fn files(&self) -> usize {
@@ -143,7 +143,8 @@ fn copy_of_another_length_half_of_one_and_more_than_there_is_room_for_are_not_ke
     let mut half = begin(&header, length).expect("begun");
     half.write(&sealed[..9]).expect("written");
     assert!(half.write(&sealed).is_err(), "more than was promised");
-    assert!(matches!(world.copies.keep(&world.store, &offer, half, NOW), Err(Refusal::Slow)));
+    assert!(matches!(world.copies.keep(&world.store, &offer, &half, NOW), Err(Refusal::Slow)));
+    drop(half);
     assert_eq!(world.files(), 0, "nothing is left of it");
     world.bring("g").expect("kept");
     // An owner has a quarter of the room, also with what is only promised.
@@ -189,7 +190,8 @@ fn copies_that_nobody_wants_are_removed_and_no_others() {
         world.copies.begin(&world.store, &offer, &header, sealed.len() as u64).expect("begun");
     incoming.write(&sealed).expect("written");
     world.store.withdraw(&offer.agent_id, None, NOW).expect("withdrawn");
-    let kept = world.copies.keep(&world.store, &offer, incoming, NOW);
+    let kept = world.copies.keep(&world.store, &offer, &incoming, NOW);
     assert!(matches!(kept, Err(Refusal::Over)));
+    drop(incoming);
     assert_eq!((clean(false, NOW), world.files()), (1, 1));
 }
