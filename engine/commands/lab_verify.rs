@@ -20,7 +20,7 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
     /// A key that an owner told you, for a computer that changed its key; may be given several
     /// times
-    #[arg(long = "key", value_name = "AGENT=KEY", value_parser = key)]
+    #[arg(long = "key", value_name = "AGENT=KEY", value_parser = key, allow_hyphen_values = true)]
     keys: Vec<(String, PublicKey)>,
 }
 

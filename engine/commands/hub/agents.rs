@@ -25,7 +25,7 @@ pub(super) struct InviteArgs {
     #[arg(long, default_value_t = CODE_HOURS)]
     hours: u32,
     /// The lost agent whose place the new computer takes, with its account
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", allow_hyphen_values = true)]
     replaces: Option<String>,
 }
 
@@ -37,11 +37,13 @@ pub(super) enum AgentsCommand {
     /// Print one, with the digits that its owner sees too
     Show {
         /// Its id, or what logs call it
+        #[arg(allow_hyphen_values = true)]
         agent: String,
     },
     /// End a membership
     Remove {
         /// Its id
+        #[arg(allow_hyphen_values = true)]
         agent: String,
         /// Why, in words
         #[arg(long, default_value = "removed by the operator")]
@@ -53,6 +55,7 @@ pub(super) enum AgentsCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct LostArgs {
     /// Id of the computer that was lost
+    #[arg(allow_hyphen_values = true)]
     agent: String,
     /// What happened, in words
     #[arg(long, default_value = "its computer was lost")]
@@ -63,6 +66,7 @@ pub(super) struct LostArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct PayOutArgs {
     /// Id of the owner's computer
+    #[arg(allow_hyphen_values = true)]
     owner: String,
     /// How much, such as 12.50
     #[arg(value_parser = parse_minor)]
@@ -299,4 +303,41 @@ const fn state_word(state: AgentState) -> &'static str {
 
 fn currency(text: &str) -> Result<Currency, String> {
     Currency::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Lost {
+        #[command(flatten)]
+        args: LostArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Invited {
+        #[command(flatten)]
+        args: InviteArgs,
+    }
+
+    #[test]
+    fn id_that_begins_with_a_dash_is_no_option() {
+        // One in 64 does, since ids are written in base64url.
+        for id in [
+            "-hcNq3f8XzTqk0y5hYd2Bv1Rr8m6W4uJp7sLxAeGoI",
+            "--why3f8XzTqk0y5hYd2Bv1Rr8m6W4uJp7sLxAeGoI",
+        ] {
+            for words in [vec!["lost", id, "--why", "stolen"], vec!["lost", "--why", "stolen", id]]
+            {
+                let lost = Lost::try_parse_from(&words).expect("it is an id").args;
+                assert_eq!((lost.agent.as_str(), lost.why.as_str()), (id, "stolen"));
+            }
+            let words = ["invite", "Mia", "--replaces", id];
+            let invited = Invited::try_parse_from(words).expect("it is an id").args;
+            assert_eq!(invited.replaces.as_deref(), Some(id));
+        }
+    }
 }
