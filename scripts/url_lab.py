@@ -11,6 +11,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import http.server
 import itertools
 import json
@@ -68,7 +69,7 @@ def fetch_once(server, order, member):
         data = download(server, member["url"], server.breaks and next(server.turns) % server.breaks == 0)
     except urllib.error.HTTPError as error:
         return "later" if error.code in (402, 429, 503) else {"event": "refused", "status": error.code}
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return "later"
     if hashlib.sha256(data).hexdigest() != member["sha256"]:
         return "later"
