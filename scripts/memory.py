@@ -1,9 +1,10 @@
 """How much memory, how many open files and threads running programs have, looked at again and again.
 
 Part of the soak. In: the processes that were started and whose program counts (a worker below one counts by itself, as
-`NAME: workers`). Out: rows with start, end and slope of each. Memory is what a process alone has written (RssAnon and
-what of it was swapped out, in /proc): pages of files and of the program itself come and go with what else the computer
-does. The slope is Theil and Sen's, the median of the slopes between all pairs of looks, which one short peak cannot bend.
+`NAME: workers`); a file for all that is seen, a line each. Out: rows with start, end and slope of each. Memory is what
+a process alone has written (RssAnon and what of it was swapped out, in /proc): pages of files and of the program itself
+come and go with what else the computer does. The slope is Theil and Sen's, the median of the slopes between all pairs
+of looks, which one short peak cannot bend.
 """
 import pathlib
 import statistics
@@ -53,8 +54,8 @@ def look(process_id):
 class Memory:
     """Looks at programs every few seconds until it is ended."""
 
-    def __init__(self, program, processes, warm_up_s):
-        self.program, self.processes, self.warm_up_s = str(program), processes, warm_up_s
+    def __init__(self, record, program, processes, warm_up_s):
+        self.record, self.program, self.processes, self.warm_up_s = record, str(program), processes, warm_up_s
         self.began, self.rows, self.restarted = time.monotonic(), {}, set()
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
@@ -78,6 +79,7 @@ class Memory:
                 totals[row] = tuple(map(sum, zip(totals.get(row, (0, 0, 0)), seen)))
             for row, seen in totals.items():
                 self.rows.setdefault(row, []).append((minute, *seen))
+                self.record.write(f"{minute:.2f} {row} {' '.join(map(str, seen))}\n")
 
     def end(self):
         self.is_over.set()

@@ -18,12 +18,11 @@ is warm-up. At the end each access is there once, both logs prove it, and owners
 
 Prints a table and what was done; with --json one object, and what happens on stderr. Exits with 1, and says why, when a
 program grows by more than memory.py allows, an access is missing or doubled, or an answer is not what it should be.
-Everything lies below target/soak, which is emptied first. Linux, Python 3.8, target/release/signet.
+Everything lies below target/soak, which is emptied first; what was seen each 5 s in memory.txt there. Linux, Python 3.8, target/release/signet.
 """
 import argparse
 import collections
 import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -31,15 +30,12 @@ import queue
 import random
 import shutil
 import signal
-import socket
-import ssl
 import sys
-import threading
 import time
-import urllib.parse
 
 import demo
 from across import PRICES, Across
+from crowd import Crowd, Original, Tally
 from memory import Memory, show, too_much
 
 SOAK = demo.ROOT / "target" / "soak"
@@ -53,44 +49,18 @@ OUTSTANDING_MAX = 80
 ARRIVES_S = 240
 # Accesses in an hour up to which the hub's brake lets a new lab do as it likes.
 BRAKE = 200
-# A side that takes nothing for a minute is let go.
-STALLED_S = 75
 # After a mishap an owner's computer may be away for so long.
 BACK_S = 90
-
-
-class Tally:
-    """What was done, and what went wrong."""
-
-    def __init__(self):
-        self.counts, self.wrong, self.lock = collections.Counter(), [], threading.Lock()
-
-    def did(self, what):
-        with self.lock:
-            self.counts[what] += 1
-
-    def went_wrong(self, text):
-        with self.lock:
-            self.wrong.append(text)
-        demo.say("FAILED", text)
-
-
-class Original:
-    """An original that web-lab may fetch, and what it is."""
-
-    def __init__(self, owner, url, path, sha256):
-        self.owner, self.url, self.path, self.sha256, self.bytes_count = owner, url, path, sha256, path.stat().st_size
 
 
 class Soak:
     def __init__(self, signet, say):
         self.signet, self.say, self.tally = signet, say, Tally()
         self.listening, self.scanned_too = set(), set()
-        self.is_over = threading.Event()
         marked = [photo.source for photo in demo.truth() if photo.expected == ["1 print-10x15"]]
-        self.metrics_port = demo.free_ports(1)[0]
+        metrics_port = demo.free_ports(1)[0]
         self.across = Across(self, SOAK / "across", say, demo.Broken, demo.free_ports, demo.digest, marked)
-        self.across.settings = {"metrics": f"127.0.0.1:{self.metrics_port}"}
+        self.across.settings = {"metrics": f"127.0.0.1:{metrics_port}"}
         self.across.paid_in = {name: "100000.00" for name in PRICES}
         self.across.limits = ["--orders-per-day", "100000", "--spend-per-month", "1000000.00"]
         self.across.manners = ["--breaks", "3"]
@@ -99,8 +69,8 @@ class Soak:
         # By lab: digests that it is to get, with when they were dropped; those that it has.
         self.due, self.there = {name: {} for name in PRICES}, {name: collections.Counter() for name in PRICES}
         self.braked_at = {name: 0 for name in PRICES}
-        self.originals, self.grant_url = collections.deque(maxlen=PHOTOS_KEPT // 3), None
         self.mishap_at, self.web_read = {}, 0
+        self.crowd = Crowd(self.across, self.tally, metrics_port, self.is_away)
 
     # What the programs say.
 
@@ -134,7 +104,7 @@ class Soak:
         elif kind == "filed" and who == "print-lab":
             folder = self.across.lab / "orders" / event["order_key"]
             order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
-            self.grant_url = order["data"]["members"][0]["url"]
+            self.crowd.grant_url = order["data"]["members"][0]["url"]
             for name in event["files"]:
                 self.arrived(who, folder / name)
         elif kind in ("failed", "ended", "hub-lied", "reversed", "unreadable", "warning"):
@@ -166,7 +136,7 @@ class Soak:
             return
         owner, source = self.dropped[sha256]
         if order_key and source.stat().st_size > LARGE:
-            self.originals.append(Original(owner, self.across.link_of(owner, order_key), source, sha256))
+            self.crowd.originals.append(Original(owner, self.across.link_of(owner, order_key), source, sha256))
 
     # Orders.
 
@@ -214,7 +184,7 @@ class Soak:
         """A collection that stays as large as it is."""
         here = [path for owner in self.across.owners for path in owner.photos.rglob("*") if path.is_file()]
         on_its_way = {self.dropped[sha][1] for due in self.due.values() for sha in due}
-        kept = {original.path for original in self.originals}
+        kept = {original.path for original in self.crowd.originals}
         for path in sorted(here, key=lambda path: path.name)[:-PHOTOS_KEPT]:
             if path not in on_its_way | kept:
                 path.unlink()
@@ -243,7 +213,7 @@ class Soak:
                 # The hour is a new one, or the usual hour is another by now.
                 self.braked_at[lab] = self.since_brake(lab) + self.braked_at[lab]
                 continue
-            self.ask("PUT", f"/v1/operator/providers/{lab}/state", self.operator, 200,
+            self.crowd.ask("PUT", f"/v1/operator/providers/{lab}/state", self.crowd.operator, 200,
                      {"state": "active", "why": "it may print so much"})
             self.tally.did("labs paused by the brake, and let go on")
             # What is posted until the hub looks again is excused as well.
@@ -251,7 +221,7 @@ class Soak:
             self.braked_at[lab] = self.since_brake(lab) + self.braked_at[lab]
 
     def state(self, lab):
-        return json.loads(self.ask("GET", f"/v1/operator/providers/{lab}", self.operator, 200))["state"]
+        return json.loads(self.crowd.ask("GET", f"/v1/operator/providers/{lab}", self.crowd.operator, 200))["state"]
 
     # Mishaps.
 
@@ -270,197 +240,8 @@ class Soak:
         self.across.start(owner)
         self.tally.did("agents that went and came back")
 
-    def is_disturbed(self, owner):
+    def is_away(self, owner):
         return time.monotonic() - self.mishap_at.get(owner, -BACK_S) < BACK_S
-
-    # Others, each in a thread.
-
-    def every(self, seconds, act):
-        """Does something again and again until it is over; what goes wrong is written down."""
-        def loop():
-            turn = 0
-            while not self.is_over.wait(seconds):
-                try:
-                    act(turn)
-                except Exception as trouble:  # whatever it is, it belongs into the table
-                    self.tally.went_wrong(f"{act.__name__}: {trouble!r}")
-                turn += 1
-        threading.Thread(target=loop, daemon=True).start()
-
-    def connect(self):
-        trust = ssl.create_default_context(cafile=str(self.across.certificate))
-        return http.client.HTTPSConnection("127.0.0.1", self.across.hub_port, timeout=60, context=trust)
-
-    def get(self, url, headers=None, method="GET", bytes_max=None):
-        """Status, etag, body; what is over `bytes_max` is left and the connection closed."""
-        connection = self.connect()
-        try:
-            connection.request(method, urllib.parse.urlsplit(url).path, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers["etag"], answer.read(bytes_max)
-        finally:
-            connection.close()
-
-    def fetch(self, turn):
-        """One of web-lab's originals again, in one of the ways in which labs fetch."""
-        if not self.originals:
-            return
-        original = self.random.choice(list(self.originals))
-        ways = [self.whole, self.resumed, self.in_halves, self.unchanged, self.head, self.broken_off]
-        way = ways[turn % len(ways)]
-        was_disturbed = self.is_disturbed(original.owner)
-        try:
-            is_right = way(original)
-        except (OSError, http.client.HTTPException) as trouble:
-            is_right = trouble
-        if is_right is True:
-            self.tally.did(f"fetched again: {way.__name__.replace('_', ' ')}")
-        elif was_disturbed or self.is_disturbed(original.owner):
-            self.tally.did("fetched again: owner away")
-        else:
-            self.tally.went_wrong(f"fetching {way.__name__.replace('_', ' ')}: {is_right!r}")
-
-    def is_it(self, original, data, *statuses):
-        return hashlib.sha256(data).hexdigest() == original.sha256 or (statuses, len(data), original.bytes_count)
-
-    def whole(self, original):
-        status, _, data = self.get(original.url)
-        return self.is_it(original, data, status)
-
-    def resumed(self, original):
-        broken, etag, begun = self.get(original.url, bytes_max=self.random.randrange(1, original.bytes_count))
-        goes_on, _, rest = self.get(original.url, {"range": f"bytes={len(begun)}-", "if-range": etag or ""})
-        return self.is_it(original, begun + rest, broken, goes_on)
-
-    def in_halves(self, original):
-        middle, halves = original.bytes_count // 2, [None, None]
-
-        def half(place):
-            span = f"bytes={middle}-" if place else f"bytes=0-{middle - 1}"
-            try:
-                halves[place] = self.get(original.url, {"range": span})
-            except (OSError, http.client.HTTPException) as trouble:
-                halves[place] = (trouble, None, b"")
-        threads = [threading.Thread(target=half, args=(place,)) for place in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return self.is_it(original, halves[0][2] + halves[1][2], halves[0][0], halves[1][0])
-
-    def unchanged(self, original):
-        status, etag, _ = self.get(original.url, method="HEAD")
-        again, _, data = self.get(original.url, {"if-none-match": etag or ""})
-        return (status, again, data) == (200, 304, b"") or (status, again, len(data))
-
-    def head(self, original):
-        status, etag, data = self.get(original.url, method="HEAD")
-        return (status == 200 and bool(etag) and not data) or (status, etag, len(data))
-
-    def broken_off(self, original):
-        status, _, data = self.get(original.url, bytes_max=self.random.randrange(1, original.bytes_count // 2))
-        return (status == 200 and len(data) > 0) or (status, len(data))
-
-    def stall(self, _turn):
-        """A reader that asks for 8 MB and takes none of it: the hub lets it go."""
-        if self.originals:
-            threading.Thread(target=self.stalled_reader, args=(self.originals[-1],), daemon=True).start()
-
-    def stalled_reader(self, original):
-        connection = self.connect()
-        try:
-            plain = socket.socket()
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            plain.settimeout(30)
-            plain.connect(("127.0.0.1", self.across.hub_port))
-            connection.sock = ssl.create_default_context(cafile=str(self.across.certificate)).wrap_socket(
-                plain, server_hostname="127.0.0.1")
-            connection.request("GET", urllib.parse.urlsplit(original.url).path)
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise http.client.HTTPException(f"answered {answer.status}")
-            answer.read(1)
-            if self.is_over.wait(STALLED_S):
-                return
-            answer.read()
-            self.tally.went_wrong(f"a reader that took nothing for {STALLED_S} s was served to the end")
-        except (OSError, http.client.HTTPException) as trouble:
-            is_let_go = isinstance(trouble, (http.client.IncompleteRead, ConnectionError, ssl.SSLError))
-            if is_let_go or self.is_disturbed(original.owner):
-                self.tally.did("stalled readers let go")
-            else:
-                self.tally.went_wrong(f"a stalled reader: {trouble!r}")
-        finally:
-            connection.close()
-
-    def intrude(self, turn):
-        """Somebody who may not."""
-        if not self.originals or not self.grant_url:
-            return
-        original, grant = self.originals[-1], self.grant_url
-        mia, ben = (self.across.id_of(owner) for owner in self.across.owners)
-        other = grant.replace(mia, ben) if mia in grant else grant.replace(ben, mia)
-        head, _, name = original.url.rpartition("/")
-        changed = head[:-1] + ("A" if head[-1] != "A" else "B")
-        tries = [
-            ("without a grant", grant, {}, {401}),
-            ("at another owner", other, {}, {404, 401}),
-            ("with a forged grant", grant, {"authorization": "DPoP e30.e30.AAAA", "dpop": "e30.e30.AAAA"}, {401, 403}),
-            ("with a changed link", f"{changed}/{name}", {}, {403, 404}),
-            ("at no owner", original.url.replace("/o/", "/o/x"), {}, {404}),
-            ("at the API without a secret", f"{self.across.url}/v1/provider", {}, {401}),
-            ("at the API with a wrong secret", f"{self.across.url}/v1/provider/statement",
-             {"authorization": "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, {401}),
-            ("at the operators' API with a lab's secret", f"{self.across.url}/v1/operator/balances",
-             {"authorization": f"Bearer {self.across.web_api_secret}"}, {401, 403}),
-        ]
-        what, url, headers, wanted = tries[turn % len(tries)]
-        try:
-            status, _, data = self.get(url, headers)
-        except (OSError, http.client.HTTPException) as trouble:
-            status, data = repr(trouble), b""
-        if status in wanted and len(data) < 4096:
-            self.tally.did("strangers refused")
-        elif any(map(self.is_disturbed, self.across.owners)) and status != 200:
-            self.tally.did("strangers who found the owner away")
-        else:
-            self.tally.went_wrong(f"a stranger {what}: {status}, {len(data)} bytes")
-
-    def ask(self, method, path, token, wanted, body=None):
-        connection = self.connect()
-        try:
-            headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            data = answer.read()
-            if answer.status != wanted:
-                raise demo.Broken(f"{method} {path}: {answer.status} {data[:200]!r}")
-            return data
-        finally:
-            connection.close()
-
-    def read_api(self, turn):
-        """What labs and operators look at."""
-        lab = ["/v1/provider", "/v1/provider/statement", "/v1/provider/accesses", "/v1/provider/offers", "/v1/provider/notices"]
-        operator = ["balances", "ledger", "ledger/audit", "agents", "providers", "actions"]
-        paths = [(path, self.across.web_api_secret) for path in lab]
-        paths += [(f"/v1/operator/{name}", self.operator) for name in operator]
-        paths += [("/v1/openapi.json", None), ("/v1/health", None)]
-        path, token = paths[turn % len(paths)]
-        self.ask("GET", path, token, 200)
-        self.tally.did("API reads")
-
-    def read_metrics(self, _turn):
-        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=30)
-        try:
-            connection.request("GET", "/metrics")
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200 or not text.endswith(b"# EOF\n"):
-                raise demo.Broken(f"metrics: {answer.status}")
-            self.tally.did("metrics read")
-        finally:
-            connection.close()
 
     def look_at_books(self):
         """The same by commands, beside the running programs."""
@@ -482,14 +263,12 @@ class Soak:
         password = SOAK / "operator.password"
         password.write_text("a soak that is long enough\n", encoding="utf-8")
         across.once(across.hub, "hub", "operators", "add", "soak", "--role", "admin", "--password-file", password)
-        said = self.ask("POST", "/v1/operator/session", None, 201,
-                        {"name": "soak", "password": password.read_text(encoding="utf-8").strip()})
-        self.operator = json.loads(said)["token"]
-        self.memory = Memory(self.signet.program, lambda: self.signet.running, warm_up_s)
+        self.crowd.sign_in("soak", password.read_text(encoding="utf-8").strip())
+        record = open(SOAK / "memory.txt", "w", encoding="utf-8", buffering=1)
+        self.memory = Memory(record, self.signet.program, lambda: self.signet.running, warm_up_s)
         self.memory.restarted.add("ben")
         self.memory.thread.start()
-        for seconds, act in ((0.7, self.fetch), (6, self.stall), (2, self.intrude), (1, self.read_api), (5, self.read_metrics)):
-            self.every(seconds, act)
+        self.crowd.start()
 
     def run(self, minutes):
         began, number, told = time.monotonic(), 0, 0
@@ -504,7 +283,7 @@ class Soak:
     def end(self):
         """Quiet; then each access is there once, and everybody says the same."""
         self.wait_for_all()
-        self.is_over.set()
+        self.crowd.is_over.set()
         self.memory.end()
         doubled = sum(count - 1 for there in self.there.values() for count in there.values())
         if doubled:
@@ -544,7 +323,7 @@ def main():
     except KeyboardInterrupt:
         soak.tally.went_wrong("stopped by Ctrl-C")
     finally:
-        soak.is_over.set()
+        soak.crowd.is_over.set()
         if hasattr(soak, "memory"):
             table = soak.memory.table()
         signet.end()
