@@ -50,7 +50,7 @@ ARRIVES_S = 240
 # Accesses in an hour up to which the hub's brake lets a new lab do as it likes.
 BRAKE = 200
 # After a mishap an owner's computer may be away for so long.
-BACK_S = 90
+BACK_S = 60
 
 
 class Soak:
@@ -161,9 +161,9 @@ class Soak:
             for place in range(3):
                 self.drop(owner, place != 0, PADDING[(number + place) % len(PADDING)])
         self.breathe(self.random.uniform(1, 4))
-        if number % 6 == 3 and self.across.is_apart:
+        if number % 12 == 3 and self.across.is_apart:
             self.break_line(self.across.owners[0])
-        if number % 12 == 7:
+        if number % 24 == 7:
             self.come_and_go(self.across.owners[1])
         self.breathe(ROUND_S / 2)
         self.pump(lambda: self.outstanding() < OUTSTANDING_MAX, "labs to keep up", ARRIVES_S)
