@@ -318,10 +318,10 @@ def main():
         soak.begin(arguments.minutes * 60 / 6)
         soak.run(arguments.minutes)
         soak.end()
-    except demo.Broken as trouble:
-        soak.tally.went_wrong(str(trouble))
     except KeyboardInterrupt:
         soak.tally.went_wrong("stopped by Ctrl-C")
+    except Exception as trouble:  # whatever it is, the table is shown
+        soak.tally.went_wrong(str(trouble) if isinstance(trouble, demo.Broken) else repr(trouble))
     finally:
         soak.crowd.is_over.set()
         if hasattr(soak, "memory"):

@@ -39,6 +39,12 @@ class Lab(http.server.BaseHTTPRequestHandler):
         if not is_signed(self.server.secret, self.headers, body):
             return self.answer(401)
         event = json.loads(body)
+        # An answer that did not arrive has the same message sent again.
+        with self.server.lock:
+            is_new = self.headers["webhook-id"] not in self.server.known
+            self.server.known.add(self.headers["webhook-id"])
+        if not is_new:
+            return self.answer(202)
         if event["type"].startswith("org.signet.order.cancel"):
             return self.answer(200)
         threading.Thread(target=fetch, args=(self.server, event["data"]), daemon=True).start()
@@ -99,6 +105,7 @@ def main():
     arguments = parser.parse_args()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Lab)
     server.folder, server.secret = arguments.folder, arguments.secret
+    server.known, server.lock = set(), threading.Lock()
     server.breaks, server.turns = arguments.breaks, itertools.count(1)
     server.trust = ssl.create_default_context(cafile=arguments.cacert) if arguments.cacert else None
     print(json.dumps({"event": "listening"}), flush=True)
