@@ -5,12 +5,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use signet::hub::code::Code;
 use signet::hub::greeting::is_nonce;
 use signet::hub::protocol::{FromAgent, FromHub, Head, HubHello, HubWelcome};
-use signet::hub::relay::{aim, What};
+use signet::hub::relay::{What, aim};
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(text: &str) {
     let Ok(message) = serde_json::from_str::<T>(text) else { return };
@@ -31,7 +31,9 @@ fuzz_target!(|bytes: &[u8]| {
     let (method, path) = text.split_once(' ').unwrap_or(("GET", text));
     if let Ok(aim) = aim(method, path) {
         assert!(is_nonce(&aim.agent_id));
-        assert!(path.starts_with("/o/") && !path.split('/').any(|piece| piece == ".." || piece == "."));
+        assert!(
+            path.starts_with("/o/") && !path.split('/').any(|piece| piece == ".." || piece == ".")
+        );
         assert!(!path.contains(['?', '#', '\\']) && path.is_ascii(), "{path}");
         if let What::Content { grant_id } = aim.what {
             assert!(path.contains(&grant_id) && !grant_id.contains('/'));

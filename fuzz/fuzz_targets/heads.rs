@@ -33,7 +33,8 @@ static SAID: LazyLock<Said> = LazyLock::new(|| {
     let hello = greeting::hub_hello(&hub.public()).expect("said");
     let agent_id = key.public().thumbprint();
     let hub_key = hub.public().to_string();
-    let (agent_hello, nonce) = greeting::agent_hello(&hello, &hub_key, &agent_id, &key).expect("said");
+    let (agent_hello, nonce) =
+        greeting::agent_hello(&hello, &hub_key, &agent_id, &key).expect("said");
     let row = checkpoint::sign(ORIGIN, head, &key);
     let welcome = HubWelcome {
         agent_id: agent_id.clone(),

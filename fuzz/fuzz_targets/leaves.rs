@@ -36,7 +36,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!words.chars().any(char::is_control));
     }
 
-    let (mut log, mut nodes, mut heads) = (Tree::default(), Vec::<Node>::new(), vec![Head::empty()]);
+    let (mut log, mut nodes, mut heads) =
+        (Tree::default(), Vec::<Node>::new(), vec![Head::empty()]);
     for text in &leaves {
         log.append(text, &mut nodes);
         heads.push(log.head());
@@ -65,7 +66,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!is_about_leaf || !head.includes(index, text, &wrong));
     }
     // What strangers send as a proof: whole hashes or none, and nothing that is believed.
-    let texts: Vec<String> = leaves.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+    let texts: Vec<String> =
+        leaves.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
     if let Some(hashes) = tree::read_proof(&texts) {
         assert!(hashes.iter().map(tree::proof_text).eq(texts.iter().cloned()));
         assert!(hashes == proof || !head.includes(index, text, &hashes));
