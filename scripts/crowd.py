@@ -55,6 +55,8 @@ class Crowd:
         self.random, self.is_over = random.Random(2), threading.Event()
         # What web-lab may fetch, newest last; an address that is of use to print-lab alone; the operator's token.
         self.originals, self.grant_url, self.operator = collections.deque(maxlen=20), None, None
+        # Whether the brake may have a lab paused just now.
+        self.is_at_brake = False
 
     def start(self):
         for seconds, act in ((0.7, self.fetch), (6, self.stall), (2, self.intrude), (1, self.read_api), (5, self.read_metrics)):
@@ -102,7 +104,7 @@ class Crowd:
         original = self.random.choice(list(self.originals))
         ways = [self.whole, self.resumed, self.in_halves, self.unchanged, self.head, self.broken_off]
         way = ways[turn % len(ways)]
-        was_away = self.is_away(original.owner)
+        was_away, was_at_brake = self.is_away(original.owner), self.is_at_brake
         try:
             is_right = way(original)
         except (OSError, http.client.HTTPException) as trouble:
@@ -111,6 +113,8 @@ class Crowd:
             self.tally.did(f"fetched again: {way.__name__.replace('_', ' ')}")
         elif (was_away or self.is_away(original.owner)) and says_away(is_right):
             self.tally.did("fetched again: owner away")
+        elif (was_at_brake or self.is_at_brake) and not isinstance(is_right, Exception) and 403 in is_right:
+            self.tally.did("fetched again: lab paused")
         else:
             self.went_wrong(f"fetching {way.__name__.replace('_', ' ')}: {is_right!r}")
 
@@ -180,7 +184,7 @@ class Crowd:
             self.went_wrong(f"a reader that took nothing for {STALLED_S} s was served to the end")
         except (OSError, http.client.HTTPException) as trouble:
             is_let_go = isinstance(trouble, (http.client.IncompleteRead, ConnectionError, ssl.SSLError))
-            if is_let_go or self.is_away(original.owner):
+            if is_let_go or self.is_away(original.owner) or self.is_at_brake:
                 self.tally.did("stalled readers let go")
             else:
                 self.went_wrong(f"a stalled reader: {trouble!r}")

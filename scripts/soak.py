@@ -199,6 +199,11 @@ class Soak:
         return any(BRAKE - 6 <= self.since_brake(lab) <= BRAKE + 6 for lab in PRICES)
 
     def go_to_brake(self):
+        self.crowd.is_at_brake = True
+        self.go_past_brake()
+        self.crowd.is_at_brake = False
+
+    def go_past_brake(self):
         self.wait_for_all()
         for lab in PRICES:
             if not BRAKE - 6 <= self.since_brake(lab) <= BRAKE + 6:
