@@ -217,7 +217,7 @@ class Crowd:
             status, _, data = self.get(url, headers)
         except (OSError, http.client.HTTPException) as trouble:
             status, data = trouble, b""
-        if status in wanted and len(data) < 4096:
+        if (status in wanted or (status == 403 and self.is_at_brake)) and len(data) < 4096:
             self.tally.did("strangers refused")
         elif any(map(self.is_away, self.across.owners)) and says_away([status]):
             self.tally.did("strangers who found the owner away")
