@@ -280,7 +280,8 @@ mod tests {
             let (mut ours, mut theirs) = pair(&files).await;
             ours.write_all(&stand_in()[..9]).await.expect_err("none were queued");
             let bytes = files.put(part(b"abcdefgh", 0, 8)).expect("queued");
-            ours.write_all(&bytes.to_vec()).await.expect_err("a copy of what stands for them");
+            let copy = bytes.to_vec();
+            ours.write_all(&copy).await.expect_err("a copy of what stands for them");
             ours.write_all(&bytes[..4]).await.expect_err("fewer than were queued");
             ours.write_all(b"other").await.expect_err("bytes in their place");
             ours.write_all(&bytes).await.expect("sent");

@@ -71,9 +71,9 @@ fn withdrawal_tells_the_providers_of_what_held_in_the_same_transaction() {
         };
         assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
         let first = (r#"{"agent":"a","grants":["g"]}"#.to_owned(), 1);
-        assert_eq!(told("lab"), [first.clone()]);
+        assert_eq!(told("lab"), std::slice::from_ref(&first));
         assert_eq!(store.withdraw("a", Some("g"), later(1)).expect("asked"), 0);
-        assert_eq!(told("lab"), [first.clone()], "once");
+        assert_eq!(told("lab"), std::slice::from_ref(&first), "once");
         assert_eq!(store.withdraw("a", Some("over"), later(1)).expect("withdrawn"), 1);
         assert_eq!(told("lab"), [first], "it was over anyway");
         assert!(store.set_agent_state("a", AgentState::Lost, "", later(2)).expect("set"));
