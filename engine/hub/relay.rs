@@ -79,6 +79,21 @@ pub enum Refusal {
     /// The agent is not connected.
     #[error("the owner's computer is not connected: you are told when it is back")]
     Away,
+    /// Its proof of possession does not hold.
+    #[error(transparent)]
+    Unproven(crate::access::proof::ProofError),
+    /// The grant is not one of this owner for this provider.
+    #[error("the grant is not one that allows this")]
+    Stranger,
+    /// The range lies outside of what is asked for, which is that long.
+    #[error("the member has {0} bytes")]
+    Range(u64),
+    /// The receipt names other bytes than were granted.
+    #[error("these are not the bytes that were granted: fetch again")]
+    OtherDigest,
+    /// There is no room for another copy.
+    #[error("this hub has no room for more copies")]
+    Full,
     /// The agent is connected and does not answer.
     #[error("the owner's computer does not answer")]
     Late,

@@ -208,10 +208,12 @@ fn lost_computer_is_cut_off_at_once_and_another_gets_its_place() {
     let url = format!("https://{}", hub.place);
     let new = owner();
     let said = join(&new, &url, &code).done().json().remove(0);
-    assert_eq!(said["agent_id"], id, "id and account stay");
+    let new_id = said["agent_id"].as_str().expect("an id");
     let mut agent = new.start(&["--json", "run"]);
     agent.line_with("hub-connected");
-    assert_eq!(hub.agents().len(), 1);
+    assert_eq!(hub.says(&["agents", "show", id])["replaced_by"], new_id);
+    assert_eq!(hub.says(&["agents", "show", new_id])["account"], format!("owner:{id}"));
+    assert_eq!(hub.agents().len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::access::jws::{header, sign};
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::hub::channel::Channels;
-use crate::store::hub::{AgentState, CodeRow, Price, SqliteHub};
+use crate::store::hub::{AgentKeys, AgentState, CodeRow, Price, SqliteHub};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -33,7 +33,7 @@ impl Case {
         };
         store.put_code(&code).expect("kept");
         let (id, key) = (agent.public().thumbprint(), agent.public().to_string());
-        store.join(&code_hash, &id, &key, NOW).expect("joined");
+        store.join(&code_hash, &id, AgentKeys::one(&key), NOW).expect("joined");
         let case = Self { store, agent, lab };
         case.put(|_| {});
         case
@@ -159,4 +159,21 @@ fn grant_is_offered_only_by_who_signed_it_to_whom_it_is_bound_at_a_price_that_is
     refused(&case.offer(&claims, &case.agent, 25), true, "does not pay that");
     case.store.set_agent_state(&id, AgentState::Lost, "stolen", NOW).expect("kept");
     refused(&case.offer(&claims, &case.agent, 40), false, "may not offer");
+}
+
+#[test]
+fn grant_is_offered_with_the_key_for_grants_whatever_the_other_key_is() {
+    let case = Case::new();
+    let (claims, new) = (case.claims(), Key::generate().expect("a key"));
+    let (id, old) = (case.agent.public().thumbprint(), case.agent.public().to_string());
+    let new_key = new.public().to_string();
+    assert!(case.store.change_key(&id, &old, &new_key, NOW).expect("asked"));
+    let (channel, _queue) = Channels::default().enter(&id, &new_key);
+    let offered = |signer: &Key| {
+        let grant = sign(signer, &header(TYP, signer), &claims).expect("signed");
+        let fee = Fee { minor: 25, currency: "EUR".into() };
+        offer(&case.store, &channel, &grant, "lab", Purpose::Print, &fee, NOW).expect("answered")
+    };
+    refused(&offered(&new), false, "signature");
+    assert_eq!(offered(&case.agent), Answer::Done);
 }
