@@ -28,7 +28,7 @@ use super::log::HubLog;
 use super::notices::Messenger;
 use super::operators::Door;
 use super::protocol::FromHub;
-use super::relay::{Transfers, holds};
+use super::relay::{Transfers, over};
 use super::renewal::Renewal;
 use super::staged::Copies;
 use crate::access::{Key, PublicKey};
@@ -345,10 +345,9 @@ async fn work<T: Send + 'static>(
 }
 
 fn look_at_transfers(state: &HubState) -> Result<(), StoreError> {
-    for (agent_id, grant_id) in state.transfers.grants() {
-        if !holds(state.store.as_ref(), &agent_id, &grant_id, Timestamp::now())? {
-            state.transfers.cut(&agent_id, Some(&grant_id));
-        }
+    let grants = state.transfers.grants();
+    for (agent_id, grant_id) in over(state.store.as_ref(), &grants, Timestamp::now())? {
+        state.transfers.cut(agent_id, Some(grant_id));
     }
     Ok(())
 }

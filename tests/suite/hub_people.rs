@@ -116,6 +116,7 @@ fn computer_joins_with_a_code_and_both_sides_show_the_same() {
     assert_eq!((&shown["state"], &shown["label"]), (&json!("active"), &said["label"]));
     let status = owner.run(&["--json", "hub", "status"]).done().json().remove(0);
     assert_eq!((&status["agent_id"], &status["check"]), (&said["agent_id"], &said["check"]));
+    assert_eq!(status["key"], shown["key"], "what a lab may ask the owner for");
     // Who names a hub means its address.
     let config = std::fs::read_to_string(owner.path().join("signet.toml")).expect("signet.toml");
     assert!(config.contains(&format!("\"{}\"", hub.place)), "{config}");

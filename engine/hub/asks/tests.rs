@@ -177,3 +177,35 @@ fn grant_is_offered_with_the_key_for_grants_whatever_the_other_key_is() {
     refused(&offered(&new), false, "signature");
     assert_eq!(offered(&case.agent), Answer::Done);
 }
+
+#[test]
+fn what_is_under_way_is_over_when_the_offer_the_provider_or_the_agent_is() {
+    let case = Case::new();
+    let offered: Vec<(String, String)> = ["a", "b"]
+        .into_iter()
+        .map(|name| {
+            let claims = Claims { jti: derived("grant", &[name]), ..case.claims() };
+            let answer = case.offer(&claims, &case.agent, 25);
+            assert!(matches!(answer, Answer::Done), "{answer:?}");
+            (case.agent.public().thumbprint(), claims.jti)
+        })
+        .collect();
+    let unknown = (offered[0].0.clone(), derived("grant", &["c"]));
+    let asked: Vec<_> = offered.iter().cloned().chain([unknown.clone()]).collect();
+    let over = |now| {
+        let over = crate::hub::relay::over(&case.store, &asked, now).expect("read");
+        over.into_iter().cloned().collect::<Vec<_>>()
+    };
+    let only_unknown = [unknown.clone()];
+    assert_eq!(over(NOW), only_unknown);
+    assert_eq!(over(NOW.plus_millis(60_000)), asked, "their time is over");
+    case.put(|provider| provider.state = ProviderState::Paused);
+    assert_eq!(over(NOW), asked, "the provider is paused");
+    case.put(|_| {});
+    assert_eq!(over(NOW), only_unknown);
+    case.store.withdraw(&offered[1].0, Some(&offered[1].1), NOW).expect("withdrawn");
+    assert_eq!(over(NOW), [offered[1].clone(), unknown]);
+    let agent_id = case.agent.public().thumbprint();
+    case.store.set_agent_state(&agent_id, AgentState::Lost, "stolen", NOW).expect("lost");
+    assert_eq!(over(NOW), asked, "the agent was lost");
+}
