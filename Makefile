@@ -2,6 +2,8 @@
 # One build profile serves everything, so nothing is compiled twice.
 
 PHOTOS ?=
+# Of soak.
+MINUTES ?= 30
 # Of bench-icons: pictures per row of its table, the generator's seed, a folder that keeps all pictures,
 # whether README.md and docs/icons.svg get the figures.
 COUNT ?= 400
@@ -12,12 +14,13 @@ PUBLISH ?=
 RIVALS := target/bench-icons/venv
 RULE_RIVALS := target/bench-rules
 
-.PHONY: help setup build demo test bench bench-icons bench-rules enrol check fmt clean
+.PHONY: help setup build demo soak test bench bench-icons bench-rules enrol check fmt clean
 
 help:
 	@echo 'make demo            marked photos become orders, a lab fetches the originals'
 	@echo 'make demo PHOTOS=dir the same on copies of your own pictures'
 	@echo 'make test            every test'
+	@echo 'make soak            30 minutes of a busy hub: is memory flat, are the books right? MINUTES=n'
 	@echo 'make bench           every bench, as a table'
 	@echo 'make bench-icons     our icons beside AprilTag, ArUco and QR codes: PHOTOS=dir COUNT=n SEED=n KEEP=dir PUBLISH=1'
 	@echo 'make bench-rules     our rules beside zen-engine and json-rules-engine (needs Node.js)'
@@ -32,6 +35,9 @@ build: setup
 
 demo: build
 	@python3 scripts/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+soak: build
+	@python3 scripts/soak.py --minutes $(MINUTES)
 
 test: setup
 	cargo test --release --locked

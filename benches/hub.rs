@@ -37,7 +37,9 @@ use signet::hub::greeting::{agent_hello, read_welcome};
 use signet::hub::protocol::HubHello;
 use signet::orders::outward::Outward;
 use signet::orders::terms::{Relay, Terms};
-use signet::store::hub::{CodeRow, HubStore, OfferRow, ProviderRow, ProviderState, SqliteHub};
+use signet::store::hub::{
+    AgentKeys, CodeRow, HubStore, OfferRow, ProviderRow, ProviderState, SqliteHub,
+};
 use signet::store::{GrantRow, Order, OrderState, Purpose, State};
 use signet::web::{NotThere, Service, Shelf, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -65,6 +67,7 @@ fn main() {
         ["crowd", folder, count] => {
             run(crowd(Path::new(folder), count.parse().expect("a number")));
         }
+        ["relayed", way] => run(relayed(*way == "tls")),
         _ => {
             for tls in [false, true] {
                 run(relayed(tls));
@@ -228,7 +231,9 @@ fn take_in(store: &SqliteHub, folder: &Path, names: &[String]) {
                         expires_at: now.plus_millis(60_000),
                     };
                     store.put_code(&code).expect("kept");
-                    store.join(&code_hash, &id, &key.to_string(), now).expect("joined");
+                    store
+                        .join(&code_hash, &id, AgentKeys::one(&key.to_string()), now)
+                        .expect("joined");
                 }
             });
         }
@@ -504,6 +509,9 @@ impl Client {
 async fn ask(stream: &mut Box<dyn Both>, path: &str) -> (usize, Vec<u8>) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("asked");
+    // TLS keeps what the connection does not take at once, also where only the runtime wants it to
+    // rest; reading sends none of it.
+    stream.flush().await.expect("asked");
     let mut came = vec![0; 64 * 1024];
     let mut filled = 0;
     loop {

@@ -16,8 +16,8 @@ use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::store::Purpose;
 use signet::store::hub::{
-    AccessReport, Append, CheckpointRow, CodeRow, HubStore, Joined, LogKind, OfferRow, Posted,
-    ProviderRow, ProviderState, Reserved, SqliteHub,
+    AccessReport, AgentKeys, Append, CheckpointRow, CodeRow, HubStore, Joined, LogKind, OfferRow,
+    Posted, ProviderRow, ProviderState, Reserved, SqliteHub,
 };
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -55,7 +55,8 @@ fn join(hub: &SqliteHub, agent_id: &str) {
         expires_at: NOW.plus_millis(1),
     };
     hub.put_code(&code).expect("kept");
-    let joined = hub.join(&code.code_hash, agent_id, &format!("key of {agent_id}"), NOW);
+    let joined =
+        hub.join(&code.code_hash, agent_id, AgentKeys::one(&format!("key of {agent_id}")), NOW);
     assert!(matches!(joined.expect("asked"), Joined::New(_)));
 }
 
@@ -89,6 +90,7 @@ fn post(hub: &SqliteHub, agent_id: &str, number: u64) {
         grant_id: format!("{number:026}"),
         turn: 0,
         at: NOW,
+        told_at: NOW,
     };
     let posted = hub.append(&Append {
         agent_id,

@@ -45,6 +45,7 @@ pub mod reach;
 pub mod reach_log;
 pub mod report;
 pub mod reporter;
+mod staging;
 pub mod study;
 pub mod way;
 mod worker;
@@ -81,6 +82,7 @@ use providers::Providers;
 use reach::Reach;
 use reach_log::LogKeeper;
 use reporter::Reporter;
+use staging::Stager;
 use way::HubDesk;
 
 /// Why an agent does not run, or stopped.
@@ -276,6 +278,7 @@ impl Agent {
         });
         let logs = logs.transpose()?;
         let hub = reaching.as_ref().map(|reaching| reaching.reach() as Arc<dyn HubDesk>);
+        let reach = reaching.as_ref().map(|reaching| reaching.reach());
         let desk = OwnerDesk {
             home: self.home.clone(),
             state: self.state.clone(),
@@ -317,6 +320,17 @@ impl Agent {
         }
         if let Some((keeper, reach)) = logs {
             tokio::spawn(keeper.keep(reach));
+        }
+        if let Some(reach) = reach {
+            let stager = Stager {
+                state: self.state.clone(),
+                service: service.clone(),
+                consent: self.consent.clone(),
+                shelf: counter.clone(),
+                reach,
+                tell: tell.clone(),
+            };
+            tokio::spawn(stager.run(shutdown.clone()));
         }
         if let Some(hub) = hub {
             tokio::spawn(way::withdraw(self.state.clone(), hub, shutdown.clone()));

@@ -18,6 +18,7 @@
 //! The hub makes no grant and checks none for the agent: the agent does, at each request. What the
 //! hub knows of grants it needs to route, to refuse who cannot pay, and to keep its books.
 
+pub mod alias;
 pub mod asks;
 pub mod backup;
 pub mod brake;
@@ -37,5 +38,7 @@ pub mod operators;
 pub mod protocol;
 pub mod providers;
 pub mod relay;
+pub mod renewal;
 pub mod run;
+pub mod staged;
 pub mod tries;

@@ -16,6 +16,7 @@
 //!
 //! The folders are the state: a lab that was killed goes on where they stand.
 
+pub mod charges;
 mod fetch;
 pub mod home;
 

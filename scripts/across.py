@@ -58,6 +58,8 @@ class Owner:
 
 class Across:
     """The hub and who is around it; `demo` brings the program, events and waiting."""
+    # More that the hub's settings say, what both labs paid in, how much owners agree to, how the lab with URLs behaves.
+    settings, paid_in, limits, manners = {}, PAID_IN, [], []
 
     def __init__(self, demo, folder, say, broken, free_ports, digest, samples):
         self.demo, self.signet, self.folder = demo, demo.signet, folder
@@ -70,7 +72,7 @@ class Across:
         self.secret = "whsec_" + base64.b64encode(os.urandom(24)).decode()
         self.url = f"https://127.0.0.1:{self.hub_port}"
         self.certificate = self.hub / "keys" / "tls.pem"
-        self.web = None
+        self.web, self.web_api_secret = None, None
         self.is_apart = True
 
     def once(self, home, *arguments):
@@ -84,6 +86,10 @@ class Across:
         self.folder.mkdir()
         self.once(self.hub, "hub", "init", "--name", "Demo hub", "--listen", f"127.0.0.1:{self.hub_port}",
                   "--public-url", self.url)
+        hub_toml = self.hub / "hub.toml"
+        text = hub_toml.read_text(encoding="utf-8")
+        hub_toml.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in self.settings.items()) + text,
+                            encoding="utf-8")
         self.signet.start("hub", self.hub, "hub")
         self.wait(lambda: self.answers("/v1/health") == 200, "the hub to answer")
         self.say("hub", f"listens at {self.url} with a certificate of its own")
@@ -94,9 +100,10 @@ class Across:
         lab_toml.write_text(f'trust = "{self.certificate}"\n' + lab_toml.read_text(encoding="utf-8"), encoding="utf-8")
         self.once(self.hub, "hub", "providers", "add", "print-lab", "--card", self.card(self.owners[0]),
                   "--price", f"original={PRICES['print-lab']}")
-        self.once(self.hub, "hub", "providers", "add", "web-lab", "--secret", "--currency", "EUR", "--purposes", "print",
-                  "--price", f"original={PRICES['web-lab']}")
-        for name, amount in PAID_IN.items():
+        told = self.json(self.hub, "hub", "providers", "add", "web-lab", "--secret", "--currency", "EUR", "--purposes", "print",
+                         "--price", f"original={PRICES['web-lab']}")
+        self.web_api_secret = told[0]["secret"]
+        for name, amount in self.paid_in.items():
             self.once(self.hub, "hub", "providers", "top-up", name, amount, "--note", "paid in")
         self.say("hub", "has two providers: print-lab with its key, web-lab that knows only URLs; both paid in")
         self.start_web_lab()
@@ -111,23 +118,27 @@ class Across:
         log = open(self.folder / "web-lab.jsonl", "w", encoding="utf-8")
         self.web = subprocess.Popen(
             [sys.executable, str(HERE / "url_lab.py"), str(self.folder / "web-lab"), "--port", str(self.web_port),
-             "--secret", self.secret, "--cacert", str(self.certificate)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+             "--secret", self.secret, "--cacert", str(self.certificate), *self.manners], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def join(self, owner):
         """What one owner does: a home, agree with both labs, join the hub."""
         owner.photos.mkdir()
         self.once(owner.home, "--yes", "init", "--owner", owner.name, "--address", f"mailto:{owner.name.lower()}@example.org",
                   "--photos", owner.photos, "--provider", self.card(owner), "--purpose", "print",
-                  "--listen", f"127.0.0.1:{owner.port}", "--local")
+                  "--listen", f"127.0.0.1:{owner.port}", "--local", *self.limits)
         web_card = self.folder / "web-lab.toml"
         web_card.write_text(WEB_LAB.format(port=self.web_port, secret=self.secret, fee=PRICES["web-lab"]), encoding="utf-8")
-        self.once(owner.home, "--yes", "consent", "allow", web_card, "--local", "--through-hub", "clear")
+        self.once(owner.home, "--yes", "consent", "allow", web_card, "--local", "--through-hub", "clear", *self.limits)
         for rules in (owner.home / "rules").glob("*.toml"):
             rules.unlink()
         (owner.home / "rules" / "both.toml").write_text(RULES, encoding="utf-8")
         invite = self.json(self.hub, "hub", "invite", owner.name)[0]
         joined = self.json(owner.home, "--yes", "hub", "join", self.url, invite["code"])[0]
         self.say(owner.name.lower(), f"joined the hub by a code that is good once; both sides show: {joined['check']}")
+        self.start(owner)
+
+    def start(self, owner):
+        """The owner's agent, behind its router."""
         ports = f"{self.hub_port},{self.lab_port},{self.web_port}"
         self.signet.start(owner.name.lower(), owner.home, "run",
                           before=[sys.executable, str(HERE / "home.py"), "--out", ports, "--"])

@@ -84,8 +84,8 @@ def wish(product, copies):
 class Signet:
     """The program, and the long-running processes started from it."""
 
-    def __init__(self, program):
-        self.program = str(program)
+    def __init__(self, program, logs):
+        self.program, self.logs = str(program), logs
         self.events = queue.Queue()
         self.running = {}
 
@@ -112,13 +112,13 @@ class Signet:
 
     def start(self, name, home, *arguments, before=()):
         """Starts a long-running command, maybe inside another; its JSON lines arrive in `events` as (name, event)."""
-        log = open(DEMO / f"{name}.log", "w", encoding="utf-8")
+        log = open(self.logs / f"{name}.log", "w", encoding="utf-8")
         process = subprocess.Popen([*before, *self.command(home, "--json", *arguments)], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=log, text=True)
         self.running[name] = process
 
         def follow():
-            with open(DEMO / f"{name}.jsonl", "w", encoding="utf-8") as record:
+            with open(self.logs / f"{name}.jsonl", "w", encoding="utf-8") as record:
                 for line in process.stdout:
                     record.write(line)
                     record.flush()
@@ -743,7 +743,7 @@ def main():
     DEMO.mkdir(parents=True)
     for name in ("SIGNET_HOME", "SIGNET_LOG"):
         os.environ.pop(name, None)
-    signet = Signet(program)
+    signet = Signet(program, DEMO)
     demo = Demo(signet, arguments.deadline)
     try:
         demo.prepare()

@@ -6,7 +6,8 @@
 The program gets a network namespace of its own with nothing in it but loopback. The ports of this computer that are
 named answer there too: they are listened on inside and connected to from outside, as a router does it. Without the
 right to make namespaces (Linux, root or user namespaces) the program runs on this computer's own loopback; the first
-line on stderr says which of both it is. Ends as the program does.
+line on stderr says which of both it is. Ends as the program does. SIGUSR1 breaks every connection that leads out, as a
+router does that starts anew.
 """
 import argparse
 import asyncio
@@ -61,14 +62,25 @@ async def pump(reader, writer):
 
 
 async def route(listeners):
+    writers = set()
+
+    def break_all():
+        for writer in writers:
+            writer.transport.abort()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, break_all)
+
     async def connect(port, reader, writer):
         try:
             out_reader, out_writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.transport.abort()
             return
+        both = {writer, out_writer}
+        writers.update(both)
         await asyncio.gather(pump(reader, out_writer), pump(out_reader, writer))
-        for each in (writer, out_writer):
+        writers.difference_update(both)
+        for each in both:
             each.close()
 
     for port, listener in listeners.items():
@@ -94,7 +106,11 @@ def main():
           "home: no namespaces here, it runs on this computer's loopback", file=sys.stderr, flush=True)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda number, _frame: os.kill(child, number))
-    if is_apart and os.fork() == 0:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    router_id = os.fork() if is_apart else None
+    if router_id:
+        signal.signal(signal.SIGUSR1, lambda number, _frame: os.kill(router_id, number))
+    elif is_apart:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
         # Goes when the program's keeper goes.

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """A lab that knows nothing but webhooks and URLs: it checks who sent an order, then fetches by the address in it.
 
-    python3 scripts/url_lab.py FOLDER --port 8730 --secret whsec_… [--cacert hub.pem]
+    python3 scripts/url_lab.py FOLDER --port 8730 --secret whsec_… [--cacert hub.pem] [--breaks 3]
 
 Part of the demo. Orders are Standard Webhooks (HMAC-SHA256); pictures are filed below FOLDER under the order's key. It
-tries again for a while, as such labs do. Prints one JSON object for each picture: key, name, sha256, tries.
+tries again for a while, as such labs do. Prints one JSON object for each picture: key, name, sha256, tries. With
+--breaks N every Nth picture breaks off halfway and goes on from there.
 """
 import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import http.server
+import itertools
 import json
 import pathlib
 import ssl
@@ -36,6 +39,12 @@ class Lab(http.server.BaseHTTPRequestHandler):
         if not is_signed(self.server.secret, self.headers, body):
             return self.answer(401)
         event = json.loads(body)
+        # An answer that did not arrive has the same message sent again.
+        with self.server.lock:
+            is_new = self.headers["webhook-id"] not in self.server.known
+            self.server.known.add(self.headers["webhook-id"])
+        if not is_new:
+            return self.answer(202)
         if event["type"].startswith("org.signet.order.cancel"):
             return self.answer(200)
         threading.Thread(target=fetch, args=(self.server, event["data"]), daemon=True).start()
@@ -63,11 +72,10 @@ def fetch(server, order):
 
 def fetch_once(server, order, member):
     try:
-        with urllib.request.urlopen(member["url"], timeout=30, context=server.trust) as answer:
-            data = answer.read()
+        data = download(server, member["url"], server.breaks and next(server.turns) % server.breaks == 0)
     except urllib.error.HTTPError as error:
         return "later" if error.code in (402, 429, 503) else {"event": "refused", "status": error.code}
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return "later"
     if hashlib.sha256(data).hexdigest() != member["sha256"]:
         return "later"
@@ -77,15 +85,28 @@ def fetch_once(server, order, member):
     return {"event": "filed", "sha256": member["sha256"]}
 
 
+def download(server, url, is_broken):
+    with urllib.request.urlopen(url, timeout=30, context=server.trust) as answer:
+        if not is_broken:
+            return answer.read()
+        etag, begun = answer.headers["etag"], answer.read(int(answer.headers["content-length"]) // 2)
+    request = urllib.request.Request(url, headers={"range": f"bytes={len(begun)}-", "if-range": etag})
+    with urllib.request.urlopen(request, timeout=30, context=server.trust) as answer:
+        return begun + answer.read() if answer.status == 206 else answer.read()
+
+
 def main():
     parser = argparse.ArgumentParser(description="A lab that knows nothing but webhooks and URLs.")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--secret", required=True)
     parser.add_argument("--cacert")
+    parser.add_argument("--breaks", type=int, metavar="N")
     arguments = parser.parse_args()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Lab)
     server.folder, server.secret = arguments.folder, arguments.secret
+    server.known, server.lock = set(), threading.Lock()
+    server.breaks, server.turns = arguments.breaks, itertools.count(1)
     server.trust = ssl.create_default_context(cafile=arguments.cacert) if arguments.cacert else None
     print(json.dumps({"event": "listening"}), flush=True)
     server.serve_forever()

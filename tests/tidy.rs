@@ -81,7 +81,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("landlock", &["media/sandbox/jail.rs"]),
     ("seccompiler", &["media/sandbox/filter.rs"]),
     ("memmap2", &["media/sandbox/memory.rs"]),
-    ("libc", &["media/sandbox/filter.rs", "media/sandbox/jail.rs"]),
+    ("libc", &["base/heap.rs", "media/sandbox/filter.rs", "media/sandbox/jail.rs"]),
     // The others have or name a module of this name, of ours and of `image`.
     ("webp", &["preview/encode.rs", "media/decode.rs", "commands/icons_export.rs"]),
     ("resvg", &["detection/icon_set.rs", "detection/foreign.rs", "commands/icons"]),

@@ -76,9 +76,19 @@ impl Membership {
     /// # Errors
     /// A file that cannot be read or written, or that holds something else.
     pub fn key(home: &Home) -> Result<Key, KeyError> {
-        let own = home.keys_dir().join("agent.key");
         let changed = Self::key_path(home);
-        Key::load_or_create(if changed.exists() { &changed } else { &own })
+        match changed.exists() {
+            true => Key::load_or_create(&changed),
+            false => Self::grant_key(home),
+        }
+    }
+
+    /// The key that grants and consent are signed with: the agent's own.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub fn grant_key(home: &Home) -> Result<Key, KeyError> {
+        Key::load_or_create(&home.keys_dir().join("agent.key"))
     }
 
     /// Where that key is once it was changed.

@@ -101,16 +101,7 @@ impl Seen {
         request: ProvenRequest<'_>,
         now: Timestamp,
     ) -> Result<PublicKey, ProofError> {
-        let parsed = jws::parse(proof, TYP)?;
-        let jwk = parsed.header.jwk.as_ref().ok_or(JwsError::Malformed)?;
-        let key = PublicKey::try_from(jwk).ok().ok_or(JwsError::Malformed)?;
-        let claims: ProofClaims = parsed.verify(&key)?;
-        if claims.htm != request.method
-            || path_of(&claims.htu) != path_of(request.url)
-            || claims.ath != fingerprint(request.grant)
-        {
-            return Err(ProofError::OtherRequest);
-        }
+        let (key, claims) = read(proof, request)?;
         self.once(&key, &claims.jti, claims.iat, now)?;
         Ok(key)
     }
@@ -145,6 +136,33 @@ impl Seen {
             None => Ok(()),
         }
     }
+}
+
+/// Who made a proof of a request, and when it says so: for whoever was told of the request later. Whether
+/// it was used before, nobody here knows.
+///
+/// # Errors
+/// Not a proof, or one of another request.
+pub fn made_by(
+    proof: &str,
+    request: ProvenRequest<'_>,
+) -> Result<(PublicKey, Timestamp), ProofError> {
+    let (key, claims) = read(proof, request)?;
+    Ok((key, Timestamp(claims.iat.saturating_mul(1000))))
+}
+
+fn read(proof: &str, request: ProvenRequest<'_>) -> Result<(PublicKey, ProofClaims), ProofError> {
+    let parsed = jws::parse(proof, TYP)?;
+    let jwk = parsed.header.jwk.as_ref().ok_or(JwsError::Malformed)?;
+    let key = PublicKey::try_from(jwk).ok().ok_or(JwsError::Malformed)?;
+    let claims: ProofClaims = parsed.verify(&key)?;
+    if claims.htm != request.method
+        || path_of(&claims.htu) != path_of(request.url)
+        || claims.ath != fingerprint(request.grant)
+    {
+        return Err(ProofError::OtherRequest);
+    }
+    Ok((key, claims))
 }
 
 /// The key that made a proof within the last minutes, whatever the proof is for: tells whose try it was,

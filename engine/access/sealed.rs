@@ -15,6 +15,10 @@
 //! numbered and the last is marked (the STREAM construction, eprint 2015/189): none can be dropped,
 //! repeated, reordered or added unnoticed.
 //!
+//! What is sealed whole can be handed out in parts by somebody who cannot open it: the chunks that
+//! hold a range, with `whole` behind the header. They open with the key of the whole; numbers and
+//! the mark of the last chunk are what they were.
+//!
 //! Surprising: it does not say who sealed. Anybody can seal to a public key; that the bytes are the
 //! owner's follows from their digest, which the owner signed.
 //!
@@ -45,6 +49,9 @@ const TAG_BYTES: usize = 16;
 
 /// First word of the header.
 const VERSION: &str = "v1";
+
+/// Behind the header of chunks of what was sealed whole.
+const WHOLE: &str = " whole";
 
 const SALT: &str = "signet seal v1";
 
@@ -80,6 +87,33 @@ pub const fn sealed_len(bytes_count: u64) -> u64 {
     let chunks_count = bytes_count.div_ceil(CHUNK_BYTES as u64);
     let chunks_count = if chunks_count == 0 { 1 } else { chunks_count };
     bytes_count.saturating_add(chunks_count.saturating_mul(TAG_BYTES as u64))
+}
+
+/// Header of a part of what was sealed whole.
+pub fn part_header(header: &str) -> String {
+    format!("{header}{WHOLE}")
+}
+
+/// Where in what was sealed whole the chunks are that hold plain bytes `start..end`.
+///
+/// - `bytes_count`: plain bytes of the whole
+pub fn sealed_span(start: u64, end: u64, bytes_count: u64) -> (u64, u64) {
+    let chunk = CHUNK_BYTES as u64;
+    let whole_chunks = |plain: u64| sealed_len(plain.min(bytes_count));
+    let begin = match start / chunk {
+        0 => 0,
+        number => whole_chunks(number * chunk),
+    };
+    (begin, whole_chunks(end.div_ceil(chunk).saturating_mul(chunk)))
+}
+
+/// Which plain bytes of `start..end` are in so many bytes of those chunks, from the first on.
+pub fn plain_end(start: u64, end: u64, sealed_count: u64) -> u64 {
+    let (plain, sealed) = (CHUNK_BYTES as u64, (CHUNK_BYTES + TAG_BYTES) as u64);
+    let reached = (start / plain * plain)
+        .saturating_add(sealed_count / sealed * plain)
+        .saturating_add((sealed_count % sealed).min(plain));
+    reached.clamp(start, end)
 }
 
 /// Seals one answer.
@@ -146,6 +180,11 @@ pub struct Opened<R> {
     stream: Stream,
     plain: Vec<u8>,
     taken: usize,
+    /// Plain bytes of the first chunk that nobody asked for.
+    skip: usize,
+    /// Plain bytes that are still to come.
+    left: u64,
+    is_over: bool,
 }
 
 impl<R: Read> Opened<R> {
@@ -162,6 +201,36 @@ impl<R: Read> Opened<R> {
         header: &str,
         subject: Subject<'_>,
     ) -> Result<Self, SealError> {
+        Self::part(source, key, header, subject, None)
+    }
+
+    /// As [`Self::new`], also for a part of what was sealed whole.
+    ///
+    /// - `bytes_count`: plain bytes of the whole
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_member(
+        source: R,
+        key: &Key,
+        header: &str,
+        subject: Subject<'_>,
+        bytes_count: u64,
+    ) -> Result<Self, SealError> {
+        match header.strip_suffix(WHOLE) {
+            Some(header) => Self::part(source, key, header, subject, Some(bytes_count)),
+            None => Self::new(source, key, header, subject),
+        }
+    }
+
+    /// - `whole`: plain bytes that were sealed, where they are more than are expected
+    fn part(
+        source: R,
+        key: &Key,
+        header: &str,
+        subject: Subject<'_>,
+        whole: Option<u64>,
+    ) -> Result<Self, SealError> {
         let unknown = || SealError::Header(header.chars().take(80).collect());
         let text = header.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix(' '));
         let ephemeral = URL_SAFE_NO_PAD.decode(text.ok_or_else(unknown)?).ok();
@@ -169,8 +238,18 @@ impl<R: Read> Opened<R> {
         let ephemeral = ephemeral.ok_or_else(unknown)?;
         let shared = x25519(key.scalar(), ephemeral);
         let recipient = key.public().montgomery();
-        let stream = Stream::new(&shared, &ephemeral, &recipient, subject).ok_or_else(unknown)?;
-        Ok(Self { source, stream, plain: Vec::new(), taken: 0 })
+        let (mut skip, Subject { start, end, .. }) = (0, subject);
+        let sealed = whole.map_or(subject, |end| Subject { start: 0, end, ..subject });
+        let mut stream =
+            Stream::new(&shared, &ephemeral, &recipient, sealed).ok_or_else(unknown)?;
+        if whole.is_some() {
+            let chunk = CHUNK_BYTES as u64;
+            stream.number = start / chunk;
+            stream.left = stream.left.saturating_sub(stream.number * chunk);
+            skip = usize::try_from(start % chunk).unwrap_or(0);
+        }
+        let left = end.saturating_sub(start);
+        Ok(Self { source, stream, plain: Vec::new(), taken: 0, skip, left, is_over: false })
     }
 
     fn open_next(&mut self) -> io::Result<()> {
@@ -188,8 +267,13 @@ impl<R: Read> Opened<R> {
         let cipher = &self.stream.cipher;
         let opened = cipher.decrypt_inout_detached(&nonce, &[], chunk.into(), &Tag::from(tag));
         opened.map_err(|_error| altered())?;
-        self.plain.truncate(count);
-        if self.stream.is_over && self.source.read(&mut [0])? != 0 {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_add(self.skip);
+        self.plain.truncate(count.min(wanted));
+        self.taken = std::mem::take(&mut self.skip).min(self.plain.len());
+        self.left = self.left.saturating_sub((self.plain.len() - self.taken) as u64);
+        // A part ends with the chunk that holds its last byte, the whole with the marked one.
+        self.is_over = self.left == 0;
+        if self.is_over && self.source.read(&mut [0])? != 0 {
             return Err(altered());
         }
         Ok(())
@@ -198,13 +282,14 @@ impl<R: Read> Opened<R> {
 
 impl<R: Read> Read for Opened<R> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.plain.len() && !self.stream.is_over {
+        if self.taken == self.plain.len()
+            && !self.is_over
+            && let Err(error) = self.open_next()
+        {
+            // Nothing of a chunk that does not open is ever handed on.
+            self.plain.clear();
             self.taken = 0;
-            if let Err(error) = self.open_next() {
-                // Nothing of a chunk that does not open is ever handed on.
-                self.plain.clear();
-                return Err(error);
-            }
+            return Err(error);
         }
         let left = self.plain.get(self.taken..).unwrap_or_default();
         let count = left.len().min(target.len());

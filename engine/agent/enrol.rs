@@ -15,7 +15,8 @@
 //! before the hub hears of it, the hub takes the same change twice, and the old key is let go last.
 //! [`finish_change`] does that whenever the agent connects. One at a time changes it.
 //!
-//! Grants and consent are signed by `agent.key`, which stays. The own log is signed with the key that
+//! Grants and consent are signed by `agent.key`, which stays: the hub keeps it from the joining on, and
+//! knows grants by it whatever the other key is. The own log is signed with the key that
 //! the hub knows: its newest head gets the new signature together with the change.
 
 mod dial;
@@ -40,7 +41,8 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::hub::code::{Code, Transcript};
 use crate::hub::enrol::{
-    JOIN, JoinAnswer, JoinAsk, JoinOffer, KeyChange, LEAVE, Leave, NEW_KEY, NewKey,
+    GRANT_KEY, GrantKey, JOIN, JoinAnswer, JoinAsk, JoinOffer, KeyChange, LEAVE, Leave, NEW_KEY,
+    NewKey,
 };
 use crate::hub::protocol::PROTOCOL;
 use crate::ledger::own_log::{OwnLogError, Signer, signed_head};
@@ -175,6 +177,13 @@ pub fn join(
         hub_nonce: offer.nonce,
         given: Default::default(),
     };
+    let grant_key = Membership::grant_key(home)?;
+    let grants = GrantKey {
+        grant_key: grant_key.public().to_string(),
+        key: seen.agent_key.clone(),
+        hub_key: seen.hub_key.clone(),
+        hub_nonce: seen.hub_nonce.clone(),
+    };
     let ask = JoinAsk {
         key: seen.agent_key.clone(),
         hub_key: seen.hub_key.clone(),
@@ -183,6 +192,7 @@ pub fn join(
         certificate: seen.certificate.clone(),
         code: code.verifier().name(),
         proof: URL_SAFE_NO_PAD.encode(code.prove(&seen)),
+        grant_key: jws::sign(&grant_key, &jws::header(GRANT_KEY, &grant_key), &grants)?,
     };
     let ask = jws::sign(&key, &jws::header(JOIN, &key), &ask)?;
     // From here on the certificate is the one that was seen, on this connection as on the first.
@@ -203,6 +213,7 @@ pub fn join(
         joined_at: now,
     };
     membership.save(home)?;
+    sign_log_anew(home, &membership.agent_id, &[&key], now)?;
     Ok(Joined { membership, name: offer.name, label: answer.label })
 }
 
@@ -307,7 +318,7 @@ fn change(
     };
     let path = format!("/v1/agents/{}/key", hub.agent_id);
     let _nothing: Value = ask(hub, outward, &path, serde_json::to_string(&change)?)?;
-    sign_log_anew(home, &hub.agent_id, [&old, &new], now)?;
+    sign_log_anew(home, &hub.agent_id, &[&old, &new], now)?;
     let path = Membership::key_path(home);
     std::fs::rename(&next_path, &path)
         .and_then(|()| sync_folder(&home.keys_dir()))
@@ -315,11 +326,13 @@ fn change(
     Ok(said.new)
 }
 
-/// Signs the newest head of the own log with the new key, after it was found good with the old one.
+/// Signs the newest head of the own log as who this computer is now: with the new key after it was
+/// found good with the old one; or with the key that it joins with, where somebody else signed it, as
+/// in a backup of a lost computer.
 fn sign_log_anew(
     home: &Home,
     agent_id: &str,
-    keys: [&Key; 2],
+    keys: &[&Key],
     now: Timestamp,
 ) -> Result<(), HubCallError> {
     let state = State::open(&home.state_path())?;

@@ -44,6 +44,21 @@ pub enum AgentEvent {
         /// What is wrong, in words.
         words: String,
     },
+    /// The hub's log grows by more than what passed the hub explains; the rest of it is taken over
+    /// later.
+    HubLogWaits {
+        /// How much was taken over, in words.
+        words: String,
+    },
+    /// A sealed copy of a member waits at the hub, for while this computer is off.
+    Staged {
+        /// The order.
+        order_key: String,
+        /// Who can open it.
+        provider: String,
+        /// Name of its file.
+        name: String,
+    },
     /// A scan is under way.
     Scanning {
         /// Collection.

@@ -23,7 +23,7 @@ use super::group::{Companion, Group, Lies, evidence_word};
 use super::judge::before;
 use super::lock;
 use super::providers::{Providers, terms_of};
-use super::way::HubDesk;
+use super::way::{HubDesk, were_taken_back};
 use crate::access::address_book::AddressBook;
 use crate::access::grant::{Content, issue};
 use crate::access::key::KeyError;
@@ -298,6 +298,7 @@ impl Counter {
             }
         };
         let ran_out = |grant: &GrantRow| grant.expires_at <= now && grant.revoked_at.is_none();
+        let taken_back = were_taken_back(&self.state, &kept).map_err(|error| later(&error))?;
         let mut grants = if kept.is_empty() {
             let (contents, notes) = self.contents(order, terms)?;
             let new = contents.iter().map(|content| {
@@ -317,8 +318,9 @@ impl Counter {
             // With grants it is under way: from here on no card that arrives late changes it.
             kept.map_err(|error| later(&error))?
                 .ok_or_else(|| Hindrance::Later("it was just changed".into()))?
-        } else if order.state != OrderState::Sent && kept.iter().any(ran_out) {
-            // The provider was away for so long.
+        } else if order.state != OrderState::Sent && (taken_back || kept.iter().any(ran_out)) {
+            // The provider was away for so long; or the hub took them back, when another provider
+            // had the order instead, and holds them withdrawn unless they are signed anew.
             let again = kept.iter().map(|grant| {
                 issue(order, &Content::of(grant), terms, &holder, consent.number, &self.key, now)
             });

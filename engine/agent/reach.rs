@@ -4,6 +4,7 @@
 //! ```text
 //! connect   addresses that may be called, TLS       serve   requests of providers, each answered
 //! line      greeting, questions, requests                   over a connection of its own
+//! bring     sealed copies for while this computer is off
 //! pause     how long until the hub is called again
 //! ```
 //!
@@ -12,6 +13,7 @@
 //!
 //! Whoever asks is told at once when the hub is away: nothing waits in here for it to come back.
 
+mod bring;
 mod connect;
 mod line;
 mod pause;
@@ -31,6 +33,7 @@ use crate::base::home::Home;
 use crate::hub::protocol::{Answer, Ask, HubWelcome};
 use crate::store::hub::ProviderState;
 use crate::web;
+pub use bring::{Brought, Parcel};
 pub use connect::{Connector, Stream, Trust};
 use line::{Ended, Line};
 pub use pause::pause_ms;
@@ -46,6 +49,9 @@ const STOOD_MS: i64 = 30_000;
 #[derive(Debug)]
 pub struct Reach {
     membership: Membership,
+    home: Home,
+    connector: Connector,
+    outward: Arc<OutwardBook>,
     questions: mpsc::Sender<Question>,
     standing: watch::Receiver<Standing>,
     providers: watch::Receiver<Providers>,
@@ -111,6 +117,9 @@ impl Reach {
         let (providers, are_providers) = watch::channel(Providers::new());
         let reach = Arc::new(Self {
             membership: membership.clone(),
+            home: home.clone(),
+            connector: connector.clone(),
+            outward: outward.clone(),
             questions,
             standing: is_standing,
             providers: are_providers,

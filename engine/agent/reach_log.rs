@@ -51,9 +51,18 @@ const MESSAGE_BYTES_MAX: usize = 48 * 1024;
 /// Leaves in one message.
 const MESSAGE_LEAVES_MAX: u64 = 256;
 
-/// Messages of the hub's log that are taken over in one round. A hub that invents leaves without end
-/// gets no further than this in half a minute.
+/// Messages of the hub's log that are taken over in one round.
 const FETCHED_PAGES_MAX: u32 = 64;
+
+/// What is taken over of the hub's log in a day without a reason on this computer: refused tries,
+/// of which a hub tells 60 a minute one by one, some 250 bytes each.
+const DAY_BYTES: u64 = 32 * 1024 * 1024;
+
+/// What is taken over besides for each leaf of the own log: a delivery in parts is told of part by
+/// part.
+const ANSWERS_BYTES: u64 = 16 * 1024;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// How long to wait after a round that ended early.
 const REST: Duration = Duration::from_secs(10);
@@ -97,6 +106,8 @@ pub struct LogKeeper {
     /// Name of the hub's log in the store.
     log: String,
     tell: Tell,
+    /// [`DAY_BYTES`]
+    day_bytes: u64,
     session: Mutex<Session>,
 }
 
@@ -105,6 +116,8 @@ struct Fetched {
     is_new: bool,
     /// Whether the hub's log is here to its end.
     is_all: bool,
+    /// Whether the rest has to wait: it grows by more than can be.
+    is_held: bool,
 }
 
 #[derive(Default)]
@@ -113,6 +126,8 @@ struct Session {
     told_size: u64,
     /// When its log was last fetched.
     fetched_at: Option<Timestamp>,
+    /// When the owner was last told that it grows by more than can be.
+    held_at: Option<Timestamp>,
 }
 
 impl LogKeeper {
@@ -136,6 +151,7 @@ impl LogKeeper {
             joined_at: membership.joined_at,
             log: log_name(membership),
             tell,
+            day_bytes: DAY_BYTES,
             session: Mutex::default(),
         })
     }
@@ -152,7 +168,11 @@ impl LogKeeper {
     ) -> Result<(), Setback> {
         let own_size = self.state.log_size(OWN)?;
         self.look_at_size(agent_log_size, own_size, now)?;
-        *self.session() = Session { told_size: agent_log_size.min(own_size), fetched_at: None };
+        {
+            let mut session = self.session();
+            session.told_size = agent_log_size.min(own_size);
+            session.fetched_at = None;
+        }
         let known = self.known()?;
         match hub_log {
             None if known.size > 0 => {
@@ -190,6 +210,8 @@ impl LogKeeper {
         let fetched = self.fetch(asks, now)?;
         if fetched.is_all {
             self.look_for_silence(told_size, now)?;
+        }
+        if fetched.is_all || fetched.is_held {
             self.session().fetched_at = Some(now);
         }
         Ok(handed_in || fetched.is_new)
@@ -308,6 +330,7 @@ impl LogKeeper {
     /// Takes over what the hub's log says, as far as it can be believed.
     fn fetch(&self, asks: &Asking<'_>, now: Timestamp) -> Result<Fetched, Setback> {
         let mut is_new = false;
+        let mut room = self.room(now)?;
         for _ in 0..FETCHED_PAGES_MAX {
             let known = self.known()?;
             let count_max = u32::try_from(MESSAGE_LEAVES_MAX).unwrap_or(u32::MAX);
@@ -335,6 +358,12 @@ impl LogKeeper {
                 Err(index) => Some(Finding::no_leaf(known.size + index)),
                 Ok(_) if more && head.size == known.size => Some(Finding::withheld(known.size)),
                 Ok(leaves) => {
+                    let bytes_count = leaves.iter().map(|(text, _)| text.len() as u64).sum();
+                    let Some(left) = room.checked_sub(bytes_count) else {
+                        self.hold(now);
+                        return Ok(Fetched { is_new, is_all: false, is_held: true });
+                    };
+                    room = left;
                     if !leaves.is_empty() {
                         self.take_over(known.size, &leaves, &nodes, row, now)?;
                         is_new = true;
@@ -347,10 +376,37 @@ impl LogKeeper {
                 return Err(Setback::Lied);
             }
             if !more {
-                return Ok(Fetched { is_new, is_all: true });
+                return Ok(Fetched { is_new, is_all: true, is_held: false });
             }
         }
-        Ok(Fetched { is_new, is_all: false })
+        Ok(Fetched { is_new, is_all: false, is_held: false })
+    }
+
+    /// Bytes of the hub's log for which there is room today, so that a hub that invents leaves
+    /// without end does not fill the owner's disk.
+    fn room(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let day_ago = now.plus_millis(-DAY_MS);
+        let own = self.state.log_growth(OWN, day_ago)?.leaves_count;
+        let taken = self.state.log_growth(&self.log, day_ago)?.bytes_count;
+        Ok(self.day_bytes.saturating_add(own.saturating_mul(ANSWERS_BYTES)).saturating_sub(taken))
+    }
+
+    /// Tells the owner once a day that the hub's log waits. It is no lie: a flood of strangers at an
+    /// honest hub looks the same.
+    fn hold(&self, now: Timestamp) {
+        let mut session = self.session();
+        if session.held_at.is_some_and(|at| now.0.saturating_sub(at.0).abs() < DAY_MS) {
+            return;
+        }
+        session.held_at = Some(now);
+        drop(session);
+        tracing::warn!("the hub's log grows by more than what passed the hub explains");
+        let words = format!(
+            "the hub's log about this computer grew by more than {} MB in a day, which no delivery \
+             explains: the rest of it waits until tomorrow. Ask who runs the hub, or leave it",
+            self.day_bytes / 1_000_000
+        );
+        (self.tell)(AgentEvent::HubLogWaits { words });
     }
 
     /// Keeps leaves of the hub's log, then compares each with the own records.
@@ -369,6 +425,9 @@ impl LogKeeper {
             let kept = self.kept_leaves(leaf.grant())?;
             let earlier = kept.iter().chain(before.iter().map(|(_, leaf)| *leaf));
             let mut finding = compare::compare(leaf, &own, earlier);
+            if matches!(leaf, HubLeaf::Disputed { .. }) && self.is_from_before(&own) {
+                finding = None;
+            }
             if let HubLeaf::Taken { size, root, .. } = leaf {
                 finding = self.look_at_taken(Head { size: *size, root: *root })?;
             }
@@ -397,6 +456,17 @@ impl LogKeeper {
         };
         let read = |(index, leaf): (u64, String)| Some((index, read(leaf.as_bytes())?));
         Ok(found.into_iter().filter_map(read).collect())
+    }
+
+    /// Whether leaves tell of what was before this hub was joined, which is not its concern: it went
+    /// through another one, or was fetched from the lost computer whose place this one took.
+    fn is_from_before(&self, own: &[(u64, AgentLeaf)]) -> bool {
+        own.first().is_some_and(|(_, leaf)| match leaf {
+            AgentLeaf::Access(access) | AgentLeaf::Reversal { of: access, .. } => {
+                access.at < self.joined_at
+            }
+            _ => false,
+        })
     }
 
     fn kept_leaves(&self, grant_id: &str) -> Result<Vec<HubLeaf>, StoreError> {

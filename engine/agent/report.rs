@@ -37,6 +37,18 @@ impl Author<'_> {
         self.put_together(scope, &self.state.report_rows(from, to)?)
     }
 
+    /// A report of what a hub said that cannot be true, and of nothing else.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn of_lies(&self, span: Span) -> Result<Report, StoreError> {
+        let rows =
+            ReportRows { lies: self.state.lies(span.from, span.to)?, ..ReportRows::default() };
+        let scope = Scope { title: "about your hub".to_owned(), span, until: self.now };
+        let report = self.put_together(&scope, &rows)?;
+        Ok(Report { summary: "Your hub said what cannot be true.".to_owned(), ..report })
+    }
+
     /// A report of one order; `None` when there is none with that key.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 
 mod sending;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ use crate::base::clock::Timestamp;
 use crate::base::config::{Mail, Often, Reporting};
 use crate::base::files::{Readers, write_atomic};
 use crate::base::home::{Home, make_private_dir};
+use crate::base::ids::derived;
 use crate::reports::feed::{Feed, Item, atom};
+use crate::reports::lies::Lied;
 use crate::reports::notice::{AccessNotice, ReportNotice};
 use crate::reports::{Report, Scope};
 use crate::store::tellings::Tried;
@@ -42,6 +45,9 @@ const SETTLE_MS: i64 = 60_000;
 
 /// Spans that ended while nothing ran and are told of all the same, and those in the feed.
 const SPANS_MAX: usize = 12;
+
+/// What a hub was caught at is told of by itself so long after: then all of one round is kept.
+const LIES_GATHER_MS: i64 = 10_000;
 
 /// Accesses that are told of at once, and those in the feed.
 const NEWS_MAX: u32 = 50;
@@ -81,6 +87,8 @@ struct Way {
     begun: Option<Begun>,
     /// The last span that was looked at.
     planned: Option<String>,
+    /// Until when lies of the hub were looked for.
+    lies_until: Timestamp,
     failed_count: usize,
     not_before: Timestamp,
 }
@@ -96,6 +104,7 @@ struct News {
 struct FeedState {
     newest: i64,
     last_span: String,
+    lies_count: usize,
 }
 
 /// What is remembered from turn to turn.
@@ -148,6 +157,7 @@ impl Reporter {
             cycle,
             begun: None,
             planned: None,
+            lies_until: Timestamp(0),
             failed_count: 0,
             not_before: Timestamp(0),
         };
@@ -254,6 +264,17 @@ impl Reporter {
                 way.planned = last;
             }
         }
+        if way.news.is_some() {
+            let until = now.plus_millis(-LIES_GATHER_MS);
+            let lies = self.state.lies(begun.since.max(way.lies_until), until).map_err(words)?;
+            let moments: BTreeSet<Timestamp> = lies.iter().map(|lie| lie.at).collect();
+            for from in moments {
+                let about = About::Lies { from, to: from.plus_millis(1) };
+                let kept = self.state.put_telling(way.name, &lies_name(from), &about, now);
+                kept.map_err(words)?;
+            }
+            way.lies_until = until.max(way.lies_until);
+        }
         if let Some(news) = way.news {
             let mut after = self.state.told_up_to(way.name).map_err(words)?;
             let waiting = self.state.news_after(after, NEWS_MAX).map_err(words)?;
@@ -309,6 +330,7 @@ impl Reporter {
                 span: Span { from: *from, to: *to },
                 until: to.plus_millis(-1),
             }),
+            About::Lies { from, to } => author.of_lies(Span { from: *from, to: *to }),
             About::News { after, up_to } => author.of_news(*after, *up_to),
         }
         .map_err(words)
@@ -330,7 +352,8 @@ impl Reporter {
         let spans = ended_spans(cycle, begun.since, now, &self.zone);
         let newest = self.state.newest_news().map_err(words)?;
         let last_span = spans.last().map(|period| period.name()).unwrap_or_default();
-        let is_now = FeedState { newest, last_span };
+        let lies = self.state.lies(begun.since, Timestamp(i64::MAX)).map_err(words)?;
+        let is_now = FeedState { newest, last_span, lies_count: lies.len() };
         if memory.feed.as_ref() == Some(&is_now) {
             return Ok(());
         }
@@ -347,6 +370,15 @@ impl Reporter {
                 at: row.at,
                 title: format!("{} fetched the {}", notice.provider, notice.member),
                 text: format!("{} ({}).", notice.words(), access.what),
+            });
+        }
+        for lie in lies.iter().rev().take(SPANS_MAX) {
+            let name = derived("hub lie", &[&lie.log, &lie.kind, &lie.subject]);
+            items.push(Item {
+                id: format!("urn:signet:{agent_id}:hub-lie:{name}"),
+                at: lie.at,
+                title: "The hub said what cannot be true".to_owned(),
+                text: Lied::of(lie, &self.zone).words(),
             });
         }
         for period in spans {
@@ -378,6 +410,11 @@ impl Reporter {
 
 fn words(error: impl std::error::Error) -> String {
     crate::base::causes::one_line(&error)
+}
+
+/// What names the telling of what a hub was caught at in one moment.
+fn lies_name(at: Timestamp) -> String {
+    format!("hub-lies-{}", at.0)
 }
 
 fn cycle_of(often: Often) -> Option<Cycle> {

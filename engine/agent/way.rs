@@ -31,7 +31,7 @@ use crate::orders::Terms;
 use crate::orders::dispatch::Hindrance;
 use crate::orders::terms::Relay;
 use crate::store::hub::PriceAsk;
-use crate::store::{GrantOffer, GrantRow, Order, State};
+use crate::store::{GrantOffer, GrantRow, Order, State, StoreError};
 
 /// Revoked grants are looked for so often.
 const LOOK_MS: u64 = 500;
@@ -149,6 +149,16 @@ impl Counter {
         }
         Ok(base_url)
     }
+}
+
+/// Whether the hub took one of these grants back that holds again.
+pub(super) fn were_taken_back(state: &State, grants: &[GrantRow]) -> Result<bool, StoreError> {
+    for grant in grants.iter().filter(|grant| grant.revoked_at.is_none()) {
+        if state.grant_offer(&grant.grant_id)?.is_some_and(|offer| offer.withdrawn_at.is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn quote(

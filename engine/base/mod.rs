@@ -12,6 +12,7 @@ pub mod crop;
 pub mod file_kind;
 pub mod file_state;
 pub mod files;
+pub mod heap;
 pub mod home;
 pub mod ids;
 pub mod mail;

@@ -67,6 +67,23 @@ pub fn decimal(minor: i64) -> String {
     format!("{sign}{}.{:02}", size / 100, size % 100)
 }
 
+/// Currencies that have no cents (ISO 4217, exponent 0). Here they are counted in hundredths as all
+/// are.
+const WITHOUT_CENTS: [&str; 16] = [
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
+    "VUV", "XAF", "XOF",
+];
+
+/// Minor units as people write them in a currency: 50000 are `500` in JPY and `500.00` in EUR. A
+/// part of a yen, which only a share of a fee can be, is shown all the same.
+pub fn written(minor: i64, currency: &str) -> String {
+    if minor % 100 == 0 && WITHOUT_CENTS.contains(&currency) {
+        (minor / 100).to_string()
+    } else {
+        decimal(minor)
+    }
+}
+
 /// Reads `12`, `12.5` or `12.50` as minor units.
 ///
 /// # Errors
@@ -115,6 +132,14 @@ mod tests {
         }
         assert_eq!(decimal(-1234), "-12.34");
         assert_eq!(decimal(5), "0.05");
+        for (minor, currency, expected) in [
+            (50_000, "JPY", "500"),
+            (-50_000, "JPY", "-500"),
+            (50_025, "JPY", "500.25"),
+            (50_000, "EUR", "500.00"),
+        ] {
+            assert_eq!(written(minor, currency), expected);
+        }
     }
 
     #[test]

@@ -82,6 +82,10 @@ pub struct Limits {
     /// a provider that only knows addresses
     #[arg(long, value_enum, default_value_t = ThroughHub::Sealed)]
     through_hub: ThroughHub,
+    /// Leave a sealed copy of what is ordered at the hub, so that the provider can fetch while this
+    /// computer is off
+    #[arg(long)]
+    stage: bool,
     /// Days that it has to fetch an ordered photo
     #[arg(long, default_value_t = 14)]
     grant_days: u32,
@@ -208,6 +212,7 @@ pub(super) fn agree(
             ThroughHub::Sealed => Relay::Sealed,
             ThroughHub::Clear => Relay::Clear,
         },
+        stage: limits.stage,
         fees: card.fees,
         preview: card.preview,
         service_percent,
@@ -225,6 +230,13 @@ pub(super) fn agree(
         || Member::ALL.into_iter().any(|member| terms.fees.of(member) < 0)
     {
         return Err(CommandError::failed("the card has a negative price or fee: ask for another"));
+    }
+    if terms.stage && !terms.may_wait() {
+        return Err(CommandError::Usage(
+            "--stage needs a provider with a key, and not --through-hub clear: a copy that waits is \
+             sealed to that key"
+                .into(),
+        ));
     }
     if !context.yes && !confirmed(&name, &terms)? {
         return Err(CommandError::failed("nothing was agreed"));
@@ -326,6 +338,7 @@ fn lines(name: &str, terms: &Terms) -> Vec<String> {
         ),
         format!("    fetches  within {} hours of the order", limits.grant_hours),
         format!("    hub      {}", through_hub(terms)),
+        format!("    asleep   {}", asleep(terms)),
         format!(
             "    pays     {} per original, {} per preview, {} per companion; {} % of it to {}",
             decimal(terms.fees.original_minor),
@@ -357,6 +370,14 @@ fn through_hub(terms: &Terms) -> &'static str {
         (Relay::Sealed, false) => "through it, sealed: the hub cannot see what passes",
         (Relay::Sealed, true) => "not through it: without a key nothing can be sealed",
         (Relay::Clear, _) => "through it, open: THE HUB CAN SEE WHAT PASSES",
+    }
+}
+
+/// What a provider gets while this computer is off, in words.
+fn asleep(terms: &Terms) -> &'static str {
+    match terms.may_wait() {
+        true => "a sealed copy of what is ordered waits at the hub, which cannot open it",
+        false => "it waits until this computer is on: no copy lies at the hub",
     }
 }
 

@@ -13,6 +13,7 @@ mod statement;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
+use crate::base::heap;
 use crate::hub::event::HubEvent;
 use crate::hub::home::{HubHome, template};
 use crate::hub::run::Hub;
@@ -139,6 +140,7 @@ fn make(home: &HubHome, init: &Init, json: bool) -> Result<Outcome, CommandError
 }
 
 fn serve(home: HubHome, json: bool) -> Result<Outcome, CommandError> {
+    heap::give_back_early();
     let hub = Hub::open(home, Timestamp::now()).map_err(failed)?;
     serving::block_on(async move |shutdown| {
         let listener = serving::listen(&hub.config().listen).await?;

@@ -1,5 +1,5 @@
 //! `signet lab`: takes orders, fetches originals, files them. `signet lab invite` makes an
-//! owner's card.
+//! owner's card, `signet lab verify` checks what a hub charged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::lab::home::{LabConfig, LabHome, Secrets, example};
 use crate::lab::{LabEvent, run as run_lab, tell_owner};
 use crate::web::Stage;
 
-use super::{CommandError, Context, Outcome, failed, output, serving};
+use super::{CommandError, Context, Outcome, failed, lab_verify, output, serving};
 
 /// What the user typed.
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,8 @@ enum Command {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Check by the owners' signed logs what a hub charged; asks nobody
+    Verify(lab_verify::Args),
     /// Write a card for an owner: they agree with `signet consent allow CARD`
     Invite {
         /// The owner's name
@@ -147,6 +149,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
             }
             Ok(outcome)
         }
+        Some(Command::Verify(args)) => lab_verify::run(args, context.json),
         None => serve(home, open(&home_of(context), &args.new)?, context),
     }
 }

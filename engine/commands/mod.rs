@@ -19,6 +19,7 @@ mod icons_stamp;
 mod icons_words;
 pub mod init;
 pub mod lab;
+mod lab_verify;
 pub mod look;
 pub mod models;
 pub mod orders;

@@ -16,7 +16,7 @@ use crate::ledger::statement::{balances, journal};
 use crate::reports::facts::Fee;
 use crate::reports::html::{self, Medium};
 use crate::reports::{Report, Scope, pdf};
-use crate::store::{AccessRow, CorrectionKind, ReportRows, State};
+use crate::store::{AccessRow, CorrectionKind, CorrectionRow, ReportRows, State};
 
 use super::span::{SpanArgs, Unnamed};
 use super::{CommandError, Context, Outcome, failed, output, report_verify};
@@ -223,11 +223,7 @@ fn json(rows: &ReportRows) -> Result<Outcome, CommandError> {
     }
     for correction in &rows.corrections {
         // Its own kind says which of the two it is.
-        let tag = match correction.kind {
-            CorrectionKind::Reversal => "reversal",
-            CorrectionKind::Again => "again",
-        };
-        output::json(&tagged(tag, correction)?);
+        output::json(&tagged(kind_of(Some(correction)), correction)?);
     }
     for refusal in &rows.refusals {
         output::json(&tagged("refusal", refusal)?);
@@ -241,6 +237,15 @@ fn json(rows: &ReportRows) -> Result<Outcome, CommandError> {
         }));
     }
     Ok(Outcome::Done)
+}
+
+/// What a posted movement is called in JSON.
+pub(super) fn kind_of(correction: Option<&CorrectionRow>) -> &'static str {
+    match correction.map(|row| row.kind) {
+        None => "access",
+        Some(CorrectionKind::Reversal) => "reversal",
+        Some(CorrectionKind::Again) => "again",
+    }
 }
 
 fn line_of(access: &AccessRow) -> String {

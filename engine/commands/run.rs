@@ -120,10 +120,14 @@ fn planned(order: &Order) -> String {
 fn words(event: &AgentEvent) -> Option<String> {
     Some(match event {
         AgentEvent::HubLied { words, .. } => format!("  THE HUB LIES: {words}"),
+        AgentEvent::HubLogWaits { words } => format!("  {words}"),
         AgentEvent::Listening { address } => format!("providers can fetch at http://{address}"),
         AgentEvent::HubConnected { hub } => format!("connected to the hub {hub}"),
         AgentEvent::HubAway { hub, why } => {
             format!("the hub {hub} is not reached: {why}; it is called again")
+        }
+        AgentEvent::Staged { order_key, provider, name } => {
+            format!("  order {order_key}: a sealed copy of {name} waits at the hub for {provider}")
         }
         AgentEvent::Scanning { collection, files_count, .. } => {
             format!("{collection}: {files_count} photos, watching")

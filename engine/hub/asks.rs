@@ -1,19 +1,22 @@
 //! What agents ask on their channels, and what they are answered. Blocking.
 //!
 //! An agent is believed about itself and nothing else: the grant that it offers has to be signed
-//! with its key and bound to the provider that it names, and the fee has to be one that this
+//! with the key that it showed for that when it joined, and bound to the provider that it names, and the fee has to be one that this
 //! provider agreed to pay.
 
 use super::channel::Channel;
 use super::log::LogError;
-use super::notices;
 use super::protocol::{Answer, Ask};
 use super::run::HubState;
 use crate::access::grant::TYP;
 use crate::access::{Claims, PublicKey, jws};
 use crate::base::clock::Timestamp;
+use crate::base::ids::ContentHash;
 use crate::store::hub::{HubStore, OfferRow, PriceAsk, ProviderRow, ProviderState};
 use crate::store::{Purpose, StoreError};
+
+/// Takings of one answer: with the longest proofs they fit into a message.
+const TAKINGS_TOLD_MAX: u32 = 12;
 
 /// Answers one question.
 pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> Answer {
@@ -28,10 +31,15 @@ pub fn answer(state: &HubState, channel: &Channel, ask: Ask, now: Timestamp) -> 
         Ask::Withdraw { which } => withdraw(state, agent, which.as_deref(), now),
         Ask::Log { from, leaves, checkpoint } => store.agent(agent).map(|row| {
             let Some(row) = row else { return never("this computer did not join here") };
+            // While it changes its key, its log may be signed with either.
+            if row.key != channel.key {
+                return later("the key of this computer was changed: it has to connect again");
+            }
             logged(state.log.take(&row, from, &leaves, &checkpoint, now))
         }),
         Ask::HubLog { from, count_max } => Ok(logged(state.log.tell(agent, from, count_max, now))),
-        Ask::Delivered { .. } => Ok(later("this hub keeps no copies yet")),
+        Ask::Delivered { noted } => delivered(store, agent, &noted),
+        Ask::Drop { grants } => drop_copies(state, agent, &grants),
     };
     answered.unwrap_or_else(|error| {
         tracing::error!(%error, "a question of an agent was not answered");
@@ -47,18 +55,32 @@ fn logged(answered: Result<Answer, LogError>) -> Answer {
     })
 }
 
-/// Takes offers back, ends what is under way for them, and then tells their providers.
+/// Takes offers back, of which their providers are told, and ends what is under way for them.
 fn withdraw(
     state: &HubState,
     agent: &str,
     which: Option<&str>,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let store = state.store.as_ref();
-    let told = notices::of_withdrawal(store, agent, which, now)?;
-    store.withdraw(agent, which, now)?;
+    state.store.withdraw(agent, which, now)?;
+    state.copies.untidy();
     state.transfers.cut(agent, which);
-    told.iter().try_for_each(|notice| store.put_notice(notice))?;
+    Ok(Answer::Done)
+}
+
+/// Forgets what the agent took note of, and tells what else was taken of its copies.
+fn delivered(
+    store: &dyn HubStore,
+    agent: &str,
+    noted: &[ContentHash],
+) -> Result<Answer, StoreError> {
+    store.forget_takings(agent, noted)?;
+    Ok(Answer::Delivered { takings: store.takings(agent, TAKINGS_TOLD_MAX)? })
+}
+
+fn drop_copies(state: &HubState, agent: &str, grants: &[String]) -> Result<Answer, StoreError> {
+    grants.iter().try_for_each(|grant| state.store.drop_staged(agent, grant))?;
+    state.copies.untidy();
     Ok(Answer::Done)
 }
 
@@ -138,7 +160,10 @@ fn offer(
     if let Some(no) = closed(&provider) {
         return Ok(no);
     }
-    let claims = match claims(&channel.key, grant) {
+    let Some(agent) = store.agent(&channel.agent_id)? else {
+        return Ok(never("this computer did not join here"));
+    };
+    let claims = match claims(&agent.grant_key, grant) {
         Ok(claims) => claims,
         Err(why) => return Ok(never(why)),
     };

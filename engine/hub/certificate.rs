@@ -35,19 +35,27 @@ pub fn files(
     config: &HubConfig,
     now: Timestamp,
 ) -> Result<Option<Files>, HubError> {
+    let files = named(home, config);
+    if let Some(Files { certificate, key, is_own: true }) = &files
+        && (!certificate.exists() || !key.exists())
+    {
+        make(certificate, key, &names(config), now)?;
+    }
+    Ok(files)
+}
+
+/// Where the certificate of a hub is or would be, as [`files`]; makes nothing.
+pub fn named(home: &HubHome, config: &HubConfig) -> Option<Files> {
     if config.tls.off {
-        return Ok(None);
+        return None;
     }
     if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         let (certificate, key) = (certificate.clone(), key.clone());
-        return Ok(Some(Files { certificate, key, is_own: false }));
+        return Some(Files { certificate, key, is_own: false });
     }
     let certificate = home.keys_dir().join("tls.pem");
     let key = home.keys_dir().join("tls.key");
-    if !certificate.exists() || !key.exists() {
-        make(&certificate, &key, &names(config), now)?;
-    }
-    Ok(Some(Files { certificate, key, is_own: true }))
+    Some(Files { certificate, key, is_own: true })
 }
 
 /// Hosts that the certificate is made out to.

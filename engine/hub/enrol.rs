@@ -14,7 +14,8 @@
 //! in between can put in keys of their own (`code`).
 //!
 //! A key that was changed is one for the hub alone: grants and consent stay signed by the agent's own
-//! key, which the hub does not need.
+//! key. A computer that joins shows that it has that one too ([`GrantKey`]), and the hub keeps it
+//! beside the other: an offer has to be signed with it.
 //!
 //! Knows no HTTP: `http/enrol.rs` does; and no TLS: it is told which certificate the hub shows.
 
@@ -31,10 +32,12 @@ use crate::access::key::{Key, PublicKey};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::StoreError;
-use crate::store::hub::{ActionRow, AgentRow, AgentState, CodeRow, HubStore, Joined};
+use crate::store::hub::{ActionRow, AgentKeys, AgentRow, AgentState, CodeRow, HubStore, Joined};
 
 /// Kind of the signed text of a [`JoinAsk`].
 pub const JOIN: &str = "signet-join+jws";
+/// As [`JOIN`], of a [`GrantKey`].
+pub const GRANT_KEY: &str = "signet-grant-key+jws";
 /// As [`JOIN`], of a [`NewKey`].
 pub const NEW_KEY: &str = "signet-new-key+jws";
 /// As [`JOIN`], of a [`Leave`].
@@ -99,6 +102,22 @@ pub struct JoinAsk {
     pub code: ContentHash,
     /// Proves that it knows the code, base64url.
     pub proof: String,
+    /// JWS of a [`GrantKey`] by the key that it names.
+    pub grant_key: String,
+}
+
+/// What the key signs that a computer signs grants with, so that nobody names somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantKey {
+    /// That key, base64url.
+    pub grant_key: String,
+    /// The key of the computer that joins with it, base64url.
+    pub key: String,
+    /// The hub that it joins.
+    pub hub_key: String,
+    /// The hub's nonce.
+    pub hub_nonce: String,
 }
 
 /// What a computer gets that joined.
@@ -269,6 +288,13 @@ impl Desk {
         if !self.is_nonce(&ask.hub_nonce, now) {
             return Err(EnrolError::Nonce);
         }
+        let (grants, _): (GrantKey, _) =
+            signed_by_itself(&ask.grant_key, GRANT_KEY, |said: &GrantKey| &said.grant_key)?;
+        if (&grants.key, &grants.hub_key, &grants.hub_nonce)
+            != (&ask.key, &ask.hub_key, &ask.hub_nonce)
+        {
+            return Err(EnrolError::Signature(jws::JwsError::Malformed));
+        }
         self.wrong_codes
             .begin(knock.remote, now)
             .map_err(|wait_ms| EnrolError::Wait { wait_ms })?;
@@ -287,7 +313,8 @@ impl Desk {
             return Err(EnrolError::Code);
         }
         self.wrong_codes.right(knock.remote);
-        let row = match store.join(&code.code_hash, &key.thumbprint(), &ask.key, now)? {
+        let keys = AgentKeys { key: &ask.key, grant_key: &grants.grant_key };
+        let row = match store.join(&code.code_hash, &key.thumbprint(), keys, now)? {
             Joined::New(row) => {
                 note(store, &row, "agent.joined", &row.label, now)?;
                 row
@@ -412,9 +439,15 @@ pub fn invite(
         return Err(EnrolError::Refused(format!("a code is good for 1 to {CODE_HOURS_MAX} hours")));
     }
     if let Some(agent_id) = replaces {
-        match store.agent(agent_id)?.map(|row| row.state) {
-            Some(AgentState::Lost) => {}
-            Some(AgentState::Active | AgentState::Left) => {
+        match store.agent(agent_id)?.map(|row| (row.state, row.replaced_by)) {
+            Some((AgentState::Lost, None)) => {}
+            Some((AgentState::Lost, Some(other))) => {
+                return Err(EnrolError::Refused(format!(
+                    "`{other}` took the place of `{agent_id}`: if that one is lost as well, run \
+                     `signet hub lost {other}` and invite one in its place"
+                )));
+            }
+            Some((AgentState::Active | AgentState::Left, _)) => {
                 return Err(EnrolError::Refused(format!(
                     "`{agent_id}` is not lost: run `signet hub lost {agent_id}` first"
                 )));

@@ -1,7 +1,7 @@
 //! What happens in a hub, for whoever shows it: one JSON object for each event.
 //!
-//! Names agents, providers and grants by their ids; no address that a request came from, no owner's
-//! name, no file.
+//! Names providers and grants by their ids, agents by their aliases (`alias`) when it is shown; no
+//! address that a request came from, no owner's name, no file.
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! GET        /v1/agent                    an agent's control channel (WebSocket)
 //! POST       /v1/transfers/{transfer}     an agent's answer to one request of a provider
+//! PUT        /v1/staged/{agent}/{grant}   a sealed copy, for while that agent is away
 //! GET, HEAD  /o/{agent}/v1/grants/…       what a grant of that agent is about
 //! GET, HEAD  /o/{agent}/v1/links/…        the same, for providers that have no key
 //! POST       /o/{agent}/v1/orders/…       receipts and words of progress
@@ -31,6 +32,7 @@ pub mod problem;
 mod provider_api;
 mod refused;
 mod relay;
+mod staged;
 pub mod tls;
 mod views;
 
@@ -41,7 +43,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use tokio::sync::mpsc;
 
 use super::relay::Refusal;
@@ -59,9 +61,10 @@ pub fn router(state: Arc<HubState>) -> Router {
     let routes = Router::new()
         .route("/v1/agent", get(agent::connect))
         .route("/v1/transfers/{transfer}", post(relay::arrive))
+        .route("/v1/staged/{agent}/{grant}", put(staged::bring))
         .route("/o/{*path}", any(relay::hand_on))
         .merge(enrol::routes())
-        .route("/v1/health", get(|| async { "ok\n" }))
+        .route("/v1/health", get(openapi::health))
         .fallback(api::nothing_here)
         .method_not_allowed_fallback(api::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::access::{Key, PublicKey};
 use crate::base::clock::Timestamp;
+use crate::hub::alias::Aliases;
 use crate::hub::protocol::Answer;
 use crate::ledger::checkpoint::{self, agent_origin, hub_origin};
 use crate::ledger::tree::{self, Node, Tree, TreeError};
@@ -61,7 +62,7 @@ pub enum LogError {
     /// Nothing that we write.
     #[error("a leaf could not be written")]
     Leaf(#[from] serde_json::Error),
-    /// Somebody else adds to this log.
+    /// Somebody else adds to this log; named as logs of the program call it.
     #[error("the log of agent `{0}` was changed by another program, or there is no such agent")]
     Moved(String),
 }
@@ -89,7 +90,9 @@ impl HubLog {
         let lanes = std::array::from_fn(|_| Mutex::default());
         let logs = Arc::new(Logs { store, key, lanes });
         let writer = logs.clone();
-        let notes = Notes::start(move |agent_id, leaves| writer.append_notes(agent_id, leaves))?;
+        let aliases = Aliases::of(&logs.key);
+        let notes =
+            Notes::start(aliases, move |agent_id, leaves| writer.append_notes(agent_id, leaves))?;
         Ok(Self { logs, notes })
     }
 
@@ -199,6 +202,8 @@ struct Claim {
     index: u64,
     access: AccessLeaf,
     is_reversal: bool,
+    /// When the hub was told, by its own clock.
+    told_at: Timestamp,
 }
 
 impl Logs {
@@ -222,6 +227,10 @@ impl Logs {
 
     fn origin(&self, agent_id: &str) -> String {
         hub_origin(&self.key.public(), agent_id)
+    }
+
+    fn moved(&self, agent_id: &str) -> LogError {
+        LogError::Moved(Aliases::of(&self.key).alias(agent_id))
     }
 
     fn append_notes(&self, agent_id: &str, leaves: &[HubLeaf]) -> Result<(), LogError> {
@@ -251,7 +260,7 @@ impl Logs {
             accesses: &[],
             reversals: &[],
         };
-        self.store.append(&append)?.map(|_| ()).ok_or_else(|| LogError::Moved(agent_id.into()))
+        self.store.append(&append)?.map(|_| ()).ok_or_else(|| self.moved(agent_id))
     }
 
     /// Puts leaves behind the mirror of an agent's log and posts what they tell of; or says why not.
@@ -351,7 +360,7 @@ impl Logs {
             Some(_) => None,
         };
         Ok(Some(match (offer, why) {
-            (Some(offer), None) => Ok((Claim { index, access, is_reversal }, offer)),
+            (Some(offer), None) => Ok((Claim { index, access, is_reversal, told_at: now }, offer)),
             (_, why) => {
                 let why = why.unwrap_or_default().to_owned();
                 Err(Booking::Disputed { grant: crate::store::leaf::words(&access.grant), why })
@@ -379,6 +388,7 @@ impl Logs {
                 grant_id: claim.access.grant.clone(),
                 turn: claim.access.turn,
                 at: claim.access.at,
+                told_at: claim.told_at,
             };
             claims.iter().map(report).collect()
         };
@@ -393,7 +403,7 @@ impl Logs {
             reversals: &reports(&reversals),
         };
         let posted = self.store.append(&append)?;
-        let posted = posted.ok_or_else(|| LogError::Moved(agent_id.into()))?;
+        let posted = posted.ok_or_else(|| self.moved(agent_id))?;
         let booked =
             accesses.iter().chain(&reversals).zip(posted).map(|((claim, offer), posted)| {
                 let booked = BookedLeaf {

@@ -121,6 +121,8 @@ pub struct Metrics {
     notices: Family<NoticeLabel, Counter>,
     paused: Counter,
     store: Family<StoreLabel, Histogram, fn() -> Histogram>,
+    /// Nothing is shown of a certificate where something in front of the hub has it.
+    certificate_left: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Default for Metrics {
@@ -150,6 +152,14 @@ impl Default for Metrics {
         let store = Family::new_with_constructor(times);
         let help = "What operations of the store took, by what they do";
         registry.register_with_unit("store", help, Unit::Seconds, store.clone());
+        let certificate_left = Family::default();
+        let help = "Until the certificate ends; below zero when it has ended";
+        registry.register_with_unit(
+            "certificate_left",
+            help,
+            Unit::Seconds,
+            certificate_left.clone(),
+        );
         let metrics = Self {
             registry,
             agents,
@@ -162,6 +172,7 @@ impl Default for Metrics {
             notices,
             paused,
             store,
+            certificate_left,
         };
         metrics.begin_at_zero();
         metrics
@@ -235,6 +246,14 @@ impl Metrics {
     /// The brake paused a provider.
     pub fn pulled(&self) {
         self.paused.inc();
+    }
+
+    /// The certificate holds for so many seconds more.
+    ///
+    /// - `is_own`: whether the hub made it itself
+    pub fn certificate_left(&self, is_own: bool, left_s: i64) {
+        let made_by = if is_own { "hub" } else { "others" };
+        self.certificate_left.get_or_create(&[("made_by", made_by)]).set(left_s);
     }
 
     /// Something was done with the store.

@@ -33,8 +33,7 @@ use crate::orders::target::Setback;
 use crate::orders::webhook::{CLOUD_EVENT, CloudEvent, SignedMessage, sign};
 use crate::store::StoreError;
 use crate::store::hub::{
-    HubStore, NoticeRow, OfferRow, Posting, ProviderChange, ProviderRow, ProviderState,
-    provider_account,
+    HubStore, NoticeRow, Posting, ProviderChange, ProviderRow, ProviderState, provider_account,
 };
 
 use super::metrics::{Metrics, NoticeOutcome};
@@ -49,9 +48,6 @@ const PROVIDERS_AT_ONCE: usize = 8;
 /// Notices that are looked at in one go.
 const DUE_MAX: u32 = 200;
 
-/// Grants that one notice names at most; it stays below 64 KiB.
-const GRANTS_MAX: u32 = 500;
-
 /// How often it is looked whether something is due.
 const LOOK_MS: u64 = 1000;
 
@@ -62,50 +58,6 @@ pub fn of_state(provider: &str, state: ProviderState, why: &str, now: Timestamp)
         ProviderState::Paused | ProviderState::Closed => "signet.provider.paused",
     };
     notice(kind, provider, &now.to_string(), &json!({ "why": why, "state": state }), now)
-}
-
-/// An owner took grants back.
-fn withdrawn(provider: &str, agent_id: &str, grants: &[String], now: Timestamp) -> NoticeRow {
-    let data = json!({ "agent": agent_id, "grants": grants });
-    let about = format!("{agent_id} {}", grants.join(" "));
-    notice("signet.offer.withdrawn", provider, &about, &data, now)
-}
-
-/// What providers are to be told when an agent takes offers back; asked before it does.
-///
-/// - `which`: as [`HubStore::withdraw`]
-///
-/// # Errors
-/// As the store.
-pub fn of_withdrawal(
-    store: &dyn HubStore,
-    agent_id: &str,
-    which: Option<&str>,
-    now: Timestamp,
-) -> Result<Vec<NoticeRow>, StoreError> {
-    let mut notices = Vec::new();
-    for provider in store.providers()? {
-        let mut last = String::new();
-        loop {
-            let after = Some((agent_id, last.as_str()));
-            let page = store.offers_of(&provider.name, after, GRANTS_MAX, now)?;
-            let own: Vec<_> = page.into_iter().take_while(|o| o.agent_id == agent_id).collect();
-            let is_meant = |offer: &&OfferRow| {
-                let names = [&offer.grant_id, &offer.order_key, &offer.provider];
-                which.is_none_or(|which| names.into_iter().any(|name| name == which))
-            };
-            let grants: Vec<String> =
-                own.iter().filter(is_meant).map(|offer| offer.grant_id.clone()).collect();
-            if !grants.is_empty() {
-                notices.push(withdrawn(&provider.name, agent_id, &grants, now));
-            }
-            match own.last() {
-                Some(offer) if own.len() == GRANTS_MAX as usize => last.clone_from(&offer.grant_id),
-                _ => break,
-            }
-        }
-    }
-    Ok(notices)
 }
 
 /// A provider wants to see whether its address works.
@@ -387,14 +339,5 @@ mod tests {
         ] {
             assert_eq!(is_low(credit, paid_in), low, "{credit} of {paid_in}");
         }
-    }
-
-    #[test]
-    fn notice_about_the_same_has_the_same_id() {
-        let grants = ["g".to_owned()];
-        let one = withdrawn("lab", "agent", &grants, NOW);
-        assert_eq!(one.notice_id, withdrawn("lab", "agent", &grants, NOW.plus_millis(9)).notice_id);
-        assert_ne!(one.notice_id, withdrawn("other", "agent", &grants, NOW).notice_id);
-        assert_ne!(one.notice_id, withdrawn("lab", "agent", &[], NOW).notice_id);
     }
 }

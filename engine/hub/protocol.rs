@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::hub::{CheckpointRow, ProviderState};
+use crate::base::ids::ContentHash;
+use crate::store::hub::{CheckpointRow, ProviderState, TakingRow};
 
 /// Version of these messages. A hub talks to agents of this and the version before.
 pub const PROTOCOL: u32 = 1;
@@ -143,10 +144,15 @@ pub enum Ask {
         /// At most so many leaves.
         count_max: u32,
     },
-    /// Copies that were delivered while the agent was away; those named here are forgotten.
+    /// What providers took of copies while the agent was away; what is named here is forgotten.
     Delivered {
-        /// Grants that the agent has taken note of.
-        noted: Vec<String>,
+        /// What the agent has taken note of: SHA-256 of the proofs.
+        noted: Vec<ContentHash>,
+    },
+    /// Copies that are needed no more.
+    Drop {
+        /// Of these grants.
+        grants: Vec<String>,
     },
 }
 
@@ -279,10 +285,10 @@ pub enum Answer {
         /// Whether there are more.
         more: bool,
     },
-    /// Copies that were delivered.
+    /// What was taken of copies, oldest first; more when this was noted.
     Delivered {
-        /// Grants, with when.
-        grants: Vec<(String, crate::base::clock::Timestamp)>,
+        /// Bytes that were sent and receipts, each with the provider's proof.
+        takings: Vec<TakingRow>,
     },
 }
 

@@ -27,8 +27,8 @@ use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::base::money::{Currency, decimal};
 use crate::store::hub::{
-    HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow, ProviderState,
-    owner_account, provider_account,
+    HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow, ProviderState, TermsChange,
+    provider_account,
 };
 use crate::store::{Entry, Purpose, StoreError};
 
@@ -155,16 +155,19 @@ pub fn add(
         prices: Vec::new(),
     };
     let (provider, notify_secret) = edited(store, &blank, edit)?;
+    let deed = Change { before: &blank, row: &provider };
     let proof = match (&provider.key, &provider.secret_hash) {
         (Some(_), Some(_)) => "key and secret",
         (Some(_), None) => "key",
         _ => "secret",
     };
-    put(store, actor, &blank, &provider, &format!("added with a {proof}; "), now)?;
+    deed.act(store, actor, &format!("added with a {proof}; "), now, || {
+        store.put_provider(&provider).map_err(OperatorError::from)
+    })?;
     Ok(Told { provider, secret, notify_secret })
 }
 
-/// Changes a provider.
+/// Changes a provider; what the edit does not name stays as it is then, whoever changes it meanwhile.
 ///
 /// # Errors
 /// `Refused` with what is not possible, `Role`, or the database.
@@ -178,8 +181,34 @@ pub fn set(
     operators::check(actor, Action::PutProvider)?;
     let before = known(store, name)?;
     let (provider, notify_secret) = edited(store, &before, edit)?;
-    put(store, actor, &before, &provider, "", now)?;
+    let deed = Change { before: &before, row: &provider };
+    deed.act(store, actor, "", now, || change(store, name, &terms(edit, &provider)))?;
+    let provider = known(store, name)?;
+    // Somebody else may have named an address, and got a secret, in the meantime.
+    let notify_secret = notify_secret.filter(|secret| *secret == provider.notify_secret);
     Ok(Told { provider, secret: None, notify_secret })
+}
+
+/// What an edit changes, as it was checked.
+fn terms(edit: &ProviderEdit, row: &ProviderRow) -> ProviderChange {
+    let url = edit.notify_url.clone();
+    ProviderChange::Terms(Box::new(TermsChange {
+        purposes: edit.purposes.as_ref().map(|_| row.purposes.clone()),
+        currency: edit.currency.as_ref().map(|_| row.currency.clone()),
+        credit_limit_minor: edit.credit_limit_minor,
+        service_percent: edit.service_percent,
+        requests_per_minute: edit.requests_per_minute,
+        accesses_per_day: edit.accesses_per_day,
+        notify: url.map(|url| (url, row.notify_secret.clone())),
+        prices: edit.prices.as_ref().map(|_| row.prices.clone()),
+    }))
+}
+
+fn change(store: &dyn HubStore, name: &str, change: &ProviderChange) -> Result<(), OperatorError> {
+    match store.change_provider(name, change)? {
+        true => Ok(()),
+        false => refused(format!("there is no provider `{name}` any more")),
+    }
 }
 
 /// Lets a provider fetch, or not. One that is closed stays so.
@@ -225,13 +254,13 @@ pub fn renew_secret(
 ) -> Result<Told, OperatorError> {
     operators::check(actor, Action::RenewSecret)?;
     let secret = random_text::<32>()?;
-    let secret_hash = Some(ContentHash::of(secret.as_bytes()));
-    let provider = ProviderRow { secret_hash, ..known(store, name)? };
+    let secret_hash = ContentHash::of(secret.as_bytes());
+    known(store, name)?;
     let deed = Deed { action: Action::RenewSecret, subject: name, detail: "a new one".into() };
     operators::act(store, actor, &deed, now, || {
-        store.put_provider(&provider).map_err(OperatorError::from)
+        change(store, name, &ProviderChange::Secret(secret_hash))
     })?;
-    Ok(Told { provider, secret: Some(secret), notify_secret: None })
+    Ok(Told { provider: known(store, name)?, secret: Some(secret), notify_secret: None })
 }
 
 /// A provider paid in.
@@ -267,10 +296,10 @@ pub fn pay_out(
     now: Timestamp,
 ) -> Result<Paid, OperatorError> {
     operators::check(actor, Action::PayOut)?;
-    if store.agent(agent_id)?.is_none() {
+    let Some(agent) = store.agent(agent_id)? else {
         return refused(format!("there is no owner `{agent_id}`"));
-    }
-    let account = owner_account(agent_id);
+    };
+    let account = agent.account;
     let sides = [&account, "cash"];
     let posting = payment_posting(PostingKind::PayOut, currency.as_str(), payment, sides, now)?;
     let earned_minor = -store.balance(&account, currency.as_str())?;
@@ -328,6 +357,7 @@ fn payment_posting(
         access: None,
         currency: currency.into(),
         at: now,
+        posted_at: now,
         note,
         entries: vec![entry(debit, payment.minor), entry(credit, -payment.minor)],
     })
@@ -422,39 +452,46 @@ fn edited(
     Ok((row, notify_secret))
 }
 
-fn put(
-    store: &dyn HubStore,
-    actor: &Actor,
-    before: &ProviderRow,
-    row: &ProviderRow,
-    what: &str,
-    now: Timestamp,
-) -> Result<(), OperatorError> {
-    let money = |row: &ProviderRow| {
-        (row.prices.clone(), row.credit_limit_minor, row.service_percent, row.currency.clone())
-    };
-    let is_money = money(before) != money(row);
-    if is_money {
-        operators::check(actor, Action::SetMoney)?;
+/// A provider that is to be kept or changed.
+struct Change<'a> {
+    before: &'a ProviderRow,
+    row: &'a ProviderRow,
+}
+
+impl Change<'_> {
+    /// Does it, if the actor may, and notes it.
+    fn act(
+        &self,
+        store: &dyn HubStore,
+        actor: &Actor,
+        what: &str,
+        now: Timestamp,
+        change: impl FnOnce() -> Result<(), OperatorError>,
+    ) -> Result<(), OperatorError> {
+        let row = self.row;
+        let money = |row: &ProviderRow| {
+            (row.prices.clone(), row.credit_limit_minor, row.service_percent, row.currency.clone())
+        };
+        let is_money = money(self.before) != money(row);
+        if is_money {
+            operators::check(actor, Action::SetMoney)?;
+        }
+        let purposes: Vec<_> = row.purposes.iter().map(ToString::to_string).collect();
+        let prices: Vec<_> = row.prices.iter().map(price_text).collect();
+        let detail = format!(
+            "{what}{}; {}; limit {} {}; service {} %; {} a minute, {} a day; notices {}",
+            purposes.join(","),
+            if prices.is_empty() { "no prices".to_owned() } else { prices.join(" ") },
+            decimal(row.credit_limit_minor),
+            row.currency,
+            row.service_percent,
+            row.requests_per_minute,
+            row.accesses_per_day,
+            if row.notify_url.is_empty() { "nowhere" } else { "to its address" },
+        );
+        let action = if is_money { Action::SetMoney } else { Action::PutProvider };
+        operators::act(store, actor, &Deed { action, subject: &row.name, detail }, now, change)
     }
-    let purposes: Vec<_> = row.purposes.iter().map(ToString::to_string).collect();
-    let prices: Vec<_> = row.prices.iter().map(price_text).collect();
-    let detail = format!(
-        "{what}{}; {}; limit {} {}; service {} %; {} a minute, {} a day; notices {}",
-        purposes.join(","),
-        if prices.is_empty() { "no prices".to_owned() } else { prices.join(" ") },
-        decimal(row.credit_limit_minor),
-        row.currency,
-        row.service_percent,
-        row.requests_per_minute,
-        row.accesses_per_day,
-        if row.notify_url.is_empty() { "nowhere" } else { "to its address" },
-    );
-    let action = if is_money { Action::SetMoney } else { Action::PutProvider };
-    let deed = Deed { action, subject: &row.name, detail };
-    operators::act(store, actor, &deed, now, || {
-        store.put_provider(row).map_err(OperatorError::from)
-    })
 }
 
 /// A Standard Webhooks secret: 32 random bytes.

@@ -79,6 +79,21 @@ pub enum Refusal {
     /// The agent is not connected.
     #[error("the owner's computer is not connected: you are told when it is back")]
     Away,
+    /// Its proof of possession does not hold.
+    #[error(transparent)]
+    Unproven(crate::access::proof::ProofError),
+    /// The grant is not one of this owner for this provider.
+    #[error("the grant is not one that allows this")]
+    Stranger,
+    /// The range lies outside of what is asked for, which is that long.
+    #[error("the member has {0} bytes")]
+    Range(u64),
+    /// The receipt names other bytes than were granted.
+    #[error("these are not the bytes that were granted: fetch again")]
+    OtherDigest,
+    /// There is no room for another copy.
+    #[error("this hub has no room for more copies")]
+    Full,
     /// The agent is connected and does not answer.
     #[error("the owner's computer does not answer")]
     Late,
@@ -231,23 +246,50 @@ pub fn admit(
     Ok(Ticket { offer: Some(offer), is_new_reservation })
 }
 
-/// Whether what is under way may go on; blocking.
+/// Which grants, by agent and id, do not hold any more: what is under way for them ends. Blocking.
+///
+/// Each agent and provider is read once, however many transfers are theirs.
 ///
 /// # Errors
 /// As any read of the store.
-pub fn holds(
+pub fn over<'a>(
     store: &dyn HubStore,
-    agent_id: &str,
-    grant_id: &str,
+    grants: &'a [(String, String)],
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let Some(offer) = store.offer(agent_id, grant_id)? else { return Ok(false) };
-    let provider = store.provider(&offer.provider)?;
-    let agent = store.agent(agent_id)?;
-    Ok(offer.withdrawn_at.is_none()
-        && offer.expires_at > now
-        && provider.is_some_and(|provider| provider.state == ProviderState::Active)
-        && agent.is_some_and(|agent| agent.state == AgentState::Active))
+) -> Result<Vec<&'a (String, String)>, StoreError> {
+    let (mut agents, mut providers) = (HashMap::new(), HashMap::new());
+    let mut over = Vec::new();
+    for grant in grants {
+        let (agent_id, grant_id) = grant;
+        let is_active = match agents.get(agent_id) {
+            Some(known) => *known,
+            None => {
+                let row = store.agent(agent_id)?;
+                let is_active = row.is_some_and(|row| row.state == AgentState::Active);
+                agents.insert(agent_id, is_active);
+                is_active
+            }
+        };
+        let offer = store.offer(agent_id, grant_id)?;
+        let offer = offer.filter(|of| of.withdrawn_at.is_none() && of.expires_at > now);
+        let Some(offer) = offer.filter(|_| is_active) else {
+            over.push(grant);
+            continue;
+        };
+        let may_fetch = match providers.get(&offer.provider) {
+            Some(known) => *known,
+            None => {
+                let row = store.provider(&offer.provider)?;
+                let may_fetch = row.is_some_and(|row| row.state == ProviderState::Active);
+                providers.insert(offer.provider, may_fetch);
+                may_fetch
+            }
+        };
+        if !may_fetch {
+            over.push(grant);
+        }
+    }
+    Ok(over)
 }
 
 /// Transfers that agents were asked to open, and those that are under way.

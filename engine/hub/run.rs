@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::alias::Aliases;
 use super::certificate;
 use super::channel::{Channels, End};
 use super::enrol::Desk;
@@ -27,7 +28,9 @@ use super::log::HubLog;
 use super::notices::Messenger;
 use super::operators::Door;
 use super::protocol::FromHub;
-use super::relay::{Transfers, holds};
+use super::relay::{Transfers, over};
+use super::renewal::Renewal;
+use super::staged::Copies;
 use crate::access::{Key, PublicKey};
 use crate::base::clock::Timestamp;
 use crate::orders::outward::Outward;
@@ -76,6 +79,8 @@ pub struct HubState {
     pub desk: Desk,
     /// Connected agents.
     pub channels: Channels,
+    /// Sealed copies that wait here.
+    pub copies: Copies,
     /// What is under way.
     pub transfers: Arc<Transfers<Pieces>>,
     /// Called for what happens.
@@ -171,8 +176,13 @@ impl Hub {
             seen: Mutex::default(),
         });
         let key = Arc::new(self.key);
+        let aliases = Aliases::of(&key);
+        let tell: Tell = Arc::new(move |event| tell(aliases.hide(event)));
+        let copies = Copies::new(self.home.staged_dir(), self.config.staged_bytes_max);
+        settle_copies(&copies, self.store.as_ref())?;
         let state = Arc::new(HubState {
             home: self.home,
+            copies,
             config: self.config,
             log: HubLog::start(self.store.clone(), key.clone())?,
             store: self.store,
@@ -204,6 +214,24 @@ impl Hub {
             let _ = monitor.await;
         }
         Ok(())
+    }
+}
+
+/// Counts as sent what a crash left under way of copies, and removes those that nobody wants.
+fn settle_copies(copies: &Copies, store: &dyn HubStore) -> Result<(), HubError> {
+    let settled = store.settle_takings().map_err(|error| error.to_string());
+    let cleaned = settled.and_then(|()| {
+        copies.clean(store, true, Timestamp::now()).map_err(|error| error.to_string())
+    });
+    cleaned.map(drop).map_err(|error| HubError::System(std::io::Error::other(error)))
+}
+
+/// Removes copies that nobody wants any more.
+fn clean(state: &HubState) {
+    if let Err(error) = state.copies.clean(state.store.as_ref(), false, Timestamp::now()) {
+        let text = format!("copies could not be cleaned up: {error:?}");
+        tracing::error!("{text}");
+        state.copies.untidy();
     }
 }
 
@@ -252,6 +280,7 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
     let mut transfers = tokio::time::interval(TRANSFERS_EVERY);
     let mut channels = tokio::time::interval(CHANNELS_EVERY);
     let mut certificates = tokio::time::interval(CERTIFICATE_EVERY);
+    let mut renewal = certificate.map(Renewal::of);
     let mut providers = BTreeMap::new();
     let mut newest_action = Vec::new();
     loop {
@@ -260,11 +289,15 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
             _ = transfers.tick() => {
                 let looked = work(&state, |state| {
                     look_at_transfers(state)?;
+                    if state.copies.is_untidy() {
+                        clean(state);
+                    }
                     state.store.actions(1)
                 });
                 looked.await.map(|newest| {
                     if newest != newest_action {
                         newest_action = newest;
+                        state.copies.untidy();
                         channels.reset_after(CHANNELS_SOON);
                     }
                 })
@@ -278,7 +311,11 @@ async fn look_after(state: Arc<HubState>, certificate: Option<Arc<Certificate>>)
                 looked.await.map(|now| providers = now)
             }
             _ = certificates.tick() => {
-                refresh(&state, certificate.as_deref());
+                if let Some(renewal) = &mut renewal {
+                    renewal.look(&state.api.metrics, &state.tell, Timestamp::now());
+                }
+                // Offers end by themselves too.
+                state.copies.untidy();
                 continue;
             }
         };
@@ -308,10 +345,9 @@ async fn work<T: Send + 'static>(
 }
 
 fn look_at_transfers(state: &HubState) -> Result<(), StoreError> {
-    for (agent_id, grant_id) in state.transfers.grants() {
-        if !holds(state.store.as_ref(), &agent_id, &grant_id, Timestamp::now())? {
-            state.transfers.cut(&agent_id, Some(&grant_id));
-        }
+    let grants = state.transfers.grants();
+    for (agent_id, grant_id) in over(state.store.as_ref(), &grants, Timestamp::now())? {
+        state.transfers.cut(agent_id, Some(grant_id));
     }
     Ok(())
 }
@@ -352,15 +388,4 @@ fn look_at_providers(state: &HubState, before: &States) -> Result<States, StoreE
         }
     }
     Ok(now)
-}
-
-fn refresh(state: &HubState, certificate: Option<&Certificate>) {
-    match certificate.map(Certificate::refresh) {
-        Some(Ok(true)) => tracing::info!("the renewed certificate is in use"),
-        Some(Err(error)) => {
-            let text = format!("{error}; the one in use stays");
-            (state.tell)(HubEvent::Warning { text });
-        }
-        Some(Ok(false)) | None => {}
-    }
 }

@@ -244,7 +244,7 @@ impl Fetcher {
         }
         let (grant_id, digest, end) = (grant_id(member), &member.sha256, member.bytes_count);
         let subject = Subject { grant_id, digest, start, end };
-        let opened = Opened::new(body, &self.key, &header, subject);
+        let opened = Opened::of_member(body, &self.key, &header, subject, end);
         let opened = opened.map_err(|error| Trouble::Later(error.to_string()))?;
         Ok(Box::new(opened))
     }

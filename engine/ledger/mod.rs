@@ -2,6 +2,7 @@
 //! that prove it: trees of RFC 6962 whose heads are signed.
 
 pub mod checkpoint;
+pub mod evidence;
 pub mod own_log;
 pub mod posting;
 pub mod proven;

@@ -7,6 +7,9 @@
 //! hub     if it went through one: that hub's signed log says that it posted the same
 //! ```
 //!
+//! A line is a posted movement of money: an access, one that was posted back, one that was posted
+//! anew. What the logs tell of and no line does is a finding too, so nothing is left out.
+//!
 //! Only then a leaf that no head covers yet is signed: signing is no proof of what was there before.
 //!
 //! Works on the store alone, so the agent may run meanwhile or not.
@@ -20,10 +23,79 @@ use crate::ledger::own_log::{OwnLogError, Signer, signed_head};
 use crate::ledger::tree::{Head, Tree, TreeError, head_at, inclusion, nodes_count};
 use crate::store::leaf::{AccessLeaf, AgentLeaf, BookedLeaf, HubLeaf, read};
 use crate::store::log::{HeadRow, OWN};
-use crate::store::{AccessRow, State, StoreError};
+use crate::store::{AccessRow, CorrectionKind, CorrectionRow, Entry, State, StoreError};
 
 /// Leaves that are read at once.
 const PAGE_LEAVES: u64 = 1024;
+
+/// A movement of money that was posted: what one line of a report is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Movement<'a> {
+    /// The access, or the one that was put right.
+    pub access: &'a AccessRow,
+    /// The posting that put it right; `None` for the access itself.
+    pub correction: Option<&'a CorrectionRow>,
+}
+
+/// Everything that was posted, oldest first.
+pub fn movements<'a>(
+    accesses: &'a [AccessRow],
+    corrections: &'a [CorrectionRow],
+) -> Vec<Movement<'a>> {
+    let by_grant: BTreeMap<&str, &AccessRow> =
+        accesses.iter().map(|access| (access.grant_id.as_str(), access)).collect();
+    let corrected = corrections.iter().filter_map(|row| {
+        let access = by_grant.get(row.grant_id.as_str())?;
+        Some(Movement { access, correction: Some(row) })
+    });
+    let mut movements: Vec<Movement<'_>> =
+        accesses.iter().map(|access| Movement { access, correction: None }).collect();
+    movements.extend(corrected);
+    // Those of one moment stay as they follow from each other.
+    movements.sort_by_key(Movement::at);
+    movements
+}
+
+impl<'a> Movement<'a> {
+    /// When it was posted.
+    pub fn at(&self) -> Timestamp {
+        self.correction.map_or(self.access.at, |correction| correction.at)
+    }
+
+    /// What was posted.
+    pub fn entries(&self) -> &'a [Entry] {
+        self.correction.map_or(&self.access.entries, |correction| &correction.entries)
+    }
+
+    /// Currency of the entries.
+    pub fn currency(&self) -> &'a str {
+        self.correction.map_or(&self.access.currency, |correction| &correction.currency)
+    }
+
+    /// Which delivery: 0 for the first, one more after each reversal.
+    fn turn(&self) -> u32 {
+        u32::from(self.correction.is_some_and(|row| row.kind == CorrectionKind::Again))
+    }
+
+    fn is_reversal(&self) -> bool {
+        self.correction.is_some_and(|row| row.kind == CorrectionKind::Reversal)
+    }
+}
+
+/// A leaf of the own log that tells of a movement.
+struct Told {
+    index: u64,
+    text: String,
+    leaf: AccessLeaf,
+    is_reversal: bool,
+}
+
+impl Told {
+    fn is_of(&self, movement: &Movement<'_>) -> bool {
+        let same = (self.leaf.turn, self.is_reversal, self.leaf.at);
+        same == (movement.turn(), movement.is_reversal(), movement.at())
+    }
+}
 
 /// What became of one line of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +111,7 @@ pub struct Proof {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
-    /// One for each access, in their order.
+    /// One for each movement, in their order.
     pub proofs: Vec<Proof>,
     /// What is wrong with logs as such.
     pub faults: Vec<String>,
@@ -47,9 +119,9 @@ pub struct Findings {
     pub logs: Vec<(String, u64, usize)>,
 }
 
-/// What hubs say that they posted, by grant and turn: which hub, the place of the leaf there, the
-/// kind of leaf, and what it says.
-type Booked = BTreeMap<(String, u32), Vec<(usize, u64, String, BookedLeaf)>>;
+/// What hubs say that they posted, by grant, turn and whether it was posted back: which hub, the
+/// place of the leaf there, its text, and what it says.
+type Booked = BTreeMap<(String, u32, bool), Vec<(usize, u64, String, BookedLeaf)>>;
 
 /// A log that was recomputed.
 #[derive(Default)]
@@ -63,32 +135,42 @@ struct Recomputed {
     heads_count: usize,
 }
 
-/// Proves accesses of a report, and all logs that are kept.
+/// Proves lines of a report, and all logs that are kept.
+///
+/// - `movements`: all that were posted, see [`movements`]
 ///
 /// # Errors
 /// When the store cannot be read or written. What does not agree is no error but a finding.
 pub fn prove(
     state: &State,
-    accesses: &[AccessRow],
+    movements: &[Movement<'_>],
     signer: Signer<'_>,
     now: Timestamp,
 ) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     let own_key = signer.key.public();
     let origin = agent_origin(signer.agent_id);
-    let mut told: BTreeMap<String, Vec<(u64, String, AccessLeaf)>> = BTreeMap::new();
+    let mut told: BTreeMap<String, Vec<Told>> = BTreeMap::new();
     let mut own = recompute(state, OWN, |index, text| {
-        let leaf = read::<AgentLeaf>(text.as_bytes());
-        if let Some(AgentLeaf::Access(access)) = &leaf {
-            let entry = told.entry(access.grant.clone()).or_default();
-            entry.push((index, text.to_owned(), access.clone()));
-        }
-        leaf.is_some()
+        let (leaf, is_reversal) = match read::<AgentLeaf>(text.as_bytes()) {
+            Some(AgentLeaf::Access(access)) => (access, false),
+            Some(AgentLeaf::Reversal { of, .. }) => (of, true),
+            other => return other.is_some(),
+        };
+        let of_grant = told.entry(leaf.grant.clone()).or_default();
+        of_grant.push(Told { index, text: text.to_owned(), leaf, is_reversal });
+        true
     })?;
     let is_own = |row: &HeadRow, is_newest: bool| {
-        // Heads from before the key was changed are good as long as the leaves lead to them.
-        let key = if is_newest { Some(own_key.clone()) } else { row.signer.parse().ok() };
-        key.is_some_and(|key| verify(&row.head, &origin, &key).is_ok())
+        if is_newest {
+            return verify(&row.head, &origin, &own_key).is_ok();
+        }
+        // Heads from before the key was changed, or from a backup of the computer whose place this
+        // one took, are good as long as the leaves lead to them.
+        let named = row.head.note.split('\n').next().unwrap_or_default();
+        let key: Option<PublicKey> = row.signer.parse().ok();
+        named.starts_with(&agent_origin(""))
+            && key.is_some_and(|key| verify(&row.head, named, &key).is_ok())
     };
     check_heads(state, OWN, &mut own, is_own)?;
     let mut booked = Booked::new();
@@ -98,9 +180,11 @@ pub fn prove(
         let mut hub = recompute(state, &log, |index, text| {
             let leaf = read::<HubLeaf>(text.as_bytes());
             match &leaf {
-                Some(HubLeaf::Posted(posted)) => {
-                    let entry = booked.entry((posted.grant.clone(), posted.turn)).or_default();
-                    entry.push((hubs.len(), index, text.to_owned(), posted.clone()));
+                Some(HubLeaf::Posted(posted) | HubLeaf::Reversed(posted)) => {
+                    let is_reversal = matches!(leaf, Some(HubLeaf::Reversed(_)));
+                    let key = (posted.grant.clone(), posted.turn, is_reversal);
+                    let posted = (hubs.len(), index, text.to_owned(), posted.clone());
+                    booked.entry(key).or_default().push(posted);
                 }
                 Some(HubLeaf::Taken { size, root, .. }) => {
                     taken = Head { size: *size, root: *root };
@@ -132,17 +216,16 @@ pub fn prove(
         hubs.push((log, hub));
     }
 
-    let known: BTreeSet<(&str, Timestamp)> =
-        accesses.iter().map(|access| (access.grant_id.as_str(), access.at)).collect();
-    let mut turns = BTreeSet::new();
-    for (index, _, leaf) in told.values().flatten() {
-        if !turns.insert((&leaf.grant, leaf.turn)) {
-            own.faults.push(format!("leaf {index} tells of an access that another tells of"));
-        }
-        if leaf.turn == 0 && !known.contains(&(leaf.grant.as_str(), leaf.at)) {
-            own.faults.push(format!(
-                "the log tells of an access under grant {} that the records do not have",
-                leaf.grant
+    own.faults.extend(untold(&told, movements));
+    for ((grant, turn, is_reversal), of_hubs) in &booked {
+        let is_told = told.get(grant).is_some_and(|told| {
+            told.iter().any(|told| (told.leaf.turn, told.is_reversal) == (*turn, *is_reversal))
+        });
+        if let (false, Some((place, index, ..))) = (is_told, of_hubs.first())
+            && let Some((_, hub)) = hubs.get_mut(*place)
+        {
+            hub.faults.push(format!(
+                "leaf {index} tells of money under grant {grant} that this computer's log does not"
             ));
         }
     }
@@ -153,22 +236,20 @@ pub fn prove(
             Err(error) => own.faults.push(error.to_string()),
         }
     }
-    for access in accesses {
-        let mut faults = posting_faults(access);
-        let leaf = told
-            .get(&access.grant_id)
-            .and_then(|leaves| leaves.iter().find(|(_, _, leaf)| leaf.at == access.at));
-        match leaf {
+    for movement in movements {
+        let mut faults = posting_faults(movement);
+        let of_grant = told.get(&movement.access.grant_id);
+        match of_grant.and_then(|told| told.iter().find(|told| told.is_of(movement))) {
             None => faults.push("the log has no leaf for it".into()),
-            Some((index, text, leaf)) => {
-                faults.extend(leaf_faults(access, leaf));
-                faults.extend(under_head(state, OWN, own.head, *index, text)?);
-                if leaf.way.at_hub().is_some() {
-                    let posted = booked.get(&(leaf.grant.clone(), leaf.turn));
-                    match posted.and_then(|posted| posted.first()) {
-                        None => faults.push("no hub has confirmed that it posted it".into()),
+            Some(told) => {
+                faults.extend(leaf_faults(movement, &told.leaf));
+                faults.extend(under_head(state, OWN, own.head, told.index, &told.text)?);
+                if told.leaf.way.at_hub().is_some() {
+                    let key = (told.leaf.grant.clone(), told.leaf.turn, told.is_reversal);
+                    match booked.get(&key).and_then(|posted| posted.first()) {
+                        None => faults.push(unconfirmed(told.is_reversal).into()),
                         Some((place, index, text, posted)) => {
-                            faults.extend(booked_faults(leaf, posted));
+                            faults.extend(booked_faults(&told.leaf, posted));
                             if let Some((log, hub)) = hubs.get(*place) {
                                 let fault = under_head(state, log, hub.head, *index, text)?;
                                 faults.extend(fault.map(|fault| format!("at the hub, {fault}")));
@@ -178,7 +259,8 @@ pub fn prove(
                 }
             }
         }
-        findings.proofs.push(Proof { grant_id: access.grant_id.clone(), at: access.at, faults });
+        let grant_id = movement.access.grant_id.clone();
+        findings.proofs.push(Proof { grant_id, at: movement.at(), faults });
     }
     for (log, kept) in std::iter::once((OWN.to_owned(), own)).chain(hubs) {
         findings
@@ -306,26 +388,70 @@ fn head_of_own(state: &State, size: u64) -> Result<Option<Head>, StoreError> {
     }
 }
 
-fn posting_faults(access: &AccessRow) -> Vec<String> {
-    let sum: i128 = access.entries.iter().map(|entry| i128::from(entry.minor)).sum();
-    if sum == 0 { Vec::new() } else { vec!["its posting does not add up to zero".into()] }
+/// What leaves of the own log tell of and the records do not have.
+fn untold(told: &BTreeMap<String, Vec<Told>>, movements: &[Movement<'_>]) -> Vec<String> {
+    let mut posted: BTreeMap<&str, Vec<&Movement<'_>>> = BTreeMap::new();
+    for movement in movements {
+        posted.entry(&movement.access.grant_id).or_default().push(movement);
+    }
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for told in told.values().flatten() {
+        let Told { index, leaf, is_reversal, .. } = told;
+        let what = if *is_reversal { "a reversal" } else { "an access" };
+        if !seen.insert((&leaf.grant, leaf.turn, *is_reversal)) {
+            faults.push(format!("leaf {index} tells of {what} that another tells of"));
+        }
+        let of_grant = posted.get(leaf.grant.as_str());
+        if !of_grant.is_some_and(|of| of.iter().any(|movement| told.is_of(movement))) {
+            faults.push(format!(
+                "the log tells of {what} under grant {} that the records do not have",
+                leaf.grant
+            ));
+        }
+    }
+    faults
 }
 
-fn leaf_faults(access: &AccessRow, leaf: &AccessLeaf) -> Vec<String> {
+const fn unconfirmed(is_reversal: bool) -> &'static str {
+    match is_reversal {
+        true => "no hub has confirmed that it posted it back",
+        false => "no hub has confirmed that it posted it",
+    }
+}
+
+fn posting_faults(movement: &Movement<'_>) -> Vec<String> {
+    let entries = movement.entries();
+    let sum: i128 = entries.iter().map(|entry| i128::from(entry.minor)).sum();
+    let mut faults = Vec::new();
+    if sum != 0 {
+        faults.push("its posting does not add up to zero".into());
+    }
+    let sign = if movement.is_reversal() { -1 } else { 1 };
+    let minors = |entries: &[Entry]| -> BTreeMap<String, i128> {
+        entries.iter().map(|entry| (entry.account.clone(), i128::from(entry.minor))).collect()
+    };
+    let of_access = minors(&movement.access.entries);
+    let expected = of_access.into_iter().map(|(account, minor)| (account, sign * minor)).collect();
+    if minors(entries) != expected {
+        faults.push("its posting is not that of its access".into());
+    }
+    faults
+}
+
+fn leaf_faults(movement: &Movement<'_>, leaf: &AccessLeaf) -> Vec<String> {
+    let access = movement.access;
     let account = format!("provider:{}", leaf.provider);
-    let debit: i64 = access
-        .entries
-        .iter()
-        .filter(|entry| entry.account == account)
-        .map(|entry| entry.minor)
-        .sum();
+    let entries = movement.entries().iter().filter(|entry| entry.account == account);
+    let debit: i128 = entries.map(|entry| i128::from(entry.minor)).sum();
+    let paid = if movement.is_reversal() { -debit } else { debit };
     [
         (leaf.order != access.order_key, "the log names another order"),
         (leaf.provider != access.provider, "the log names another provider"),
         (leaf.member != access.member, "the log names another member"),
         (leaf.bytes != access.bytes_count, "the log names another length"),
-        (leaf.currency != access.currency, "the log names another currency"),
-        (leaf.fee_minor != debit, "the log names another fee than was posted"),
+        (leaf.currency != movement.currency(), "the log names another currency"),
+        (i128::from(leaf.fee_minor) != paid, "the log names another fee than was posted"),
     ]
     .into_iter()
     .filter(|(is_wrong, _words)| *is_wrong)

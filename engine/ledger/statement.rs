@@ -26,7 +26,9 @@ pub fn balances(
 /// One transaction of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// When.
+    /// When it was posted: the date that it counts at.
+    pub posted_at: Timestamp,
+    /// When it happened: the auxiliary date, where that is another day.
     pub at: Timestamp,
     /// What names it.
     pub code: String,
@@ -46,6 +48,7 @@ pub struct Transaction {
 /// `Income:Service:signet`; debits are positive there too.
 pub fn journal(accesses: &[AccessRow], corrections: &[CorrectionRow]) -> String {
     let of_access = |access: &AccessRow| Transaction {
+        posted_at: access.at,
         at: access.at,
         code: access.grant_id.clone(),
         what: format!(
@@ -59,6 +62,7 @@ pub fn journal(accesses: &[AccessRow], corrections: &[CorrectionRow]) -> String 
         entries: named(&access.entries),
     };
     let of_correction = |row: &CorrectionRow| Transaction {
+        posted_at: row.at,
         at: row.at,
         code: row.grant_id.clone(),
         what: format!(
@@ -100,8 +104,12 @@ pub fn written(title: &str, transactions: &[Transaction]) -> String {
         let _ = writeln!(text, "account {account}");
     }
     for transaction in transactions {
-        let Transaction { at, code, what, note, currency, entries } = transaction;
-        let date: String = at.to_string().chars().take(10).collect();
+        let Transaction { posted_at, at, code, what, note, currency, entries } = transaction;
+        let day = |at: &Timestamp| -> String { at.to_string().chars().take(10).collect() };
+        let mut date = day(posted_at);
+        if day(at) != date {
+            date = format!("{date}={}", day(at));
+        }
         let _ = writeln!(text, "\n{date} * ({}) {}", plain(code), on_one_line(what));
         if !note.is_empty() {
             let _ = writeln!(text, "    ; {}", on_one_line(note));

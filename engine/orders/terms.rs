@@ -46,6 +46,10 @@ pub struct Terms {
     /// How bytes go when they pass through a hub.
     #[serde(default, skip_serializing_if = "is_default")]
     pub relay: Relay,
+    /// Whether a sealed copy of what is ordered waits at the hub, to be fetched while this computer
+    /// is off.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stage: bool,
     /// What the provider pays for an access.
     pub fees: Fees,
     /// How the provider wants previews, where a rule does not say.
@@ -76,6 +80,7 @@ impl Terms {
             companions: BTreeSet::new(),
             structure: false,
             relay: Relay::default(),
+            stage: false,
             fees: Fees::default(),
             preview: PreviewWish::default(),
             service_percent: 0,
@@ -83,6 +88,13 @@ impl Terms {
             limits: Limits::default(),
             valid_until: None,
         }
+    }
+}
+
+impl Terms {
+    /// Whether sealed copies may wait at a hub: the owner said so, and there is a key to seal them to.
+    pub fn may_wait(&self) -> bool {
+        self.stage && self.relay == Relay::Sealed && !self.key.is_empty()
     }
 }
 

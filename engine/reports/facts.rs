@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::lies::Lied;
 use crate::base::calendar::{Cycle, Period, Span, Zone};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
-use crate::base::money::decimal;
+use crate::base::money::written;
 use crate::store::orders::words as order_words;
 use crate::store::{
     AccessRow, CorrectionKind, CorrectionRow, Credit, Entry, GrantRow, Order, Purpose, RefusalRow,
@@ -50,6 +51,8 @@ pub struct Report {
     pub summary: String,
     /// What was fetched, oldest first.
     pub accesses: Vec<Accessed>,
+    /// What a hub said that cannot be true.
+    pub lies: Vec<Lied>,
     /// Deliveries that were posted back or anew.
     pub corrected: Vec<Corrected>,
     /// Sums by provider, purpose and currency.
@@ -281,6 +284,7 @@ impl Report {
             refused: rows.refusals.iter().map(|row| refused(row, zone)).collect(),
             revoked: rows.revoked.iter().map(|row| revoked(row, zone)).collect(),
             months: month_sums(scope.until, credits, zone),
+            lies: rows.lies.iter().map(|row| Lied::of(row, zone)).collect(),
             corrected,
             accesses,
         }
@@ -289,6 +293,7 @@ impl Report {
     /// Whether there is nothing to tell.
     pub const fn is_empty(&self) -> bool {
         self.accesses.is_empty()
+            && self.lies.is_empty()
             && self.corrected.is_empty()
             && self.refused.is_empty()
             && self.revoked.is_empty()
@@ -396,7 +401,7 @@ fn corrected(row: &CorrectionRow, zone: &Zone) -> Corrected {
 fn ordered(order: &Order, zone: &Zone) -> Ordered {
     let price = match order.price_minor {
         0 => String::new(),
-        minor => format!("{} {}", decimal(minor), order.currency),
+        minor => format!("{} {}", written(minor, &order.currency), order.currency),
     };
     Ordered {
         when: zone.clock(order.created_at),
@@ -432,13 +437,22 @@ fn revoked(row: &GrantRow, zone: &Zone) -> Revoked {
 /// `2 accesses by lab and gallery paid 0.50 EUR; you got 0.40 EUR. 1 try was refused.`
 fn summary(scope: &Scope, rows: &ReportRows, totals: &[Total]) -> String {
     let mut sentences = Vec::new();
+    match rows.lies.len() {
+        0 => {}
+        1 => sentences.push("THE HUB SAID SOMETHING THAT CANNOT BE TRUE: see below.".to_owned()),
+        count => {
+            sentences.push(format!("THE HUB SAID {count} THINGS THAT CANNOT BE TRUE: see below."));
+        }
+    }
     match rows.accesses.len() {
         0 => sentences.push(format!("Nobody fetched anything: {}.", scope.title)),
         count => {
             let who: BTreeSet<&str> =
                 rows.accesses.iter().map(|access| access.provider.as_str()).collect();
             let money = |minor: fn(&Total) -> i64| -> String {
-                let of = |total: &Total| format!("{} {}", decimal(minor(total)), total.currency);
+                let of = |total: &Total| {
+                    format!("{} {}", written(minor(total), &total.currency), total.currency)
+                };
                 listed(totals.iter().map(of).collect())
             };
             sentences.push(format!(

@@ -19,7 +19,7 @@ use super::picture::{Picture, Pictures};
 use super::plot::{panels, svg};
 use crate::base::ids::ContentHash;
 use crate::base::markup::{escaped, set_apart};
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// Lines of one kind; the rest is only counted.
 const LINES_MAX: usize = 2000;
@@ -49,6 +49,7 @@ small{color:var(--soft);display:block}svg{display:block;height:auto;width:100%}\
 svg rect{fill:var(--bar)}svg path{stroke:var(--line);stroke-width:1}\
 svg text{fill:var(--soft);font-size:11px;text-anchor:middle}\
 svg text.head{fill:var(--ink);font-size:13px;text-anchor:start}\
+@media(max-width:44rem){table{display:block;overflow-x:auto}}\
 @media print{:root{--ink:#000;--soft:#444;--line:#bbb;--bar:#555}body{font-size:10pt;max-width:none;padding:0;background:none}\
 h2{break-after:avoid}tr,svg{break-inside:avoid}thead{display:table-header-group}}\
 @page{margin:15mm}";
@@ -61,6 +62,20 @@ pub fn page(report: &Report, pictures: &Pictures, medium: Medium) -> String {
         escaped(&report.title),
         escaped(&report.made),
         escaped(&report.summary),
+    );
+    body += &table(
+        "What the hub said and cannot be true",
+        &["When", "The hub said", "Your own record says", "What it means", "What to do"],
+        &report.lies,
+        |lied| {
+            vec![
+                format!("{}<small>hub {}</small>", escaped(&lied.when), escaped(&lied.hub)),
+                set_apart(&lied.said),
+                set_apart(&lied.own),
+                escaped(&lied.meaning),
+                escaped(&lied.cure),
+            ]
+        },
     );
     body += &accesses(&report.accesses, pictures, medium);
     body += &table(
@@ -135,7 +150,7 @@ pub(super) fn document(title: &str, body: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
+         <title>{}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n",
         escaped(title)
     )
 }
@@ -214,7 +229,7 @@ fn months(months: &[MonthSum], medium: Medium) -> String {
 }
 
 pub(super) fn money(minor: i64, currency: &str) -> String {
-    format!("{} {}", decimal(minor), escaped(currency))
+    format!("{} {}", written(minor, currency), escaped(currency))
 }
 
 fn code(text: &str) -> String {
@@ -308,6 +323,10 @@ mod tests {
         assert_eq!(page.matches("<img ").count(), page.matches("alt=\"The photo ").count());
         assert!(page.contains("<svg role=\"img\"") && page.contains("prefers-color-scheme:dark"));
         assert!(page.contains("@media print"), "it prints well");
+        assert!(
+            page.contains("<main>") && page.contains("<html lang=\"en\">"),
+            "and is heard well"
+        );
         for said in ["November 2026", "print-10x15 x 2", "0.40 EUR", "203.0.113.7", "order1"] {
             assert!(page.contains(said), "{said}");
         }
@@ -359,6 +378,52 @@ mod tests {
             assert!(!page.contains("<script") && !page.contains("<img src=x"), "{page}");
             assert_eq!(page.matches("<bdi>").count(), page.matches("</bdi>").count());
         }
+    }
+
+    #[test]
+    fn hub_that_lied_is_told_of_with_what_it_means_and_what_to_do() {
+        let mut evil = super::super::facts::tests::lie();
+        evil.words = EVIL.into();
+        let lies = vec![super::super::facts::tests::lie(), evil];
+        let report = report(&ReportRows { lies, ..rows() });
+        let page = page(&report, &Pictures::new(), Medium::Mail);
+        parse(&page);
+        for said in [
+            "What the hub said and cannot be true",
+            "the hub posted 0.50 EUR for grant grant1, the fee is 0.25 EUR",
+            "the fee that was agreed with grant grant1",
+            "put it right by another posting",
+        ] {
+            assert!(page.contains(said), "{said}");
+        }
+        assert!(!page.contains("<script"), "{page}");
+    }
+
+    #[test]
+    fn many_photos_long_names_hebrew_and_yen_are_shown_as_they_are() {
+        let accesses = (0..500).map(|number| AccessRow {
+            path: format!("{}/חתונה {number}.jpg", "a-very-long-folder-name".repeat(20)),
+            entries: crate::ledger::access_entries("lab", "signet", 50_000, 20).to_vec(),
+            ..access(number, "lab", "JPY")
+        });
+        let report = report(&ReportRows { accesses: accesses.collect(), ..ReportRows::default() });
+        let pictures = of_report(&report, 500, |_photo| Some(preview()));
+        let page = page(&report, &pictures, Medium::File);
+        parse(&page);
+        assert_eq!(page.matches("<img ").count(), 500);
+        assert_eq!(page.matches("חתונה").count(), 1000, "on the page and for who hears it");
+        assert!(
+            page.contains("<td class=\"n\">500 JPY</td><td class=\"n\">400 JPY</td>"),
+            "{page}"
+        );
+        assert!(
+            report.summary.contains("paid 250000 JPY; you got 200000 JPY"),
+            "{}",
+            report.summary
+        );
+        assert!(page.contains("overflow-wrap:anywhere") && page.contains("overflow-x:auto"));
+        let paper = crate::reports::pdf::document(&report, &pictures);
+        assert_eq!(String::from_utf8_lossy(&paper).matches("/DCTDecode").count(), 500);
     }
 
     #[test]

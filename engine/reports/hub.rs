@@ -4,9 +4,9 @@
 //! A plus is in favour of whoever holds the account: what a provider has left, what an owner is owed.
 //! Cash is what the operator has in hand.
 //!
-//! A posting counts at the moment of its access, which the owner's computer says; one that was told
-//! of late stands where it belongs, so a statement is best made when its month is over by a day. What
-//! was on an account before a span is the sum of all lines before it, whatever their order.
+//! A posting counts when it was posted, by the hub's clock. When an access happened the owner's
+//! computer says, and it may say so late, or have a wrong clock: the line shows that time and is
+//! marked as late where it is before the span. So a statement that was given out never changes.
 
 use std::collections::BTreeMap;
 
@@ -66,8 +66,12 @@ pub struct Account {
 /// One line of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// When, UTC.
+    /// When it happened, UTC; of an access, as the owner's computer says.
     pub at: Timestamp,
+    /// When it was posted, UTC, by the hub's clock: the time that it counts at.
+    pub posted_at: Timestamp,
+    /// Whether it happened before the span and was told of in it.
+    pub late: bool,
     /// The posting that it is of.
     pub posting_id: String,
     /// What it was.
@@ -101,7 +105,11 @@ impl Party {
     fn accounts(&self, store: &dyn HubStore) -> Result<Vec<String>, StoreError> {
         Ok(match self {
             Self::Provider(name) => vec![provider_account(name)],
-            Self::Owner(agent_id) => vec![owner_account(agent_id)],
+            Self::Owner(agent_id) => {
+                // A computer that took the place of a lost one goes on with its account.
+                let agent = store.agent(agent_id)?;
+                vec![agent.map_or_else(|| owner_account(agent_id), |agent| agent.account)]
+            }
             Self::Operator => {
                 let mut names: Vec<String> =
                     store.balances()?.into_iter().map(|(account, _, _)| account).collect();
@@ -152,19 +160,17 @@ fn account_of(store: &dyn HubStore, account: &str, span: Span) -> Result<Vec<Acc
         closing_minor: 0,
         lines: Vec::new(),
     };
+    // Postings are in the order in which they count.
     for line in store.lines(account, Timestamp(i64::MIN), span.from)? {
         let currency = &line.posting.currency;
         let of = by_currency.entry(currency.clone()).or_insert_with(|| empty(currency));
         of.opening_minor = of.opening_minor.saturating_add(favour(account, line.minor));
     }
-    let mut lines = store.lines(account, span.from, span.to)?;
-    // As they happened; those of one moment as they were posted.
-    lines.sort_by_key(|line| line.posting.at);
-    for line in &lines {
+    for line in &store.lines(account, span.from, span.to)? {
         let currency = &line.posting.currency;
         let of = by_currency.entry(currency.clone()).or_insert_with(|| empty(currency));
         let before = of.lines.last().map_or(of.opening_minor, |line| line.balance_minor);
-        of.lines.push(line_of(account, line, before));
+        of.lines.push(line_of(account, line, before, span));
     }
     for of in by_currency.values_mut() {
         of.closing_minor = of.lines.last().map_or(of.opening_minor, |line| line.balance_minor);
@@ -172,11 +178,13 @@ fn account_of(store: &dyn HubStore, account: &str, span: Span) -> Result<Vec<Acc
     Ok(by_currency.into_values().collect())
 }
 
-fn line_of(account: &str, line: &AccountLine, before_minor: i64) -> Line {
+fn line_of(account: &str, line: &AccountLine, before_minor: i64, span: Span) -> Line {
     let posting = &line.posting;
     let minor = favour(account, line.minor);
     Line {
         at: posting.at,
+        posted_at: posting.posted_at,
+        late: posting.at < span.from,
         posting_id: posting.posting_id.clone(),
         kind: posting.kind,
         note: posting.note.clone(),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! facts     rows of the store → a report: lines, sums, twelve months, words when nothing happened
+//! lies      what a hub said that cannot be true: what it means and what to do
 //! words     a report as plain text
 //! html      a report as one file or mail that needs nothing else
 //! pdf       a report on paper
@@ -18,6 +19,7 @@ pub mod facts;
 pub mod feed;
 pub mod html;
 pub mod hub;
+pub mod lies;
 pub mod notice;
 pub mod pdf;
 pub mod picture;

@@ -6,15 +6,26 @@ use serde::Serialize;
 
 use super::Report;
 use super::facts::{Accessed, Sum};
+use super::lies::Lied;
 use crate::base::calendar::Span;
 use crate::base::member::Member;
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// Type of the event that tells of one access.
 pub const ACCESS_EVENT: &str = "signet.access";
 
 /// Type of the event that tells of a span.
 pub const REPORT_EVENT: &str = "signet.report";
+
+/// Type of the event that tells what a hub said and cannot be true.
+pub const LIE_EVENT: &str = "signet.hub-lie";
+
+/// Data of [`LIE_EVENT`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LieNotice {
+    /// What was found at that moment.
+    pub lies: Vec<Lied>,
+}
 
 /// Data of [`ACCESS_EVENT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +69,8 @@ pub struct ReportNotice {
     pub refused_count: u64,
     /// Grants that were taken back.
     pub revoked_count: usize,
+    /// What a hub said that cannot be true.
+    pub lies: Vec<Lied>,
     /// By provider, purpose and currency.
     pub sums: Vec<Sum>,
 }
@@ -85,9 +98,9 @@ impl AccessNotice {
             self.provider,
             self.member,
             self.order_key,
-            decimal(self.paid_minor),
+            written(self.paid_minor, &self.currency),
             self.currency,
-            decimal(self.owner_minor),
+            written(self.owner_minor, &self.currency),
         )
     }
 }
@@ -106,6 +119,7 @@ impl ReportNotice {
             corrected_count: report.corrected.len(),
             refused_count: report.refused.iter().map(|row| u64::from(row.tries_count)).sum(),
             revoked_count: report.revoked.len(),
+            lies: report.lies.clone(),
             sums: report.sums.clone(),
         }
     }

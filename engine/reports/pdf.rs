@@ -15,12 +15,13 @@ use pdf_writer::{Content, Filter, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use self::text::{Font, encoded, is_exact, lines, width};
 use super::facts::Accessed;
+use super::lies::Lied;
 use super::picture::Pictures;
 use super::plot::{Panel, panels};
 use super::{Report, words};
 use crate::base::ids::ContentHash;
 use crate::base::markup::escaped;
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// PDF points in a millimetre.
 const MM: f32 = 72.0 / 25.4;
@@ -96,6 +97,7 @@ pub fn document(report: &Report, pictures: &Pictures) -> Vec<u8> {
     paper.paragraph(&format!("What was fetched from {}", report.owner), Font::Bold, 16.0, INK);
     paper.paragraph(&format!("{} – made {}", report.title, report.made), Font::Plain, 9.5, SOFT);
     paper.paragraph(&report.summary, Font::Plain, 10.5, INK);
+    paper.lies(&report.lies);
     paper.plot(&panels(&report.months));
     paper.accesses(&report.accesses);
     paper.sums(report);
@@ -184,6 +186,25 @@ impl Paper<'_> {
             self.rule(floor);
             self.y = floor - 12.0;
         }
+    }
+
+    fn lies(&mut self, lies: &[Lied]) {
+        let columns = [
+            words_of("When", 0.10),
+            words_of("The hub said", 0.23),
+            words_of("Your own record says", 0.17),
+            words_of("What it means", 0.23),
+            words_of("What to do", 0.27),
+        ];
+        self.table("What the hub said and cannot be true", &columns, lies, |lied| {
+            Row::of([
+                format!("{} hub {}", lied.when, lied.hub),
+                lied.said.clone(),
+                lied.own.clone(),
+                lied.meaning.clone(),
+                lied.cure.clone(),
+            ])
+        });
     }
 
     fn accesses(&mut self, accesses: &[Accessed]) {
@@ -401,7 +422,7 @@ impl Row {
 }
 
 fn amount(minor: i64, currency: &str) -> String {
-    format!("{} {currency}", decimal(minor))
+    format!("{} {currency}", written(minor, currency))
 }
 
 /// Pictures have sides of some hundred pixels.
@@ -512,6 +533,16 @@ mod tests {
         assert_eq!(text.matches(" Do\n").count(), 30, "each picture once");
         assert_eq!(text.matches("(as above)").count(), 30);
         assert_eq!(text.matches("(Photo)").count(), pages_count, "titles on each page");
+    }
+
+    #[test]
+    fn hub_that_lied_has_its_table() {
+        let lies = vec![super::super::facts::tests::lie()];
+        let bytes = document(&report(&ReportRows { lies, ..rows() }), &Pictures::new());
+        let text = String::from_utf8_lossy(&bytes);
+        for said in ["What the hub said and cannot be true", "What to do", "hub hubkeyhu"] {
+            assert!(said.split(' ').all(|word| text.contains(word)), "{said}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::facts::MonthSum;
 use crate::base::markup::escaped;
-use crate::base::money::decimal;
+use crate::base::money::written;
 
 /// Currencies that have a panel; the rest is in the tables.
 const CURRENCIES_MAX: usize = 3;
@@ -47,7 +47,8 @@ pub fn panels(months: &[MonthSum]) -> Vec<Panel> {
         months.iter().flat_map(|month| month.credits.keys()).collect();
     for currency in currencies.into_iter().take(CURRENCIES_MAX) {
         let credit = |month: &MonthSum| month.credits.get(currency).copied().unwrap_or(0);
-        panels.push(panel(format!("You got, {currency}"), months, credit, decimal));
+        let amount = |minor| written(minor, currency);
+        panels.push(panel(format!("You got, {currency}"), months, credit, amount));
     }
     panels
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::facts::{Accessed, Corrected, Refused, Revoked};
-use crate::base::money::decimal;
+use super::lies::Lied;
+use crate::base::money::written;
 
 /// Lines of one kind; the rest is only counted.
 const LINES_MAX: usize = 500;
@@ -12,6 +13,7 @@ const LINES_MAX: usize = 500;
 /// The whole report; lines end with `\n`.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n\n{}\n", heading(report), report.summary);
+    section(&mut text, "What the hub said and cannot be true", &report.lies, lied_line);
     section(&mut text, "Accesses", &report.accesses, access_line);
     section(&mut text, "Put right", &report.corrected, corrected_line);
     if !report.sums.is_empty() {
@@ -25,9 +27,9 @@ pub fn text(report: &Report) -> String {
                  the service {:>9} {currency}",
                 one_line(&sum.provider),
                 total.accesses_count,
-                decimal(total.paid_minor),
-                decimal(total.owner_minor),
-                decimal(total.service_minor),
+                written(total.paid_minor, currency),
+                written(total.owner_minor, currency),
+                written(total.service_minor, currency),
             );
         }
     }
@@ -52,10 +54,14 @@ fn access_line(access: &Accessed) -> String {
         one_line(&access.path),
         one_line(&access.what),
         access.order_key,
-        decimal(fee.paid_minor),
+        written(fee.paid_minor, &fee.currency),
         fee.currency,
-        decimal(fee.owner_minor),
+        written(fee.owner_minor, &fee.currency),
     )
+}
+
+fn lied_line(lied: &Lied) -> String {
+    format!("{}  {}", lied.when, one_line(&lied.words()))
 }
 
 fn corrected_line(corrected: &Corrected) -> String {
@@ -66,7 +72,7 @@ fn corrected_line(corrected: &Corrected) -> String {
         one_line(&corrected.provider),
         corrected.order_key,
         one_line(&corrected.why),
-        decimal(corrected.fee.owner_minor),
+        written(corrected.fee.owner_minor, &corrected.fee.currency),
         corrected.fee.currency,
     )
 }
@@ -107,8 +113,11 @@ fn section<T>(text: &mut String, title: &str, items: &[T], line: impl Fn(&T) -> 
     }
 }
 
+/// A name of others that neither ends its line nor turns the words behind it. Names that are written
+/// from right to left need none of the marks that are taken out.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !turns(c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -132,8 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn hub_that_lied_is_told_of_before_all_else() {
+        let lies = vec![super::super::facts::tests::lie()];
+        let text = text(&report(&ReportRows { lies, ..rows() }));
+        let told = text.find("The hub said: the hub posted 0.50 EUR").expect("told");
+        assert!(told < text.find("\nAccesses\n").expect("accesses"), "{text}");
+        assert!(text.contains("Your own record says: the fee that was agreed"), "{text}");
+    }
+
+    #[test]
     fn name_cannot_begin_a_line_and_a_long_list_is_cut_and_says_so() {
-        let evil = AccessRow { path: "a\r\n  Refused".into(), ..access(0, "lab", "EUR") };
+        let path = "a\r\n  \u{202E}Refused".into();
+        let evil = AccessRow { path, ..access(0, "lab", "EUR") };
         let rows = std::iter::once(evil).chain((1..600).map(|number| access(number, "lab", "EUR")));
         let text = text(&report(&ReportRows { accesses: rows.collect(), ..ReportRows::default() }));
         assert!(!text.contains('\r') && text.contains("a    Refused for"), "{text}");

@@ -138,7 +138,7 @@ const REFUSALS_PER_MINUTE_MAX: u32 = 1000;
 const REFUSAL_LEAVES_PER_MINUTE_MAX: u32 = 60;
 
 /// Separate ranges that one grant may be fetched in.
-const RANGES_PER_GRANT_MAX: u32 = 10_000;
+pub(super) const RANGES_PER_GRANT_MAX: u32 = 10_000;
 
 pub(super) fn grant_of(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
     Ok(GrantRow {
@@ -252,7 +252,8 @@ impl State {
     }
 
     /// Makes the grants of an order that was not sent yet hold longer: their time ran out while its
-    /// provider could not be reached. Grants that were revoked or used stay as they are.
+    /// provider could not be reached, or a hub took them back and the owner gave them again. Grants
+    /// that were revoked stay as they are; so do those that were used, unless a hub took them back.
     ///
     /// # Errors
     /// As any write.
@@ -262,7 +263,9 @@ impl State {
                 let is_renewed = tx.execute(
                     "UPDATE grants SET token = ?2, issued_ms = ?3, expires_ms = ?4
                      WHERE grant_id = ?1 AND revoked_ms IS NULL
-                     AND NOT EXISTS (SELECT 1 FROM accesses WHERE accesses.grant_id = ?1)
+                     AND (NOT EXISTS (SELECT 1 FROM accesses WHERE accesses.grant_id = ?1)
+                          OR EXISTS (SELECT 1 FROM offers WHERE offers.grant_id = ?1
+                                     AND withdrawn_ms IS NOT NULL))
                      AND EXISTS (SELECT 1 FROM orders WHERE orders.order_key = grants.order_key
                                  AND parcel_key IS NULL)",
                     params![grant.grant_id, grant.token, grant.issued_at.0, grant.expires_at.0],
@@ -558,7 +561,11 @@ impl State {
 }
 
 /// Finishes a response and tells whether with it everything has been sent.
-fn finish_delivery(tx: &Connection, grant: &GrantRow, delivery: i64) -> rusqlite::Result<bool> {
+pub(super) fn finish_delivery(
+    tx: &Connection,
+    grant: &GrantRow,
+    delivery: i64,
+) -> rusqlite::Result<bool> {
     tx.prepare_cached("UPDATE deliveries SET under_way = 0 WHERE delivery_id = ?1")?
         .execute([delivery])?;
     // What lies inside this range is counted with it.
@@ -606,7 +613,7 @@ pub(super) fn revoke(
 }
 
 /// Keeps an access with its posting, unless there is one; tells whether this was the first.
-fn record_access(
+pub(super) fn record_access(
     tx: &Connection,
     grant: &GrantRow,
     entries: &[Entry],

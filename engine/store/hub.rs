@@ -11,6 +11,8 @@
 //!
 //! INVARIANT: every posting adds up to zero in its one currency; neither it nor what hangs on it is
 //! ever changed or deleted. A mistake is put right by another posting.
+//! INVARIANT: postings are in the order of `posted_at`, whatever the clock does: one that would be
+//! before the last counts with it. So what was on an account at the end of a month never changes.
 //! INVARIANT: an access is posted once for each (agent, grant, turn), in the transaction that keeps
 //! the leaf of the agent's log that tells of it.
 //! INVARIANT: rows of one agent are found only with that agent's id.
@@ -24,7 +26,7 @@ pub mod sqlite;
 use serde::{Deserialize, Serialize};
 
 pub use self::books::{
-    BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, owner_account, provider_account,
+    BACK_NOTICE, MINOR_MAX, RESERVATION_KEPT_MS, WITHDRAWN_NOTICE, owner_account, provider_account,
 };
 pub use self::model::ModelHub;
 pub use self::sqlite::SqliteHub;
@@ -39,8 +41,14 @@ use crate::base::member::Member;
 pub struct AgentRow {
     /// Thumbprint of the key that it joined with; stays when its key changes.
     pub agent_id: String,
-    /// Its Ed25519 key now, base64url.
+    /// Its Ed25519 key now, base64url: who it is when it connects.
     pub key: String,
+    /// The Ed25519 key that it signs grants with, base64url; stays when `key` changes.
+    pub grant_key: String,
+    /// The owner's account, see [`owner_account`]: its own, or that of the computer it replaced.
+    pub account: String,
+    /// The computer that took its place after it was lost.
+    pub replaced_by: Option<String>,
     /// What the operator calls it.
     pub label: String,
     /// Whether it may connect and be fetched from.
@@ -51,6 +59,22 @@ pub struct AgentRow {
     pub joined_at: Timestamp,
     /// When it was last connected.
     pub seen_at: Option<Timestamp>,
+}
+
+/// Keys of a computer that joins, base64url; it has shown that it has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentKeys<'a> {
+    /// See [`AgentRow::key`].
+    pub key: &'a str,
+    /// See [`AgentRow::grant_key`].
+    pub grant_key: &'a str,
+}
+
+impl<'a> AgentKeys<'a> {
+    /// One key for both, as a computer has that never changed it.
+    pub const fn one(key: &'a str) -> Self {
+        Self { key, grant_key: key }
+    }
 }
 
 /// Whether an agent may connect.
@@ -239,8 +263,10 @@ pub struct AccessReport {
     pub grant_id: String,
     /// 0 for the first delivery; one more after each reversal.
     pub turn: u32,
-    /// When the delivery was complete.
+    /// When the delivery was complete, as the owner's computer says.
     pub at: Timestamp,
+    /// When the hub was told, by its own clock: the books count it then.
+    pub told_at: Timestamp,
 }
 
 /// What a report came to.
@@ -265,8 +291,11 @@ pub struct Posting {
     pub access: Option<AccessRef>,
     /// Currency of all entries.
     pub currency: String,
-    /// When.
+    /// When it happened; of an access, as the owner's computer says.
     pub at: Timestamp,
+    /// When it was posted, by the hub's clock: that decides the month that it counts in. Never
+    /// before the posting before it, so a month that is over stays as it is.
+    pub posted_at: Timestamp,
     /// In words.
     pub note: String,
     /// `provider:NAME`, `owner:AGENT`, `service` and `cash`.
@@ -282,6 +311,8 @@ pub struct AccessRef {
     pub grant_id: String,
     /// Which delivery, see [`AccessReport::turn`].
     pub turn: u32,
+    /// Place of the leaf in the agent's own log that tells of it.
+    pub leaf_index: u64,
 }
 
 /// Kinds of postings.
@@ -447,6 +478,31 @@ pub enum ProviderChange {
         /// Standard Webhooks secret.
         secret: String,
     },
+    /// The secret for the hub's API.
+    Secret(ContentHash),
+    /// What was agreed with it.
+    Terms(Box<TermsChange>),
+}
+
+/// What of a provider's terms is different from now on; `None` stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TermsChange {
+    /// What it may get photos for.
+    pub purposes: Option<Vec<Purpose>>,
+    /// Currency of its account.
+    pub currency: Option<String>,
+    /// How far its account may go below zero, minor units.
+    pub credit_limit_minor: Option<i64>,
+    /// Part of each fee that the service keeps, 0 to 100.
+    pub service_percent: Option<u8>,
+    /// Requests a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Accesses a day.
+    pub accesses_per_day: Option<u32>,
+    /// Where it is told of things, empty: nowhere; with the secret that signs them if it has none.
+    pub notify: Option<(String, String)>,
+    /// What it pays.
+    pub prices: Option<Vec<Price>>,
 }
 
 /// An encrypted copy that waits at the hub for its provider.
@@ -462,9 +518,53 @@ pub struct StagedRow {
     pub digest: ContentHash,
     /// When it came.
     pub at: Timestamp,
-    /// When it was delivered whole, and the agent is to be told.
-    pub delivered_at: Option<Timestamp>,
 }
+
+/// What a provider took of a copy, or said of it, for its agent to take note of. Named by the SHA-256
+/// of its proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakingRow {
+    /// Whose copy.
+    pub agent_id: String,
+    /// Of which grant.
+    pub grant_id: String,
+    /// The provider's proof of the request (DPoP): what the agent believes it by.
+    pub proof: String,
+    /// What was taken or said.
+    pub what: Taking,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is under way.
+    pub is_open: bool,
+}
+
+/// What a provider took or said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Taking {
+    /// These plain bytes were sent to it.
+    Bytes {
+        /// First of them.
+        start: u64,
+        /// Behind the last.
+        end: u64,
+    },
+    /// It has the member, with this digest.
+    Receipt {
+        /// SHA-256 as it says.
+        sha256: ContentHash,
+    },
+}
+
+impl TakingRow {
+    /// Its name.
+    pub fn name(&self) -> ContentHash {
+        ContentHash::of(self.proof.as_bytes())
+    }
+}
+
+/// Takings of one grant that wait for their agent at most; it is fetched no more until it took note.
+pub const TAKINGS_MAX: u32 = 64;
 
 /// Everything a hub keeps. Each operation is one transaction; those that say so may be repeated.
 #[expect(clippy::missing_errors_doc, reason = "each fails as any read or write, and did nothing")]
@@ -475,16 +575,17 @@ pub trait HubStore: Send + Sync + 'static {
     fn put_code(&self, code: &CodeRow) -> Result<(), StoreError>;
     /// A code that was made and whose time is not over, used or not.
     fn code(&self, code_hash: &ContentHash, now: Timestamp) -> Result<Option<CodeRow>, StoreError>;
-    /// Lets a computer join with a code and a key; may be repeated. One that replaces a lost
-    /// agent keeps that agent's id and account; one that left and comes back with its key does too.
-    /// A key that an agent once had is nobody else's.
+    /// Lets a computer join with a code and its keys; may be repeated. One that takes the place of
+    /// a lost agent is an agent of its own, with logs and offers of its own, that goes on with the
+    /// account of the lost one; a lost one is replaced once. One that left and comes back with its
+    /// key is the one it was. A key that an agent once had is nobody else's, whatever it was for.
     ///
-    /// - `agent_id`: thumbprint of `key`
+    /// - `agent_id`: thumbprint of the key that it connects with
     fn join(
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError>;
     /// One agent.
@@ -500,8 +601,10 @@ pub trait HubStore: Send + Sync + 'static {
         to: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Moves an agent to another state; withdraws its offers when it is no longer active. False
-    /// when there is no such agent.
+    /// Keys that an agent has or had, in the order of their texts.
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError>;
+    /// Moves an agent to another state; withdraws its offers, as [`Self::withdraw`], when it is no
+    /// longer active. False when there is no such agent.
     fn set_agent_state(
         &self,
         agent_id: &str,
@@ -525,8 +628,9 @@ pub trait HubStore: Send + Sync + 'static {
     fn provider_by_secret(&self, hash: &ContentHash) -> Result<Option<ProviderRow>, StoreError>;
     /// All providers, by name.
     fn providers(&self) -> Result<Vec<ProviderRow>, StoreError>;
-    /// Changes one thing of a provider; false when there is none of that name, or when it is
-    /// closed and is to be something else.
+    /// Changes one thing of a provider and leaves everything else of it as it is then; false when
+    /// there is none of that name, or when it is closed and is to be something else. Refuses a secret
+    /// that another one has, and another currency while there is money on its account.
     fn change_provider(&self, name: &str, change: &ProviderChange) -> Result<bool, StoreError>;
 
     // Operators.
@@ -555,8 +659,9 @@ pub trait HubStore: Send + Sync + 'static {
     // Grants that can be fetched here.
 
     /// Keeps an offer; may be repeated. One that is there keeps its fee; a later `expires_at`
-    /// counts. False when its agent is not active, its provider not there, or when it was
-    /// withdrawn: that is for good.
+    /// counts. One that was withdrawn holds again only with a later `expires_at` than it had: its
+    /// agent signed the grant anew, so nothing that was said before brings it back. False when it
+    /// stays withdrawn, when its agent is not active, or its provider not there.
     fn put_offer(&self, offer: &OfferRow) -> Result<bool, StoreError>;
     /// One offer of one agent.
     fn offer(&self, agent_id: &str, grant_id: &str) -> Result<Option<OfferRow>, StoreError>;
@@ -569,7 +674,9 @@ pub trait HubStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<OfferRow>, StoreError>;
     /// Takes offers of an agent back: all, or those whose grant, order or provider is `which`.
-    /// Gives their reservations back and forgets what was staged for them; returns how many.
+    /// Gives their reservations back, forgets what was staged for them, and puts notices to the
+    /// providers of those that held into the outbox, whose data are `{"agent":…,"grants":[…]}`.
+    /// Returns how many offers.
     fn withdraw(
         &self,
         agent_id: &str,
@@ -629,15 +736,15 @@ pub trait HubStore: Send + Sync + 'static {
     fn reserved(&self, provider: &str) -> Result<i64, StoreError>;
     /// Accounts with their currencies and balances, by name.
     fn balances(&self) -> Result<Vec<(String, String, i64)>, StoreError>;
-    /// Lines of an account with `from <= at < to`, in the order in which they were posted: that is
-    /// the order in which each balance follows from the one before.
+    /// Lines of an account with `from <= posted_at < to`, in the order in which they were posted:
+    /// that is the order in which each balance follows from the one before.
     fn lines(
         &self,
         account: &str,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<AccountLine>, StoreError>;
-    /// Postings with `from <= at < to`, in the order in which they were posted.
+    /// Postings with `from <= posted_at < to`, in the order in which they were posted.
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError>;
     /// Accesses that a provider had since a time, those that were posted back too.
     fn accesses_count(&self, provider: &str, since: Timestamp) -> Result<u32, StoreError>;
@@ -686,20 +793,25 @@ pub trait HubStore: Send + Sync + 'static {
     fn put_staged(&self, staged: &StagedRow) -> Result<bool, StoreError>;
     /// The copy for one offer.
     fn staged(&self, agent_id: &str, grant_id: &str) -> Result<Option<StagedRow>, StoreError>;
-    /// Notes that a copy was delivered whole.
-    fn note_delivered(
-        &self,
-        agent_id: &str,
-        grant_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
-    /// Copies of an agent that were delivered.
-    fn delivered(&self, agent_id: &str) -> Result<Vec<StagedRow>, StoreError>;
-    /// Forgets a copy.
+    /// Sealed bytes of all copies of an agent.
+    fn staged_bytes(&self, agent_id: &str) -> Result<u64, StoreError>;
+    /// Forgets a copy; what was taken of it stays until its agent took note.
     fn drop_staged(&self, agent_id: &str, grant_id: &str) -> Result<(), StoreError>;
-    /// Digests of all copies that are wanted, for whoever cleans the folder: those that were
-    /// delivered are until their agent took note.
-    fn staged_digests(&self) -> Result<Vec<ContentHash>, StoreError>;
+    /// Forgets copies of offers that are over; digests of the rest, each once, for whoever cleans the
+    /// folder.
+    fn staged_digests(&self, now: Timestamp) -> Result<Vec<ContentHash>, StoreError>;
+    /// Notes that something of a copy is taken, or said of it. False when there is no such copy, when
+    /// that proof was used before, or when [`TAKINGS_MAX`] of that grant wait.
+    fn open_taking(&self, taking: &TakingRow) -> Result<bool, StoreError>;
+    /// What was taken is no longer under way: plain bytes up to `end` were sent. None: it is
+    /// forgotten.
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError>;
+    /// Counts as sent what a crash left under way. Only for the hub, at its start.
+    fn settle_takings(&self) -> Result<(), StoreError>;
+    /// What was taken and is not under way, for the agent to take note of; oldest first.
+    fn takings(&self, agent_id: &str, count_max: u32) -> Result<Vec<TakingRow>, StoreError>;
+    /// The agent took note.
+    fn forget_takings(&self, agent_id: &str, names: &[ContentHash]) -> Result<(), StoreError>;
 }
 
 /// Leaves that are appended to a log.

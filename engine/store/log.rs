@@ -111,6 +111,15 @@ pub struct Growth<'a> {
     pub head: &'a HeadRow,
 }
 
+/// What came to a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grown {
+    /// How many leaves.
+    pub leaves_count: u64,
+    /// Bytes of all of them together.
+    pub bytes_count: u64,
+}
+
 /// How far a hub has come with the agent's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -296,6 +305,26 @@ impl State {
         })
     }
 
+    /// What came to a log since a moment: leaves behind the newest head that was kept until then.
+    ///
+    /// # Errors
+    /// As any read.
+    pub fn log_growth(&self, log: &str, since: Timestamp) -> Result<Grown, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT count(*), coalesce(sum(octet_length(leaf)), 0) FROM log_leaves
+                 WHERE log = ?1 AND leaf_index >= (SELECT coalesce(max(size), 0) FROM log_heads
+                     WHERE log = ?1 AND at_ms <= ?2)",
+            )?
+            .query_row(params![log, since.0], |row| {
+                Ok(Grown {
+                    leaves_count: row.get::<_, i64>(0)?.unsigned_abs(),
+                    bytes_count: row.get::<_, i64>(1)?.unsigned_abs(),
+                })
+            })
+        })
+    }
+
     /// Names of the logs of hubs, by name.
     ///
     /// # Errors
@@ -371,24 +400,30 @@ impl State {
     /// # Errors
     /// As any read.
     pub fn lies(&self, from: Timestamp, to: Timestamp) -> Result<Vec<LieRow>, StoreError> {
-        self.read(|db| {
-            db.prepare_cached(
-                "SELECT * FROM hub_lies WHERE at_ms >= ?1 AND at_ms < ?2
-                 ORDER BY at_ms, log, kind, subject",
-            )?
-            .query_map([from.0, to.0], |row| {
-                Ok(LieRow {
-                    log: row.get("log")?,
-                    kind: row.get("kind")?,
-                    subject: row.get("subject")?,
-                    words: row.get("words")?,
-                    proof: row.get("proof")?,
-                    at: Timestamp(row.get("at_ms")?),
-                })
-            })?
-            .collect()
-        })
+        self.read(|db| lies(db, from, to))
     }
+}
+
+pub(super) fn lies(
+    db: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> rusqlite::Result<Vec<LieRow>> {
+    db.prepare_cached(
+        "SELECT * FROM hub_lies WHERE at_ms >= ?1 AND at_ms < ?2
+         ORDER BY at_ms, log, kind, subject",
+    )?
+    .query_map([from.0, to.0], |row| {
+        Ok(LieRow {
+            log: row.get("log")?,
+            kind: row.get("kind")?,
+            subject: row.get("subject")?,
+            words: row.get("words")?,
+            proof: row.get("proof")?,
+            at: Timestamp(row.get("at_ms")?),
+        })
+    })?
+    .collect()
 }
 
 /// Adds a leaf to the agent's own log, in the transaction of what it tells of.

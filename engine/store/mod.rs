@@ -6,6 +6,7 @@
 //!
 //! Knows no photo formats, no rules and no HTTP: other stages hand it plain values.
 
+pub mod copies;
 pub mod corrections;
 pub mod db;
 pub mod decisions;
@@ -27,6 +28,7 @@ pub mod state;
 pub mod tellings;
 pub mod told;
 
+pub use copies::CopyRow;
 pub use corrections::{CorrectionKind, CorrectionRow, Reversed};
 pub use db::{Durability, StoreError};
 pub use decisions::{DecisionRow, Decisions};

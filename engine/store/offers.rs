@@ -116,13 +116,16 @@ impl State {
         })
     }
 
-    /// The hub is to be told of a grant anew: it is another now.
+    /// The hub is to be told of a grant anew: it was signed anew, also after it was taken back.
     ///
     /// # Errors
     /// As any write.
     pub fn offer_anew(&self, grant_id: &str) -> Result<(), StoreError> {
         self.write(|tx| {
-            tx.execute("UPDATE offers SET offered_ms = NULL WHERE grant_id = ?1", [grant_id])?;
+            tx.execute(
+                "UPDATE offers SET offered_ms = NULL, withdrawn_ms = NULL WHERE grant_id = ?1",
+                [grant_id],
+            )?;
             Ok(())
         })
     }

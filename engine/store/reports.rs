@@ -5,6 +5,7 @@ use rusqlite::{Connection, Params, params};
 use super::corrections::correction_of;
 use super::db::StoreError;
 use super::grants::{ACCESSES, ACCESSES_ORDER, access_of, grant_of, refusal_of};
+use super::log::{LieRow, lies};
 use super::orders::order_of;
 use super::state::State;
 use super::{AccessRow, CorrectionRow, GrantRow, Order, RefusalRow};
@@ -21,6 +22,8 @@ pub struct ReportRows {
     pub refusals: Vec<RefusalRow>,
     /// Grants that were taken back, oldest first.
     pub revoked: Vec<GrantRow>,
+    /// What a hub said that cannot be true, by when it was found, oldest first.
+    pub lies: Vec<LieRow>,
     /// Orders that were made, and those that something was fetched for, oldest first.
     pub orders: Vec<Order>,
 }
@@ -62,6 +65,7 @@ impl State {
                 )?,
                 refusals: refusals(tx, "minute * 60000 >= ?1 AND minute * 60000 < ?2", span)?,
                 revoked: revoked(tx, "revoked_ms >= ?1 AND revoked_ms < ?2", span)?,
+                lies: lies(tx, from, to)?,
                 orders: orders(tx, order, span)?,
             })
         })
@@ -81,6 +85,8 @@ impl State {
                 corrections: corrections(tx, "accesses.order_key = ?1", key)?,
                 refusals: refusals(tx, refused, key)?,
                 revoked: revoked(tx, "revoked_ms IS NOT NULL AND order_key = ?1", key)?,
+                // A hub lies about itself, not about an order.
+                lies: Vec::new(),
                 orders: orders(tx, order, key)?,
             })
         })

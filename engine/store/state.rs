@@ -10,7 +10,7 @@
 //! the database itself refuses (triggers below).
 //!
 //! The operations are methods of [`State`], spread over `orders`, `parcels`, `grants`, `offers`,
-//! `corrections` and `log`.
+//! `copies`, `corrections` and `log`.
 
 use std::path::Path;
 
@@ -252,6 +252,7 @@ CREATE TABLE fetches (
     super::corrections::SCHEMA,
     super::log::SCHEMA,
     super::tellings::SCHEMA,
+    super::copies::SCHEMA,
 ];
 
 /// The database of everything that must not be lost.

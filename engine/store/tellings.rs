@@ -72,6 +72,13 @@ pub enum About {
         /// The first one behind it.
         to: Timestamp,
     },
+    /// What a hub said that cannot be true, found in a span.
+    Lies {
+        /// Its first moment.
+        from: Timestamp,
+        /// The first one behind it.
+        to: Timestamp,
+    },
     /// Accesses by their place in the order of commits.
     News {
         /// Those behind this one …
@@ -167,7 +174,7 @@ impl State {
     ) -> Result<bool, StoreError> {
         let up_to = match about {
             About::News { up_to, .. } => Some(up_to),
-            About::Span { .. } => None,
+            About::Span { .. } | About::Lies { .. } => None,
         };
         self.write(|tx| {
             let kept = tx.execute(

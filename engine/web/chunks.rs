@@ -62,6 +62,12 @@ impl Chunks {
     }
 }
 
+/// Whether bytes of a file could surely be read without waiting, as far as their ends tell.
+pub(super) fn is_at_hand(file: &File, offset: u64, count: usize) -> bool {
+    let last = offset + (count as u64).saturating_sub(1);
+    [offset, last].iter().all(|place| read_now(file, *place, &mut [0]) == Some(1))
+}
+
 /// How many bytes could be read without waiting; `None` where that cannot be asked.
 #[cfg(target_os = "linux")]
 fn read_now(file: &File, offset: u64, bytes: &mut [u8]) -> Option<usize> {

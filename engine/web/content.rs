@@ -1,8 +1,9 @@
 //! Sends the bytes of a member: `HEAD`, ranges, `ETag`, resume.
 //!
-//! Bytes are read in chunks of 512 KiB, the next one when the provider took the one before:
-//! a provider that stalls holds two chunks and no thread, until its connection is cut
-//! (`patience`). Those that the system has in memory are read without a thread of their own.
+//! Bytes that the system has in memory go to the connection straight (`file_queue`), as long as they
+//! are neither sealed nor the last. Others are read in chunks of 512 KiB, the next one when the
+//! provider took the one before: a provider that stalls holds two chunks at most and no thread, until
+//! its connection is cut (`connection`).
 //! Before each chunk the grant is looked at again, so that a revocation ends a transfer under way
 //! (one that stalls: `cut`), and the file too, so that a photo edited meanwhile is never delivered
 //! half old, half new.
@@ -19,20 +20,18 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
+use axum::http::{HeaderMap, Method, StatusCode, response};
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
-use super::chunks::CHUNK_BYTES;
+use super::answer::{Answered, Asked, Span};
+use super::chunks::{CHUNK_BYTES, is_at_hand};
+use super::file_queue::{FilePart, FileQueue, QUEUED_BYTES_MAX, Stamp};
 use super::places::Place;
-use super::range::{Span, Wanted, wanted};
 use super::reply::Failure;
 use super::{Cut, NotThere, Right, Service, accessed, charge};
-use crate::access::sealed::{self, SEAL_HEADER, SEALED_TYPE, Sealer, Subject, sealed_len};
+use crate::access::sealed::{self, SEAL_HEADER, Sealer, Subject};
 use crate::base::clock::Timestamp;
 use crate::store::{Delivered, GrantRow, Way};
 
@@ -47,37 +46,32 @@ pub(super) struct Going {
     pub(super) place: Place,
     /// Ends its connection.
     pub(super) cut: Cut,
+    /// Sends files over it.
+    pub(super) files: FileQueue,
 }
 
 /// Answers a request that was allowed.
 pub(super) fn open(
     service: Arc<Service>,
     right: &Right,
-    Going { file, place, cut }: Going,
+    Going { file, place, cut, files }: Going,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let grant = &right.grant;
-    let (etag, is_sealed) = (format!("\"{}\"", grant.digest), right.sealed_to.is_some());
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.contains(&etag)) {
-        return reply(head(grant, StatusCode::NOT_MODIFIED, &etag, None), Body::empty());
-    }
-    // A range that was asked for another version gets the whole of this one.
-    let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
-    let range = if same { text(header::RANGE) } else { None };
-    let whole = Span { start: 0, end: grant.bytes_count };
-    let (status, span) = match wanted(range, grant.bytes_count) {
-        Wanted::Whole => (StatusCode::OK, whole),
-        Wanted::Part(span) => (StatusCode::PARTIAL_CONTENT, span),
-        Wanted::Outside => return Err(Failure::Range(grant.bytes_count)),
+    let media_type = right.sealed_to.is_none().then_some(grant.media_type.as_str());
+    let answered = Answered { digest: &grant.digest, bytes_count: grant.bytes_count, media_type };
+    let (status, span) = match answered.asked(headers) {
+        Asked::NotModified => return reply(answered.head(StatusCode::NOT_MODIFIED), Body::empty()),
+        Asked::Bytes(status, span) => (status, span),
+        Asked::Outside => return Err(Failure::Range(grant.bytes_count)),
     };
-    let mut head = head(grant, status, &etag, Some((span, is_sealed)));
+    let mut head = answered.head_of(status, span, answered.length(span));
     if method == Method::HEAD {
         return reply(head, Body::empty());
     }
-    let stamp = stamp(&file).map_err(Failure::Disk)?;
-    let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.0);
+    let stamp = Stamp::of(&file).map_err(Failure::Disk)?;
+    let (begin, file_bytes_count) = (grant.offset.unwrap_or(0), stamp.bytes_count);
     let fits = match grant.offset {
         None => file_bytes_count == grant.bytes_count,
         Some(offset) => {
@@ -113,7 +107,8 @@ pub(super) fn open(
         service,
         grant: grant.clone(),
         way: right.way.clone(),
-        file,
+        file: Arc::new(file),
+        files,
         stamp,
         id: delivery,
         begin,
@@ -142,47 +137,8 @@ pub(super) fn open(
     reply(head, Body::from_stream(chunks))
 }
 
-/// - `span`: what is sent, and whether it is sealed
-fn head(
-    grant: &GrantRow,
-    status: StatusCode,
-    etag: &str,
-    span: Option<(Span, bool)>,
-) -> response::Builder {
-    let digest = STANDARD.encode(grant.digest.as_bytes());
-    let mut head = Response::builder()
-        .status(status)
-        .header(header::ETAG, etag)
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::CACHE_CONTROL, "private, no-store")
-        .header("x-content-type-options", "nosniff")
-        .header("repr-digest", format!("sha-256=:{digest}:"));
-    if let Some((Span { start, end }, is_sealed)) = span {
-        let (media_type, bytes_count) = match is_sealed {
-            true => (SEALED_TYPE, sealed_len(end - start)),
-            false => (grant.media_type.as_str(), end - start),
-        };
-        head = head
-            .header(header::CONTENT_TYPE, media_type)
-            .header(header::CONTENT_LENGTH, bytes_count);
-        if status == StatusCode::PARTIAL_CONTENT {
-            let range = format!("bytes {start}-{}/{}", end - 1, grant.bytes_count);
-            head = head.header(header::CONTENT_RANGE, range);
-        }
-    }
-    head
-}
-
 fn reply(head: response::Builder, body: Body) -> Result<Response, Failure> {
     head.body(body).map_err(|error| Failure::Bug(error.to_string()))
-}
-
-/// Length and time of last change.
-type Stamp = (u64, Option<SystemTime>);
-
-fn stamp(file: &File) -> std::io::Result<Stamp> {
-    let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.modified().ok()))
 }
 
 /// A response under way. When it breaks off, dropping it notes how far it came.
@@ -190,7 +146,8 @@ struct Delivery {
     service: Arc<Service>,
     grant: GrantRow,
     way: Way,
-    file: File,
+    file: Arc<File>,
+    files: FileQueue,
     stamp: Stamp,
     id: i64,
     /// Where the member begins in the file.
@@ -205,15 +162,24 @@ struct Delivery {
 impl Delivery {
     /// The next bytes, if neither the disk, a commit nor a seal has to be waited for.
     fn chunk_at_hand(&mut self) -> Option<Bytes> {
-        let (count, reached) = self.step()?;
-        if reached == self.end || self.sealer.is_some() {
+        // The last chunk comes after the access was posted.
+        let before_last = self.end.checked_sub(self.next)?.checked_sub(CHUNK_BYTES as u64)?;
+        if before_last == 0 || self.sealer.is_some() {
             return None;
         }
-        let chunks = &self.service.chunks;
-        let chunk = chunks.read_at_hand(&self.file, self.begin + self.next, count)?;
+        let most = if self.files.is_there() { QUEUED_BYTES_MAX } else { CHUNK_BYTES };
+        let count = usize::try_from(before_last).unwrap_or(most).min(most);
+        let (file, stamp, offset) = (self.file.clone(), self.stamp, self.begin + self.next);
         // Whatever is wrong is said by the thread that looks again.
-        self.may_go_on().ok()?;
-        self.next = reached;
+        let chunk = if self.files.is_there() {
+            self.may_go_on().ok().filter(|()| is_at_hand(&file, offset, count))?;
+            self.files.put(FilePart { file, stamp, offset, count })?
+        } else {
+            let chunk = self.service.chunks.read_at_hand(&file, offset, count)?;
+            self.may_go_on().ok()?;
+            chunk
+        };
+        self.next += count as u64;
         Some(chunk)
     }
 
@@ -250,7 +216,7 @@ impl Delivery {
     /// Bytes that were read may be handed over: they are of the version that was granted, and the
     /// grant still holds.
     fn may_go_on(&self) -> std::io::Result<()> {
-        if stamp(&self.file)? != self.stamp {
+        if Stamp::of(&self.file)? != self.stamp {
             return Err(std::io::Error::other("the photo was changed while it was sent"));
         }
         let holds = self.service.state.still_holds(&self.grant.grant_id);

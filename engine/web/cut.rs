@@ -11,9 +11,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -24,11 +23,10 @@ use axum::http::request::Parts;
 use axum::serve::{IncomingStream, Listener};
 use futures_util::task::AtomicWaker;
 use rustix::net::sockopt::set_socket_send_buffer_size;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use super::patience::{Moving, PATIENCE};
-use super::stall::Patient;
+use super::connection::Connection;
+use super::file_queue::FileQueue;
 
 /// Bytes of a connection that the system holds until they were taken: enough for 10 MB/s to a
 /// provider 100 ms away.
@@ -65,7 +63,7 @@ impl Cut {
     }
 
     /// Whether the connection is to end; wakes the task when it is later.
-    fn poll(&self, context: &Context<'_>) -> bool {
+    pub(super) fn poll(&self, context: &Context<'_>) -> bool {
         self.0.waker.register(context.waker());
         self.0.is_cut.load(Ordering::Acquire)
     }
@@ -87,11 +85,17 @@ impl<S: Sync> FromRequestParts<S> for Cut {
 pub(super) struct Caller {
     pub(super) address: SocketAddr,
     pub(super) cut: Cut,
+    pub(super) files: FileQueue,
 }
 
 impl Connected<IncomingStream<'_, Listening>> for Caller {
     fn connect_info(stream: IncomingStream<'_, Listening>) -> Self {
-        Self { address: *stream.remote_addr(), cut: stream.io().cut.clone() }
+        let connection = stream.io();
+        Self {
+            address: *stream.remote_addr(),
+            cut: connection.cut().clone(),
+            files: connection.files().clone(),
+        }
     }
 }
 
@@ -99,7 +103,7 @@ impl Connected<IncomingStream<'_, Listening>> for Caller {
 pub(super) struct Listening(pub(super) TcpListener);
 
 impl Listener for Listening {
-    type Io = Cuttable<Moving<TcpStream>>;
+    type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
@@ -112,97 +116,12 @@ impl Listener for Listening {
         if let Err(error) = set_socket_send_buffer_size(&stream, SENT_AHEAD_BYTES) {
             tracing::debug!(%error, "a connection keeps its buffer");
         }
-        (Cuttable::new(Moving::new(stream, PATIENCE), Cut::default()), address)
+        let connection = Connection::new(stream, Cut::default());
+        (connection.never_idle().sending(FileQueue::new()), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
-    }
-}
-
-/// A connection that can be cut.
-pub struct Cuttable<S> {
-    stream: S,
-    cut: Cut,
-}
-
-/// What is around a connection of the system, and knows it.
-pub trait Around {
-    /// The connection.
-    fn tcp(&self) -> &TcpStream;
-}
-
-impl Around for Moving<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref()
-    }
-}
-
-impl Around for Patient<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref()
-    }
-}
-
-impl<S: Around> Cuttable<S> {
-    /// Around a connection.
-    pub const fn new(stream: S, cut: Cut) -> Self {
-        Self { stream, cut }
-    }
-
-    fn go_on(&self, context: &Context<'_>) -> io::Result<()> {
-        if !self.cut.poll(context) {
-            return Ok(());
-        }
-        // Closing it throws away what was not sent yet.
-        if let Err(error) = self.stream.tcp().set_zero_linger() {
-            tracing::debug!(%error, "a connection sends what it had taken");
-        }
-        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the grant was revoked"))
-    }
-}
-
-impl<S: Around + AsyncRead + Unpin> AsyncRead for Cuttable<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        target: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.go_on(context)?;
-        Pin::new(&mut self.stream).poll_read(context, target)
-    }
-}
-
-impl<S: Around + AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.go_on(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.go_on(context)?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.go_on(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

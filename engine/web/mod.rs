@@ -14,18 +14,20 @@
 //! The wire carries ids, never paths. Every request for a member is checked by
 //! `access::check` before anything is opened; refused ones are counted in the store.
 
+pub mod answer;
 mod chunks;
+mod connection;
 mod content;
 mod cut;
 pub mod decide;
 mod feed;
+mod file_queue;
 pub mod inbox;
-pub mod patience;
 mod places;
 mod range;
 mod reply;
 pub mod signature;
-pub mod stall;
+pub mod staged;
 mod via;
 mod word;
 
@@ -52,8 +54,10 @@ use crate::ledger::access_entries;
 use crate::orders::Terms;
 use crate::store::{self, GrantOffer, GrantRow, Order, StoreError, Way};
 use chunks::Chunks;
+pub use connection::Connection;
+pub use cut::Cut;
 use cut::{Caller, LOOK_MS, Listening, UnderWay};
-pub use cut::{Cut, Cuttable};
+use file_queue::FileQueue;
 use places::Places;
 use reply::Failure;
 pub use via::Via;
@@ -254,11 +258,12 @@ async fn fetch(
     State(service): State<Arc<Service>>,
     via: Via,
     cut: Cut,
+    files: FileQueue,
     Path(grant_id): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    serve_member(service, cut, method, headers, move |service, method, headers| {
+    serve_member(service, (cut, files), method, headers, move |service, method, headers| {
         let path = via.signed_path(&format!("/v1/grants/{grant_id}/content"));
         let shown = Shown { method, path: &path, headers, via: &via };
         authorise(service, &shown, &grant_id)
@@ -270,11 +275,12 @@ async fn fetch_link(
     State(service): State<Arc<Service>>,
     via: Via,
     cut: Cut,
+    files: FileQueue,
     Path((grant_id, secret, _name)): Path<(String, String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    serve_member(service, cut, method, headers, move |service, _method, _headers| {
+    serve_member(service, (cut, files), method, headers, move |service, _method, _headers| {
         judge(service, &via, &grant_id, |known, _seen, now| {
             if !service.links.opens(GRANT, &grant_id, &secret) {
                 return Err(Refusal::NoGrant);
@@ -287,11 +293,11 @@ async fn fetch_link(
 
 /// Serves a member to whoever may have it.
 ///
-/// - `cut`: ends the connection that it goes by
+/// - `cut`, `files`: end the connection that it goes by, and send files over it
 /// - `may`: decides that, off the async threads
 async fn serve_member(
     service: Arc<Service>,
-    cut: Cut,
+    (cut, files): (Cut, FileQueue),
     method: Method,
     headers: HeaderMap,
     may: impl FnOnce(&Service, &str, &HeaderMap) -> Result<Right, Failure> + Send + 'static,
@@ -304,7 +310,7 @@ async fn serve_member(
         let right = may(&worker, method.as_str(), &headers)?;
         let place = place.of(&right.grant.provider).ok_or(Failure::Crowded)?;
         let opened = worker.shelf.open(&right.grant).map_err(Failure::NotThere).and_then(|file| {
-            let going = content::Going { file, place, cut };
+            let going = content::Going { file, place, cut, files };
             content::open(worker.clone(), &right, going, &method, &headers)
         });
         if let Err(Failure::NotThere(NotThere::Gone)) = &opened {
@@ -449,6 +455,7 @@ fn charge(
     // What the provider is called at the hub we said ourselves, when we offered the grant.
     let way = match (way, &offer) {
         (Way::Hub(_), Some(offer)) => Way::Hub(offer.provider.clone()),
+        (Way::Staged(_), Some(offer)) => Way::Staged(offer.provider.clone()),
         _ => way.clone(),
     };
     Ok((fee_entries(grant, terms.as_ref(), offer.as_ref()), way))

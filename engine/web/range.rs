@@ -2,9 +2,11 @@
 
 /// Bytes `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u64,
-    pub(super) end: u64,
+pub struct Span {
+    /// The first.
+    pub start: u64,
+    /// Behind the last.
+    pub end: u64,
 }
 
 /// What a request wants of `bytes_count` bytes.

@@ -116,7 +116,7 @@ pub(super) async fn status(
 
 /// A provider has other bytes than were granted: what it paid is posted back, and it may fetch once
 /// more; the second time the order fails.
-fn reverse(service: &Service, grant: &GrantRow, received: &ContentHash) -> Failure {
+pub(super) fn reverse(service: &Service, grant: &GrantRow, received: &ContentHash) -> Failure {
     let reason =
         format!("`{}` received other bytes than were granted ({received})", grant.provider);
     match service.state.reverse_access(grant, &reason, Timestamp::now()) {

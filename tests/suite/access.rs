@@ -1,6 +1,6 @@
 //! Who gets bytes and who does not: ranges, resume, and everybody who should be refused.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
@@ -236,6 +236,23 @@ fn revoked_grant_and_withdrawn_consent_are_refused() {
     assert!(matches!(provider.fetch("GET", &[]).status, 410 | 503));
 }
 
+/// Asks for the whole photo and takes no more than the beginning of the answer.
+fn ask(provider: &Provider) -> TcpStream {
+    let (host, path) =
+        provider.url.strip_prefix("http://").expect("a url").split_once('/').expect("a path");
+    let mut stream = TcpStream::connect(host).expect("connected");
+    let proof = provider.proof("GET", &provider.url, &provider.grant);
+    let grant = &provider.grant;
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: DPoP {grant}\r\ndpop: {proof}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
 #[test]
 fn revocation_ends_a_transfer_whose_reader_stalls() {
     // More than the system takes on its own: bytes behind a JPEG's end are no part of it.
@@ -243,18 +260,7 @@ fn revocation_ends_a_transfer_whose_reader_stalls() {
     let bytes_count = photo.len();
     for command in [&["grants", "revoke", "lab"][..], &["consent", "withdraw", "lab"], &["stop"]] {
         let Scene { world, provider, agent: _agent, .. } = scene_of(photo.clone());
-        let (host, path) =
-            provider.url.strip_prefix("http://").expect("a url").split_once('/').expect("a path");
-        let mut stream = TcpStream::connect(host).expect("connected");
-        let proof = provider.proof("GET", &provider.url, &provider.grant);
-        let grant = &provider.grant;
-        let request = format!(
-            "GET /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: DPoP {grant}\r\ndpop: {proof}\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).expect("asked");
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).expect("an answer");
-        assert_eq!(&first, b"HTTP/1.1 200");
+        let mut stream = ask(&provider);
         world.owner.run(command).done();
         // Nothing is read, and the connection ends all the same.
         wait_for("the end of a stalled transfer", || stream.take_error().expect("asked"));
@@ -262,6 +268,40 @@ fn revocation_ends_a_transfer_whose_reader_stalls() {
         let _reset = stream.read_to_end(&mut rest);
         assert!(rest.len() < bytes_count / 2, "{}: {command:?}", rest.len());
     }
+}
+
+#[test]
+fn large_photo_arrives_as_it_is_in_one_or_in_parts() {
+    // More than is handed over at once, and bytes of which no two are alike for long.
+    let noise = (0..9_000_001_u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8);
+    let photo = [sample("meadow"), noise.collect()].concat();
+    let Scene { world, provider, agent: _agent, .. } = scene_of(photo.clone());
+    let part = |from: usize, to: usize| {
+        let got = provider.fetch("GET", &[("range", &format!("bytes={from}-{}", to - 1))]);
+        assert_eq!(got.status, 206);
+        got.body
+    };
+    let (odd, end) = (2_500_003, photo.len());
+    let parts = [part(0, odd), part(odd, odd + 1), part(odd + 1, end - 9), part(end - 9, end)];
+    assert!(parts.concat() == photo, "in parts");
+    assert!(provider.fetch("GET", &[]).body == photo, "in one");
+    assert_eq!(world.report("access").len(), 1);
+}
+
+#[test]
+fn photo_that_is_edited_while_it_is_sent_is_not_sent_whole() {
+    let photo = [sample("meadow"), vec![7; 48 << 20]].concat();
+    let Scene { world, provider, path, agent: _agent, .. } = scene_of(photo.clone());
+    let mut stream = ask(&provider);
+    let mut file = std::fs::File::options().write(true).open(&path).expect("opened");
+    // Far behind what the system took on its own, and in place.
+    file.seek(std::io::SeekFrom::Start(40 << 20)).expect("there");
+    file.write_all(b"edited").expect("edited");
+    let mut rest = Vec::new();
+    let _broken_off = stream.read_to_end(&mut rest);
+    assert!(rest.len() < photo.len(), "{} of {}", rest.len(), photo.len());
+    assert!(!rest.windows(6).any(|bytes| bytes == b"edited"), "half old, half new");
+    assert_eq!(world.report("access").len(), 0);
 }
 
 #[test]

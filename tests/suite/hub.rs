@@ -5,17 +5,20 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use signet::access::proof::{self, ProvenRequest};
 use signet::access::sealed::{Opened, SEAL_HEADER, Subject, sealed_len};
+use signet::access::signed_call::{SignedCall, sign};
 use signet::access::{Key, Membership};
 use signet::base::clock::Timestamp;
 use signet::base::ids::{ContentHash, derived};
+use signet::hub::certificate;
 use signet::hub::greeting::{agent_hello, hub_hello, read_welcome};
+use signet::hub::home::template;
 use signet::hub::protocol::{Ask, FRAME_BYTES_MAX, FromAgent, HubHello};
 use signet::store::hub::{
-    AgentState, CodeRow, HubStore, Posting, PostingKind, Price, ProviderChange, ProviderRow,
-    ProviderState, SqliteHub,
+    AgentKeys, AgentState, CodeRow, HubStore, Posting, PostingKind, Price, ProviderChange,
+    ProviderRow, ProviderState, SqliteHub,
 };
 use signet::store::{Entry, Purpose};
 use tokio_tungstenite::WebSocketStream;
@@ -105,7 +108,7 @@ impl HubHome {
             expires_at: now.plus_millis(60_000),
         };
         store.put_code(&code).expect("a code");
-        store.join(&code_hash, &agent_id, &key.to_string(), now).expect("joined");
+        store.join(&code_hash, &agent_id, AgentKeys::one(&key.to_string()), now).expect("joined");
         agent_id
     }
 
@@ -155,6 +158,7 @@ impl HubHome {
             access: None,
             currency: "EUR".into(),
             at: now,
+            posted_at: now,
             note: "paid in".into(),
             entries: vec![entry("cash", minor), entry("provider:lab", -minor)],
         };
@@ -793,4 +797,99 @@ fn who_dawdles_or_says_too_much_is_let_go() {
     let transfer = format!("/v1/transfers/{}", agent.agent_id);
     let nobody = hub_home.open("POST", &transfer, &[("signet-head", &head)], vec![0; 10]);
     assert_eq!(nobody.status().as_u16(), 410, "nobody waits for it");
+}
+
+#[test]
+fn lab_checks_by_itself_what_it_was_charged_for() {
+    let scene = Scene::new();
+    let photo = scene.fetch("GET", &[]);
+    assert_eq!(photo.status, 200, "{}", photo.words());
+    let asked = |query: &str| {
+        let path = format!("/v1/provider/accesses{query}");
+        let url = format!("{}{path}", scene.hub_home.url);
+        let call = SignedCall { method: "GET", url: &url, body: b"" };
+        let proof = sign(&scene.key, call, Timestamp::now()).expect("signed");
+        let got = scene.hub_home.send("GET", &path, &[("signet-proof", &proof)]);
+        serde_json::from_slice::<Value>(&got.body).expect("JSON")
+    };
+    let page = wait_for("the charge with its proof", || {
+        let page = asked("?proof=true");
+        page["lines"][0]["access"]["proof"].is_object().then_some(page)
+    });
+    assert!(asked("")["lines"][0]["access"].get("proof").is_none(), "only when it is asked for");
+
+    let lab = &scene.world.lab;
+    let verify = |page: &Value, more: &[&str]| {
+        let file = lab.write("charges.json", page.to_string());
+        let file = file.to_str().expect("a plain path");
+        let run = lab.run(&[&["--json", "lab", "verify", file], more].concat());
+        (run.code, run.json())
+    };
+    let (code, said) = verify(&page, &[]);
+    assert_eq!((code, said.len()), (0, 1), "{said:?}");
+    assert_eq!((&said[0]["proven"], &said[0]["minor"]), (&json!(true), &json!(50)));
+    assert_eq!(said[0]["grant"], scene.grant_id);
+
+    // The hub takes more than the owner's computer signed for.
+    let mut dearer = page.clone();
+    dearer["lines"][0]["minor"] = json!(51);
+    let (code, said) = verify(&dearer, &[]);
+    assert_eq!((code, &said[0]["faults"]), (1, &json!(["the log has another fee: 50"])));
+    // It signs a log of its own making.
+    let mut forged = page.clone();
+    let other = Key::generate().expect("a key").public().to_string();
+    forged["lines"][0]["access"]["proof"]["key"] = json!(other);
+    let (code, said) = verify(&forged, &[]);
+    assert_eq!((code, &said[0]["proven"]), (1, &json!(false)), "{said:?}");
+    let (code, said) = verify(&forged, &["--key", &format!("{}={other}", scene.agent_id)]);
+    let fault = json!(["the signature of the head does not match"]);
+    assert_eq!((code, &said[0]["faults"]), (1, &fault), "that key did not sign it");
+    assert_eq!(verify(&json!({ "lines": 1 }), &[]).0, 1, "no statement");
+}
+
+#[test]
+fn events_call_an_agent_by_a_name_that_only_its_hub_knows() {
+    let mut scene = Scene::new();
+    scene.fetch("GET", &[]);
+    let passed: Value = serde_json::from_str(&scene.hub.line_with("passed")).expect("JSON");
+    let name = passed["agent"].as_str().expect("a name").to_owned();
+    let said = scene.hub.said().join("\n");
+    assert!(!said.contains(&scene.agent_id), "{said}");
+    let shown = scene.hub_home.home.run(&["--json", "hub", "agents", "show", &name]).done().json();
+    assert_eq!(shown[0]["agent_id"], scene.agent_id);
+    assert_eq!(shown[0]["log_name"], name);
+    assert_eq!(scene.hub_home.home.run(&["hub", "agents", "show", "a0"]).code, 2);
+}
+
+#[test]
+fn check_says_when_the_certificate_ends() {
+    let checked = |hub: &HubHome| {
+        let run = hub.home.run(&["--json", "hub", "check"]);
+        let said = run.json().into_iter().find(|line| line["part"] == "certificate");
+        let said = said.expect("a line about it");
+        (run.code, said["good"] == true, said["text"].as_str().expect("words").to_owned())
+    };
+    let own = HubHome::new(Tls::Own);
+    let (code, is_good, text) = checked(&own);
+    assert!(is_good && text.contains("made by the hub itself, ends"), "{code}: {text}");
+    let off = checked(&HubHome::new(Tls::Off));
+    assert!(off.1 && off.2.contains("something in front"), "{off:?}");
+
+    // One that was given, and ends in some ten days.
+    let day_ms = 86_400_000;
+    let made_at = Timestamp::now().plus_millis((10 - 3650) * day_ms);
+    let (folder, given) = (Home::new(), HubHome::new(Tls::Own));
+    let elsewhere = signet::hub::home::HubHome::at(folder.path());
+    elsewhere.create(&template("a", "127.0.0.1:0", None)).expect("made");
+    let config = elsewhere.config().expect("read");
+    let files = certificate::files(&elsewhere, &config, made_at).expect("made").expect("one");
+    let path = given.home.path().join("hub.toml");
+    let text = std::fs::read_to_string(&path).expect("hub.toml");
+    let named = format!("[tls]\ncertificate = {:?}\nkey = {:?}", files.certificate, files.key);
+    std::fs::write(&path, text.replace("[tls]", &named)).expect("written");
+    let (code, is_good, text) = checked(&given);
+    assert!(code == 1 && !is_good, "{code}: {text}");
+    assert!(text.contains("days; renew it: the hub takes the new files over"), "{text}");
+    let mut hub = given.start();
+    hub.line_with("the certificate as hub.toml names it, ends");
 }

@@ -136,6 +136,39 @@ fn what_is_open_to_all_does_what_its_description_says() {
 }
 
 #[test]
+fn what_owners_computers_ask_does_what_its_description_says() {
+    let hub = Hub::new();
+    // The channel is no question and answer, and a transfer is there for a moment alone.
+    // A copy is brought with a length that Schemathesis does not name.
+    let out = ["/v1/agent", "/v1/transfers/{transfer}", "/v1/staged/{agent}/{grant}"];
+    let args = out.iter().flat_map(|path| ["--exclude-path", path]);
+    conforms(&hub, &["--include-tag", "agent"].into_iter().chain(args).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_computer_asks_in_vain_is_a_problem_like_all_others() {
+    let hub = Hub::new();
+    let nobody = "/v1/agents/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let long = json!("x".repeat(20_000));
+    for (method, path, body, status, kind) in [
+        ("POST", "/v1/join", Some(json!("signed by nobody")), 403, "not-proven"),
+        ("POST", "/v1/join", Some(long), 413, "too-large"),
+        ("PUT", "/v1/join", None, 405, "method"),
+        ("POST", &format!("{nobody}/leave"), Some(json!("x")), 404, "not-found"),
+        ("POST", &format!("{nobody}/key"), Some(json!({ "by_old": 1 })), 400, "malformed"),
+        ("GET", "/v1/agent", None, 426, "upgrade"),
+    ] {
+        let (got, said) = hub.call(method, path, "", body);
+        let place = format!("/v1/problems/{kind}");
+        assert_eq!((got, said["type"].as_str()), (status, Some(place.as_str())), "{path}: {said}");
+        assert!(said["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{said}");
+        assert_eq!(hub.call("GET", &place, "", None).0, 200, "{place} is explained");
+    }
+    let (status, offer) = hub.call("GET", "/v1/join", "", None);
+    assert_eq!((status, offer["name"].as_str()), (200, Some("Test hub")), "{offer}");
+}
+
+#[test]
 fn description_is_printed_as_it_is_served() {
     let hub = Hub::new();
     let printed: Value =

@@ -3,7 +3,8 @@
 //!
 //! What it tries: grants that it makes up, the real one with its own key, the lab's proofs kept back,
 //! used for something else or used again, altered grants and digests, links without their secret,
-//! the owner's own pages, receipts for what nobody fetched, 500 paths that lead elsewhere.
+//! the owner's own pages, receipts for what nobody fetched, 500 paths that lead elsewhere; the files
+//! that wait with it, and tales of who fetched them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt;
@@ -36,6 +37,7 @@ use signet::hub::greeting::{hub_hello, nonce, read_agent_hello, welcome};
 use signet::hub::protocol::{
     Answer, Ask, FromAgent, FromHub, HEAD_HEADER, HEADERS_IN, HEADERS_OUT, Head, HubWelcome, Serve,
 };
+use signet::store::hub::{Taking, TakingRow};
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
@@ -57,6 +59,10 @@ struct Loot {
     asked: Vec<(String, BTreeMap<String, String>)>,
     /// All bodies that the agent ever sent.
     bodies: Vec<(Head, Bytes)>,
+    /// Copies that it brought, with their seals.
+    copies: Vec<(String, Bytes)>,
+    /// What was taken of them, as the hub says, until the agent took note.
+    takings: Vec<TakingRow>,
 }
 
 struct Hub {
@@ -155,6 +161,10 @@ fn answer(hub: &Hub, what: Ask) -> Answer {
             loot.withdrawn.push(which);
             Answer::Done
         }
+        Ask::Delivered { noted } => {
+            loot.takings.retain(|taking| !noted.contains(&taking.name()));
+            Answer::Delivered { takings: loot.takings.clone() }
+        }
         _ => Answer::No { later: true, why: "not today".into() },
     }
 }
@@ -174,6 +184,13 @@ async fn transfer(
     if let Some(waiting) = loot.waiting.remove(&transfer) {
         let _nobody_waits = waiting.send((head, body));
     }
+    StatusCode::NO_CONTENT
+}
+
+/// The agent brings a copy.
+async fn keep(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let seal = headers.get("signet-seal").expect("a seal").to_str().expect("text").to_owned();
+    hub.loot().copies.push((seal, body));
     StatusCode::NO_CONTENT
 }
 
@@ -242,6 +259,7 @@ impl Taken {
         let router = Router::new()
             .route("/v1/agent", get(channel))
             .route("/v1/transfers/{transfer}", post(transfer))
+            .route("/v1/staged/{agent}/{grant}", put(keep))
             .route("/o/{*path}", any(hand_on))
             .layer(DefaultBodyLimit::disable())
             .with_state(hub.clone());
@@ -337,7 +355,17 @@ struct Scene {
 
 /// An owner whose hub was taken over, an order, and a lab whose requests the hub keeps back.
 fn scene() -> Scene {
+    scene_with(&[])
+}
+
+/// - `consent`: more of what the owner agrees to
+fn scene_with(consent: &[&str]) -> Scene {
     let world = World::new();
+    if !consent.is_empty() {
+        let card = world.lab.path().join("card.json");
+        let allow = ["--yes", "consent", "allow", card.to_str().expect("plain"), "--local"];
+        world.owner.run(&[&allow[..], &["--purpose", "print,share"], consent].concat()).done();
+    }
     let agent_key = Key::load_or_create(&world.owner.path().join("keys/agent.key")).expect("a key");
     let taken = Taken::over(agent_key.public().thumbprint());
     taken.join(&world);
@@ -538,4 +566,95 @@ fn lab_that_is_cut_off_in_the_middle_resumes_what_is_sealed() {
     drop(loot);
     let (_, files) = world.filed().into_values().next().expect("an order");
     assert_eq!(std::fs::read(&files[0]).expect("the original"), photo);
+}
+
+#[test]
+fn hub_that_reads_its_copies_gets_no_original_and_charges_nobody_who_never_asked() {
+    let Scene { world, taken, mut agent, _lab, photo } = scene_with(&["--stage"]);
+    let hub = &taken.hub;
+    let (seal, copy) = wait_for("the copy", || hub.loot().copies.first().cloned());
+    agent.line_with("\"staged\"");
+    let token = hub.loot().offered[0].clone();
+    let claims = claims_of(&token);
+    let own = Key::generate().expect("a key");
+
+    // It has the file, the seal and all keys that it can think of.
+    assert!(!Traces::of(&photo).are_in(&copy), "an original lies there");
+    let subject = Subject {
+        grant_id: &claims.jti,
+        digest: &claims.sha256,
+        start: 0,
+        end: claims.bytes_count,
+    };
+    for key in [&own, &hub.key] {
+        let opened = Opened::new(&*copy, key, &seal, subject).expect("a seal");
+        assert!(std::io::copy(&mut { opened }, &mut std::io::sink()).is_err(), "it opened");
+    }
+
+    // It says that the copy was fetched. Nobody is charged for its word.
+    let (path, kept_back) = hub.loot().asked[0].clone();
+    let asked = kept_back["dpop"].clone();
+    let proof = |key: &Key, method: &str, path: &str| {
+        let request = ProvenRequest { method, url: path, grant: &token };
+        proof::make(key, request, Timestamp::now()).expect("a proof")
+    };
+    let receipt = format!("/o/{}/v1/orders/{}/receipt", hub.agent_id, claims.order);
+    let whole = Taking::Bytes { start: 0, end: claims.bytes_count };
+    let has = Taking::Receipt { sha256: claims.sha256 };
+    let tale = |grant_id: &str, proof: String, what: Taking| TakingRow {
+        agent_id: hub.agent_id.clone(),
+        grant_id: grant_id.into(),
+        proof,
+        what,
+        at: Timestamp::now(),
+        is_open: false,
+    };
+    let nothing = Taking::Bytes { start: 0, end: 0 };
+    let more = Taking::Bytes { start: 0, end: claims.bytes_count + 1 };
+    let mut altered = asked.clone();
+    altered.pop();
+    let tales = vec![
+        tale(&claims.jti, String::new(), whole),
+        tale(&claims.jti, "nonsense".into(), has),
+        tale(&claims.jti, proof(&own, "GET", &path), whole),
+        tale(&claims.jti, proof(&hub.key, "GET", &path), whole),
+        tale(&claims.jti, proof(&own, "POST", &receipt), has),
+        tale(&claims.jti, altered, whole),
+        tale(&"0".repeat(26), proof(&own, "GET", &path), whole),
+        // What the lab asked stands for nothing else.
+        tale(&"0".repeat(26), format!("{asked} "), whole),
+        tale(&claims.jti, format!(" {asked}"), has),
+    ];
+    let tell = |tales: Vec<TakingRow>| {
+        let mut loot = hub.loot();
+        loot.takings = tales;
+        // The agent asks when it comes back.
+        loot.channel = None;
+    };
+    tell(tales);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    tell(vec![tale(&claims.jti, asked.clone(), nothing)]);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    tell(vec![tale(&claims.jti, asked.clone(), more)]);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    tell(vec![tale(&claims.jti, asked.clone(), has)]);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    assert!(world.report("access").is_empty(), "somebody was charged");
+    agent.line_with("hub-lied");
+
+    // What the lab did ask for it may say was given, and nobody can tell. The lab has paid then,
+    // once, and gets its photo from the owner for nothing more.
+    tell(vec![tale(&claims.jti, asked.clone(), whole)]);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    tell(vec![tale(&claims.jti, asked, whole)]);
+    wait_for("the agent's notes", || hub.loot().takings.is_empty().then_some(()));
+    assert_eq!(world.report("access").len(), 1);
+    let lab_key = Key::load_or_create(&world.lab.path().join("keys/lab.key")).expect("a key");
+    assert_eq!(taken.get_proven(&path, &token, &lab_key), 200);
+    let (head, sealed) = hub.loot().bodies.last().cloned().expect("an answer");
+    let opened = Opened::new(&*sealed, &lab_key, &head.headers["signet-seal"], subject);
+    let mut plain = Vec::new();
+    std::io::copy(&mut opened.expect("a seal"), &mut plain).expect("opened");
+    assert_eq!(plain, photo);
+    assert_eq!(world.report("access").len(), 1);
 }

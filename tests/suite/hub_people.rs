@@ -116,6 +116,7 @@ fn computer_joins_with_a_code_and_both_sides_show_the_same() {
     assert_eq!((&shown["state"], &shown["label"]), (&json!("active"), &said["label"]));
     let status = owner.run(&["--json", "hub", "status"]).done().json().remove(0);
     assert_eq!((&status["agent_id"], &status["check"]), (&said["agent_id"], &said["check"]));
+    assert_eq!(status["key"], shown["key"], "what a lab may ask the owner for");
     // Who names a hub means its address.
     let config = std::fs::read_to_string(owner.path().join("signet.toml")).expect("signet.toml");
     assert!(config.contains(&format!("\"{}\"", hub.place)), "{config}");
@@ -208,10 +209,12 @@ fn lost_computer_is_cut_off_at_once_and_another_gets_its_place() {
     let url = format!("https://{}", hub.place);
     let new = owner();
     let said = join(&new, &url, &code).done().json().remove(0);
-    assert_eq!(said["agent_id"], id, "id and account stay");
+    let new_id = said["agent_id"].as_str().expect("an id");
     let mut agent = new.start(&["--json", "run"]);
     agent.line_with("hub-connected");
-    assert_eq!(hub.agents().len(), 1);
+    assert_eq!(hub.says(&["agents", "show", id])["replaced_by"], new_id);
+    assert_eq!(hub.says(&["agents", "show", new_id])["account"], format!("owner:{id}"));
+    assert_eq!(hub.agents().len(), 2);
 }
 
 #[test]

@@ -10,12 +10,13 @@ use signet::base::member::Member;
 use signet::ledger::access_entries;
 use signet::ledger::checkpoint::{hub_origin, sign};
 use signet::ledger::own_log::{Signer, signed_head};
-use signet::ledger::proven::{Findings, prove};
+use signet::ledger::proven::{Findings, movements, prove};
 use signet::ledger::tree::Tree;
 use signet::store::hub::{
-    CodeRow, HubStore, LogKind, Posting, PostingKind, Price, ProviderRow, ProviderState, SqliteHub,
+    AgentKeys, CodeRow, HubStore, LogKind, Posting, PostingKind, Price, ProviderRow, ProviderState,
+    SqliteHub,
 };
-use signet::store::leaf::{AgentLeaf, BookedLeaf, HubLeaf, read, write};
+use signet::store::leaf::{AccessLeaf, AgentLeaf, BookedLeaf, HubLeaf, read, write};
 use signet::store::log::{Growth, HeadRow, OWN, Progress};
 use signet::store::{Entry, GrantRow, Order, OrderState, Purpose, State, Way};
 
@@ -138,7 +139,7 @@ fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> Strin
         expires_at: now.plus_millis(60_000),
     };
     store.put_code(&code).expect("kept");
-    store.join(&code.code_hash, &agent_id, &key.to_string(), now).expect("joined");
+    store.join(&code.code_hash, &agent_id, AgentKeys::one(&key.to_string()), now).expect("joined");
     let price = Price { member: None, purpose: None, megapixels_max: None, fee_minor: 25 };
     let provider = ProviderRow {
         name: "lab".into(),
@@ -164,6 +165,7 @@ fn take_in(world: &World, hub_home: &Home, listen: &str, hub_key: &str) -> Strin
         access: None,
         currency: "EUR".into(),
         at: now,
+        posted_at: now,
         note: "paid in".into(),
         entries: vec![entry("cash", 1000), entry("provider:lab", -1000)],
     };
@@ -281,6 +283,11 @@ impl Kept {
         let entries = access_entries("lab", "hub", 25, 20);
         let way = Way::Hub("photo-lab".into());
         assert!(self.state.post_access(&grant, &entries, &way, at).expect("posted"));
+        if number == 2 {
+            // Other bytes than were granted: posted back, and delivered anew.
+            self.state.reverse_access(&grant, "other bytes", at).expect("posted back");
+            assert!(self.state.post_access(&grant, &entries, &way, at).expect("posted anew"));
+        }
     }
 
     fn signer(&self) -> Signer<'_> {
@@ -299,16 +306,20 @@ impl Kept {
         let mut leaves = Vec::new();
         for (index, leaf) in (answered..).zip(state.log_leaves(OWN, answered, size).expect("read"))
         {
-            let Some(AgentLeaf::Access(access)) = read(leaf.as_bytes()) else { continue };
-            leaves.push(HubLeaf::Posted(BookedLeaf {
+            let booked = |access: AccessLeaf| BookedLeaf {
                 index,
                 grant: access.grant,
-                turn: 0,
+                turn: access.turn,
                 provider: "photo-lab".into(),
                 fee_minor: 25,
                 currency: "EUR".into(),
                 at: access.at,
-            }));
+            };
+            leaves.extend(match read(leaf.as_bytes()) {
+                Some(AgentLeaf::Access(access)) => Some(HubLeaf::Posted(booked(access))),
+                Some(AgentLeaf::Reversal { of, .. }) => Some(HubLeaf::Reversed(booked(of))),
+                _ => None,
+            });
         }
         let root = self.head(size).head.root;
         leaves.push(HubLeaf::Taken { size, root, at: NOW });
@@ -333,8 +344,9 @@ impl Kept {
     }
 
     fn findings(&self) -> Findings {
-        let accesses = self.state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
-        prove(&self.state, &accesses, self.signer(), NOW).expect("readable")
+        let rows = self.state.report_rows(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+        let movements = movements(&rows.accesses, &rows.corrections);
+        prove(&self.state, &movements, self.signer(), NOW).expect("readable")
     }
 }
 

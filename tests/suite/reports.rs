@@ -11,8 +11,8 @@ use signet::base::ids::ContentHash;
 use signet::base::member::Member;
 use signet::hub::home::{HubHome, template};
 use signet::store::hub::{
-    AccessReport, Append, CodeRow, HubStore, LogKind, OfferRow, Posting, PostingKind, Price,
-    ProviderRow, ProviderState, SqliteHub, provider_account,
+    AccessReport, AgentKeys, Append, CodeRow, HubStore, LogKind, OfferRow, Posting, PostingKind,
+    Price, ProviderRow, ProviderState, SqliteHub, provider_account,
 };
 use signet::store::{Entry, Purpose};
 
@@ -267,7 +267,8 @@ fn read_by_ledger(journal: &Run, expected: &[&str]) {
     assert!(sum == "0" || !said.stdout.contains("---"), "{}", said.stdout);
 }
 
-/// A hub with one owner, one provider, a payment and an access.
+/// A hub with one owner, one provider, a payment, and an access of two months ago that the hub heard
+/// of just now.
 fn hub() -> Home {
     let home = Home::new();
     let at = Timestamp::now();
@@ -283,7 +284,7 @@ fn hub() -> Home {
         expires_at: at.plus_millis(1000),
     };
     store.put_code(&code).expect("kept");
-    store.join(&hash("code"), "agent1", "key", at).expect("joined");
+    store.join(&hash("code"), "agent1", AgentKeys::one("key"), at).expect("joined");
     let provider = ProviderRow {
         name: "lab".into(),
         key: None,
@@ -307,6 +308,7 @@ fn hub() -> Home {
         access: None,
         currency: "EUR".into(),
         at,
+        posted_at: at,
         note: "invoice 7; by bank".into(),
         entries: vec![
             Entry { account: "cash".into(), minor: 1000 },
@@ -334,7 +336,8 @@ fn hub() -> Home {
         leaf_index: 0,
         grant_id: "grant1".into(),
         turn: 0,
-        at,
+        at: at.plus_millis(-60 * 86_400_000),
+        told_at: at,
     };
     let append = Append {
         agent_id: "agent1",
@@ -373,6 +376,7 @@ fn statements_of_a_hub_reconcile_and_are_read_by_ledger() {
     assert!(text.contains("provider lab") && text.contains("9.75"), "{text}");
     let csv = statement(&["--owner", "agent1", "--csv"]).stdout;
     assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains(",true,access,0.20,") && text.contains("(late: posted"), "{csv}");
     let page = hub.path().join("a.html");
     statement(&["--operator", "--html", page.to_str().expect("plain")]);
     assert!(std::fs::read_to_string(&page).expect("a page").contains("provider:lab"));
@@ -382,7 +386,10 @@ fn statements_of_a_hub_reconcile_and_are_read_by_ledger() {
         (&["--owner", "agent1"], &["Assets:Receivable:Ada_s_hub", "0.20", "Income:Access"]),
         (&["--operator"], &["Assets:Cash", "Liabilities:Owner:agent1", "Income:Service", "-0.05"]),
     ] {
-        read_by_ledger(&statement(&[party, &["--ledger"]].concat()), expected);
+        let journal = statement(&[party, &["--ledger"]].concat());
+        let has_both_dates = |line: &str| line.contains(") access ") && line.contains("=20");
+        assert!(journal.stdout.lines().any(has_both_dates), "{}", journal.stdout);
+        read_by_ledger(&journal, expected);
     }
     let said = hub.run(&["hub", "reconcile"]).done().stdout;
     assert!(said.contains("everything adds up"), "{said}");

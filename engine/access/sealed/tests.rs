@@ -161,3 +161,54 @@ proptest! {
         prop_assert!(open(&[0; 16], &header, subject(&digest, 0)).is_err());
     }
 }
+
+#[test]
+fn part_of_what_was_sealed_whole_opens_and_nothing_else_passes_for_it() {
+    let plain = bytes(3 * CHUNK_BYTES + 1000);
+    let (digest, count) = (ContentHash::of(&plain), plain.len() as u64);
+    let whole = Subject { grant_id: "grant-1", digest: &digest, start: 0, end: count };
+    let mut sealer = Sealer::new(&lab().public(), whole).expect("a key");
+    let header = part_header(&sealer.header());
+    let sealed = sealer.seal(&plain).expect("sealed");
+    let chunk = CHUNK_BYTES as u64;
+    let cut = |start: u64, end: u64| {
+        let (from, to) = sealed_span(start, end, count);
+        let (from, to) =
+            (usize::try_from(from).expect("small"), usize::try_from(to).expect("small"));
+        sealed[from..to].to_vec()
+    };
+    let opened = |bytes: &[u8], start, end| -> io::Result<Vec<u8>> {
+        let subject = Subject { start, end, ..whole };
+        let mut opened =
+            Opened::of_member(bytes, &lab(), &header, subject, count).map_err(io::Error::other)?;
+        let mut plain = Vec::new();
+        opened.read_to_end(&mut plain).map(|_count| plain)
+    };
+    for (start, end) in [
+        (0, count),
+        (1, count),
+        (chunk - 1, chunk + 1),
+        (chunk, 2 * chunk),
+        (chunk, count),
+        (2 * chunk + 7, 2 * chunk + 8),
+        (count - 1, count),
+    ] {
+        let bytes = cut(start, end);
+        let expected =
+            &plain[usize::try_from(start).expect("small")..usize::try_from(end).expect("small")];
+        assert_eq!(opened(&bytes, start, end).expect("opened"), expected, "{start}..{end}");
+        assert_eq!(plain_end(start, end, bytes.len() as u64), end);
+        assert_eq!(plain_end(start, end, 0), start);
+        assert!(opened(&bytes[..bytes.len() - 1], start, end).is_err(), "{start}..{end} cut");
+    }
+    // Other chunks, other places, more than was asked for.
+    assert!(opened(&cut(0, chunk), chunk, 2 * chunk).is_err());
+    assert!(opened(&cut(chunk, 3 * chunk), chunk, 2 * chunk).is_err());
+    assert!(opened(&cut(chunk, 2 * chunk), chunk, count).is_err());
+    let mut altered = cut(chunk, 2 * chunk);
+    altered[9] ^= 1;
+    assert!(opened(&altered, chunk, 2 * chunk).is_err());
+    // Who expects an answer that was sealed for its range does not take a part of the whole for it.
+    let range = Subject { start: chunk, end: count, ..whole };
+    assert!(open(&cut(chunk, count), &header, range).is_err());
+}

@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::base::ids::ContentHash;
 use crate::orders::outward::{Outward, Spot};
-use crate::web::stall::Patient;
+use crate::web::{Connection, Cut};
 
 /// How long a connection and its TLS may take, each.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -51,9 +51,15 @@ pub struct Connector {
 /// A connection.
 pub enum Stream {
     /// With TLS.
-    Tls(Box<TlsStream<Patient<TcpStream>>>),
+    Tls(Box<TlsStream<Connection>>),
     /// Without: only where the operator named the place.
-    Plain(Patient<TcpStream>),
+    Plain(Connection),
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl Connector {
@@ -92,7 +98,7 @@ impl Connector {
         let spot = tokio::task::spawn_blocking(move || outward.spot(&url));
         let spot = spot.await.map_err(|error| error.to_string())?;
         let spot = spot.map_err(|refusal| refusal.to_string())?;
-        let stream = Patient::new(first_of(&spot).await?);
+        let stream = Connection::new(first_of(&spot).await?, Cut::default());
         if !spot.tls {
             return Ok(Stream::Plain(stream));
         }

@@ -51,9 +51,26 @@ pub(super) struct Errands {
 }
 
 /// A connection to the hub; dropping it ends it, whatever is on its way.
-struct Connection {
-    requests: SendRequest<Body>,
+pub(super) struct Connection {
+    pub(super) requests: SendRequest<Body>,
     task: AbortHandle,
+}
+
+impl Connection {
+    pub(super) async fn open(connector: &Connector, outward: &OutwardBook) -> Result<Self, String> {
+        let stream = connector.connect(outward.current()).await?;
+        let (requests, connection) = Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the hub broke off");
+            }
+        });
+        Ok(Self { requests, task: task.abort_handle() })
+    }
 }
 
 impl Drop for Connection {
@@ -133,7 +150,7 @@ impl Errands {
                 },
             }
         }
-        let mut connection = self.connect().await?;
+        let mut connection = Connection::open(&self.connector, &self.outward).await?;
         let response =
             connection.requests.send_request(request).await.map_err(|error| error.to_string())?;
         self.settle(connection, &response);
@@ -161,21 +178,6 @@ impl Errands {
             }
         }
         None
-    }
-
-    async fn connect(&self) -> Result<Connection, String> {
-        let stream = self.connector.connect(self.outward.current()).await?;
-        let (requests, connection) = Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the hub broke off");
-            }
-        });
-        Ok(Connection { requests, task: task.abort_handle() })
     }
 }
 

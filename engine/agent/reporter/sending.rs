@@ -9,12 +9,14 @@ use crate::base::calendar::Span;
 use crate::base::clock::Timestamp;
 use crate::base::files::{Readers, write_atomic};
 use crate::base::ids::derived;
-use crate::base::money::decimal;
+use crate::base::money::written;
 use crate::orders::mail::{Enclosure, Letter, Page, post};
 use crate::orders::outward::{Body, Call};
 use crate::orders::webhook::{event, sign};
 use crate::reports::html::{self, Medium};
-use crate::reports::notice::{ACCESS_EVENT, AccessNotice, REPORT_EVENT, ReportNotice};
+use crate::reports::notice::{
+    ACCESS_EVENT, AccessNotice, LIE_EVENT, LieNotice, REPORT_EVENT, ReportNotice,
+};
 use crate::reports::{Report, words as report_words};
 use crate::store::{About, Telling};
 
@@ -59,6 +61,10 @@ impl Reporter {
                 let span = Span { from: *from, to: *to };
                 let notice = ReportNotice::of(&report, &telling.name, span);
                 self.post_event(REPORT_EVENT, &telling.name, notice, telling.made_at, now)
+            }
+            About::Lies { .. } => {
+                let notice = LieNotice { lies: report.lies };
+                self.post_event(LIE_EVENT, &telling.name, notice, telling.made_at, now)
             }
             About::News { .. } => {
                 let Some(access) = report.accesses.first() else {
@@ -118,9 +124,12 @@ fn subject(report: &Report) -> String {
     let got: Vec<String> = report
         .totals
         .iter()
-        .map(|total| format!("{} {}", decimal(total.owner_minor), total.currency))
+        .map(|total| format!("{} {}", written(total.owner_minor, &total.currency), total.currency))
         .collect();
     match report.accesses.len() {
+        _ if !report.lies.is_empty() => {
+            format!("Signet: THE HUB SAID WHAT CANNOT BE TRUE, {}", report.title)
+        }
         0 => format!("Signet: nothing was fetched, {}", report.title),
         1 => format!("Signet: 1 access, you got {}, {}", got.join(" and "), report.title),
         count => {

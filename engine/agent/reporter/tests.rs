@@ -8,6 +8,7 @@ use crate::base::mail::{MailAddress, MailServer};
 use crate::base::member::Member;
 use crate::ledger::access_entries;
 use crate::orders::mail::tests::{loopback, peer};
+use crate::store::log::LieRow;
 use crate::store::{GrantRow, Order, Way};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -185,4 +186,52 @@ fn feed_tells_of_accesses_and_months_and_goes_when_it_is_not_wanted() {
     scene.reporter.wanted.feed = false;
     scene.reporter.turn(&mut scene.reporter.memory(), DECEMBER);
     assert!(!path.exists());
+}
+
+fn lied(state: &State, subject: &str, at: Timestamp) {
+    let lie = LieRow {
+        log: "hubkeyhubkey 5".into(),
+        kind: "fee".into(),
+        subject: subject.into(),
+        words: "the hub posted 0.50 EUR for grant g, the fee is 0.25 EUR".into(),
+        proof: "{}".into(),
+        at,
+    };
+    assert!(state.put_lie(&lie).expect("kept"));
+}
+
+#[test]
+fn hub_that_lied_is_told_of_once_by_mail_without_any_access() {
+    let (server, said) = peer("", "");
+    let wanted = Reporting { mail: Some(Often::Each), feed: true, ..Reporting::default() };
+    let scene = scene(wanted, Some(server));
+    let (state, mut memory) = (&scene.reporter.state, scene.reporter.memory());
+    lied(state, "old/0", NOVEMBER.plus_millis(-1));
+    scene.reporter.turn(&mut memory, NOVEMBER);
+    lied(state, "g/0", NOVEMBER.plus_millis(1));
+    lied(state, "g/1", NOVEMBER.plus_millis(1));
+    scene.reporter.turn(&mut memory, NOVEMBER.plus_millis(5_000));
+    assert_eq!(state.next_telling("mail").expect("read"), None, "more of the round may come");
+    scene.reporter.turn(&mut memory, NOVEMBER.plus_millis(11_000));
+    let (_, letter) = said.join().expect("a letter");
+    let subject = header(&letter, "Subject");
+    assert!(subject.contains("THE HUB SAID WHAT CANNOT BE TRUE"), "{letter}");
+    assert_eq!(letter.matches("The hub said: the hub posted 0.50 EUR").count(), 2, "{letter}");
+    // Also after a restart.
+    scene.reporter.turn(&mut scene.reporter.memory(), NOVEMBER.plus_millis(12_000));
+    assert_eq!(state.next_telling("mail").expect("read"), None);
+    let feed = std::fs::read_to_string(scene.reporter.home.feed_path()).expect("a feed");
+    assert_eq!(feed.matches("<title>The hub said what cannot be true</title>").count(), 2);
+}
+
+#[test]
+fn digest_of_a_month_tells_of_the_hub_that_lied_in_it() {
+    let (server, said) = peer("", "");
+    let scene = scene(Reporting::default(), Some(server));
+    let mut memory = scene.reporter.memory();
+    scene.reporter.turn(&mut memory, NOVEMBER);
+    lied(&scene.reporter.state, "g/0", NOVEMBER.plus_millis(1));
+    scene.reporter.turn(&mut memory, DECEMBER);
+    let (_, letter) = said.join().expect("a letter");
+    assert!(letter.contains("THE HUB SAID SOMETHING THAT CANNOT BE TRUE"), "{letter}");
 }

@@ -103,6 +103,56 @@ fn revocation_is_told_until_the_hub_took_it() {
     assert_eq!(*asked, [expected.clone(), expected.clone(), expected]);
 }
 
+/// An order that another one took the place of, which came to nothing: its owner says yes to the
+/// first one after all. Its grant holds again, and the hub had taken it back.
+#[test]
+fn order_that_was_replaced_is_offered_anew_after_its_owner_says_yes_again() {
+    let state = State::in_memory().expect("a store");
+    let order = Order { state: OrderState::Accepted, ..order() };
+    state.put_orders(vec![order.clone()]).expect("kept");
+    let mut grant = grant();
+    let quoted = Quoted { provider: "lab".into(), fee_minor: 7, service_percent: 10 };
+    let offer = quoted.offer(&mut grant, "https://hub.example/o/a");
+    state.put_grant_offers(&[offer]).expect("kept");
+    state.put_grants(&order, &[grant], &[], NOW).expect("kept");
+    state.note_offered("g", "https://hub.example/o/a", NOW).expect("noted");
+    let grants = || state.grants(Some("k")).expect("read");
+    assert!(!were_taken_back(&state, &grants()).expect("read"));
+
+    let heir = Order {
+        order_key: "heir".into(),
+        provider: "shop".into(),
+        instead_of: Some("k".into()),
+        state: OrderState::Ready,
+        ..order
+    };
+    let end = (OrderState::Failed, "it does not make it");
+    assert!(state.replace_order("k", &[OrderState::Accepted], end, &heir, NOW).expect("replaced"));
+    let hub = Says::new(Ok(Answer::Done));
+    assert_eq!(withdraw_once(&state, &hub), Ok(()));
+    assert!(!state.approve_order("k", 0, "EUR", NOW).expect("asked"), "the heir lives");
+    let gone = OrderState::Cancelled;
+    assert!(state.move_order("heir", &[OrderState::Ready], gone, "", NOW).expect("cancelled"));
+    assert!(state.approve_order("k", 0, "EUR", NOW).expect("approved"));
+    assert!(grants()[0].revoked_at.is_none(), "it holds again");
+    assert!(were_taken_back(&state, &grants()).expect("read"), "and not at the hub");
+
+    // As `Counter::grants` does it: signed anew, so that it holds longer, and offered anew.
+    let anew = GrantRow {
+        token: "t2".into(),
+        issued_at: NOW.plus_millis(5),
+        expires_at: NOW.plus_millis(2000),
+        ..grants().remove(0)
+    };
+    state.renew_grants(&[anew]).expect("renewed");
+    state.offer_anew("g").expect("noted");
+    assert_eq!(grants()[0].token, "t2");
+    assert!(!were_taken_back(&state, &grants()).expect("read"));
+    assert_eq!(state.grant_offer("g").expect("read").expect("an offer").offered_at, None);
+    assert_eq!(withdraw_once(&state, &hub), Ok(()));
+    assert_eq!(hub.asked.lock().expect("one thread").len(), 1, "it is not taken back again");
+}
+
 fn grant() -> GrantRow {
     let photo = ContentHash::of(b"photo");
     GrantRow {

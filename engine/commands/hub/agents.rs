@@ -6,11 +6,12 @@ use super::place::{self, HubPlace};
 use crate::base::clock::Timestamp;
 use crate::base::money::{Currency, decimal, parse_minor};
 use crate::commands::{CommandError, Context, Outcome, failed, output};
+use crate::hub::alias::Aliases;
 use crate::hub::code::check_digits;
 use crate::hub::enrol::{self, CODE_HOURS};
 use crate::hub::operators::Actor;
 use crate::hub::providers::{self, Payment};
-use crate::store::hub::{AgentRow, AgentState, HubStore, owner_account};
+use crate::store::hub::{AgentRow, AgentState, HubStore};
 
 /// Agents that are read at once.
 const PAGE: u32 = 1000;
@@ -23,8 +24,8 @@ pub(super) struct InviteArgs {
     /// How long the code is good
     #[arg(long, default_value_t = CODE_HOURS)]
     hours: u32,
-    /// The lost agent whose id and account the new computer gets
-    #[arg(long, value_name = "AGENT")]
+    /// The lost agent whose place the new computer takes, with its account
+    #[arg(long, value_name = "AGENT", allow_hyphen_values = true)]
     replaces: Option<String>,
 }
 
@@ -35,12 +36,14 @@ pub(super) enum AgentsCommand {
     List,
     /// Print one, with the digits that its owner sees too
     Show {
-        /// Its id
+        /// Its id, or what logs call it
+        #[arg(allow_hyphen_values = true)]
         agent: String,
     },
     /// End a membership
     Remove {
         /// Its id
+        #[arg(allow_hyphen_values = true)]
         agent: String,
         /// Why, in words
         #[arg(long, default_value = "removed by the operator")]
@@ -52,6 +55,7 @@ pub(super) enum AgentsCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct LostArgs {
     /// Id of the computer that was lost
+    #[arg(allow_hyphen_values = true)]
     agent: String,
     /// What happened, in words
     #[arg(long, default_value = "its computer was lost")]
@@ -62,6 +66,7 @@ pub(super) struct LostArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct PayOutArgs {
     /// Id of the owner's computer
+    #[arg(allow_hyphen_values = true)]
     owner: String,
     /// How much, such as 12.50
     #[arg(value_parser = parse_minor)]
@@ -111,8 +116,7 @@ pub(super) fn agents(args: &AgentsCommand, context: &Context) -> Result<Outcome,
     match args {
         AgentsCommand::List => list(&hub, context)?,
         AgentsCommand::Show { agent } => {
-            let row = hub.store.agent(agent).map_err(failed)?;
-            let row = row.ok_or_else(|| {
+            let row = find(&hub, agent)?.ok_or_else(|| {
                 CommandError::Usage(format!("there is no agent `{agent}` at this hub"))
             })?;
             show(&hub, &row, context)?;
@@ -171,7 +175,7 @@ fn cut_off(
     let row = enrol::cut_off(&hub.store, &Actor::host(), agent_id, state, why, Timestamp::now())
         .map_err(failed)?;
     if context.json {
-        output::json(&view(&row));
+        output::json(&view(&row, &aliases(hub)?));
         return Ok(Outcome::Done);
     }
     output::line(format_args!(
@@ -189,30 +193,57 @@ fn cut_off(
     Ok(Outcome::Done)
 }
 
-fn list(hub: &HubPlace, context: &Context) -> Result<(), CommandError> {
+/// The agent with this id, or that logs call so.
+fn find(hub: &HubPlace, agent: &str) -> Result<Option<AgentRow>, CommandError> {
+    if let Some(row) = hub.store.agent(agent).map_err(failed)? {
+        return Ok(Some(row));
+    }
+    let aliases = aliases(hub)?;
+    let mut found = None;
+    each(hub, |row| {
+        if aliases.alias(&row.agent_id) == agent {
+            found = Some(row);
+        }
+    })?;
+    Ok(found)
+}
+
+fn aliases(hub: &HubPlace) -> Result<Aliases, CommandError> {
+    hub.home.key().map(|key| Aliases::of(&key)).map_err(failed)
+}
+
+/// Looks at all agents, by id; returns how many there are.
+fn each(hub: &HubPlace, mut look: impl FnMut(AgentRow)) -> Result<usize, CommandError> {
     let mut after: Option<String> = None;
     let mut count = 0;
     loop {
         let page = hub.store.agents(after.as_deref(), PAGE).map_err(failed)?;
-        for row in &page {
-            if context.json {
-                output::json(&view(row));
-                continue;
-            }
-            let seen = row.seen_at.map_or("never".to_owned(), |at| at.to_string());
-            output::line(format_args!(
-                "{}  {:<6}  seen {seen:<24}  {}",
-                row.agent_id,
-                state_word(row.state),
-                row.label
-            ));
-        }
+        after = page.last().map(|last| last.agent_id.clone());
+        let is_last = page.len() < PAGE as usize;
         count += page.len();
-        after = match page.last() {
-            Some(last) if page.len() == PAGE as usize => Some(last.agent_id.clone()),
-            _ => break,
-        };
+        page.into_iter().for_each(&mut look);
+        if is_last {
+            return Ok(count);
+        }
     }
+}
+
+fn list(hub: &HubPlace, context: &Context) -> Result<(), CommandError> {
+    let aliases = aliases(hub)?;
+    let count = each(hub, |row| {
+        if context.json {
+            output::json(&view(&row, &aliases));
+            return;
+        }
+        let seen = row.seen_at.map_or("never".to_owned(), |at| at.to_string());
+        output::line(format_args!(
+            "{}  {:<6}  seen {seen:<24}  in logs {}  {}",
+            row.agent_id,
+            state_word(row.state),
+            aliases.alias(&row.agent_id),
+            row.label
+        ));
+    })?;
     if count == 0 && !context.json {
         output::line("nobody joined yet: `signet hub invite LABEL` makes a code");
     }
@@ -222,13 +253,12 @@ fn list(hub: &HubPlace, context: &Context) -> Result<(), CommandError> {
 fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), CommandError> {
     let hub_key = hub.home.key().map_err(failed)?.public().to_string();
     let digits = check_digits(&hub_key, &row.key);
-    let account = owner_account(&row.agent_id);
     let balances = hub.store.balances().map_err(failed)?;
-    let own = balances.into_iter().filter(|(name, _, _)| *name == account);
+    let own = balances.into_iter().filter(|(name, _, _)| *name == row.account);
     let earned: Vec<_> =
         own.map(|(_, currency, minor)| (currency, minor.saturating_neg())).collect();
     if context.json {
-        let mut view = view(row);
+        let mut view = view(row, &aliases(hub)?);
         view["check"] = json!(digits);
         view["earned_minor"] = earned.iter().map(|(c, minor)| (c.clone(), json!(minor))).collect();
         output::json(&view);
@@ -237,6 +267,11 @@ fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), Command
     output::line(format_args!("agent   {} ({})", row.agent_id, row.label));
     let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
     output::line(format_args!("state   {}{why}", state_word(row.state)));
+    output::line(format_args!("in logs {}", aliases(hub)?.alias(&row.agent_id)));
+    if let Some(other) = &row.replaced_by {
+        output::line(format_args!("now     {other} is in its place"));
+    }
+    output::line(format_args!("account {}", row.account));
     output::line(format_args!("joined  {}", row.joined_at));
     output::line(format_args!(
         "seen    {}",
@@ -249,10 +284,11 @@ fn show(hub: &HubPlace, row: &AgentRow, context: &Context) -> Result<(), Command
     Ok(())
 }
 
-fn view(row: &AgentRow) -> Value {
+fn view(row: &AgentRow, aliases: &Aliases) -> Value {
     json!({
-        "agent_id": row.agent_id, "label": row.label, "state": row.state, "why": row.why,
-        "key": row.key, "joined_at": row.joined_at.to_string(),
+        "agent_id": row.agent_id, "log_name": aliases.alias(&row.agent_id), "label": row.label, "state": row.state, "why": row.why,
+        "key": row.key, "grant_key": row.grant_key, "account": row.account,
+        "replaced_by": row.replaced_by, "joined_at": row.joined_at.to_string(),
         "seen_at": row.seen_at.map(|at| at.to_string()),
     })
 }
@@ -267,4 +303,41 @@ const fn state_word(state: AgentState) -> &'static str {
 
 fn currency(text: &str) -> Result<Currency, String> {
     Currency::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Lost {
+        #[command(flatten)]
+        args: LostArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Invited {
+        #[command(flatten)]
+        args: InviteArgs,
+    }
+
+    #[test]
+    fn id_that_begins_with_a_dash_is_no_option() {
+        // One in 64 does, since ids are written in base64url.
+        for id in [
+            "-hcNq3f8XzTqk0y5hYd2Bv1Rr8m6W4uJp7sLxAeGoI",
+            "--why3f8XzTqk0y5hYd2Bv1Rr8m6W4uJp7sLxAeGoI",
+        ] {
+            for words in [vec!["lost", id, "--why", "stolen"], vec!["lost", "--why", "stolen", id]]
+            {
+                let lost = Lost::try_parse_from(&words).expect("it is an id").args;
+                assert_eq!((lost.agent.as_str(), lost.why.as_str()), (id, "stolen"));
+            }
+            let words = ["invite", "Mia", "--replaces", id];
+            let invited = Invited::try_parse_from(words).expect("it is an id").args;
+            assert_eq!(invited.replaces.as_deref(), Some(id));
+        }
+    }
 }

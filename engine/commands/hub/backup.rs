@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use super::super::{CommandError, Context, Outcome, failed, output};
 use crate::base::causes::one_line;
+use crate::base::clock::Timestamp;
 use crate::hub::backup::{backup, restore};
 use crate::hub::home::HubHome;
+use crate::hub::http::tls::Certificate;
+use crate::hub::{certificate, renewal};
 use crate::store::hub::SqliteHub;
 
 /// Less room than this is a finding: 1 GiB.
@@ -60,7 +63,14 @@ pub(super) fn check(home: &HubHome, context: &Context) -> Result<Outcome, Comman
             output::line(format_args!("{} {part:<12} {text}", if good { "ok  " } else { "BAD " }));
         }
     };
-    add("config", home.config().map(|config| config.name).map_err(|error| one_line(&error)));
+    match home.config() {
+        Err(error) => add("config", Err(one_line(&error))),
+        Ok(config) => {
+            let files = certificate::named(home, &config);
+            add("config", Ok(config.name));
+            add("certificate", holds(files));
+        }
+    }
     match SqliteHub::check(&home.store_path()) {
         Err(error) => add("database", Err(one_line(&error))),
         Ok(mistakes) if mistakes.is_empty() => {
@@ -80,6 +90,19 @@ pub(super) fn check(home: &HubHome, context: &Context) -> Result<Outcome, Comman
         },
     );
     Ok(if is_good { Outcome::Done } else { Outcome::SomeFailed })
+}
+
+/// Until when the certificate holds, and what to do when that is soon.
+fn holds(files: Option<certificate::Files>) -> Result<String, String> {
+    let Some(files) = files else {
+        return Ok("none: something in front of the hub has it (`off` in [tls])".into());
+    };
+    if files.is_own && !files.certificate.exists() {
+        return Ok("none yet: the hub makes one when it starts".into());
+    }
+    let certificate = Certificate::open(files).map_err(|error| one_line(&error))?;
+    let ends_at = certificate.ends_at().ok_or("nobody can read when it ends")?;
+    renewal::outlook(ends_at, certificate.is_own(), Timestamp::now())
 }
 
 fn say(context: &Context, what: &str, text: &str) {

@@ -149,19 +149,21 @@ pub(super) fn status(context: &Context) -> Result<Outcome, CommandError> {
         }
         return Ok(Outcome::Done);
     };
-    let digits = check_digits(&hub.hub_key, &key_now(&home)?);
+    let key = key_now(&home)?;
+    let digits = check_digits(&hub.hub_key, &key);
     let unfinished = Membership::next_key_path(&home).exists();
     if context.json {
         output::json(&json!({
             "joined": hub.url, "agent_id": hub.agent_id, "base_url": hub.base_url,
-            "joined_at": hub.joined_at.to_string(), "check": digits, "pinned": hub.certificate,
-            "key_change_unfinished": unfinished,
+            "joined_at": hub.joined_at.to_string(), "key": key, "check": digits,
+            "pinned": hub.certificate, "key_change_unfinished": unfinished,
         }));
         return Ok(Outcome::Done);
     }
     output::line(format_args!("joined {} on {}", hub.url, hub.joined_at));
     output::line(format_args!("agent  {}", hub.agent_id));
     output::line(format_args!("fetch  {}", hub.base_url));
+    output::line(format_args!("key    {key}"));
     output::line(format_args!("check  {digits}"));
     if unfinished {
         output::line("a change of key was cut off: `signet hub rotate-key` finishes it");

@@ -30,7 +30,7 @@ struct PartyArgs {
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
     /// Of the owner whose computer has this id
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", allow_hyphen_values = true)]
     owner: Option<String>,
     /// All accounts
     #[arg(long)]

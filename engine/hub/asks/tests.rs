@@ -7,7 +7,7 @@ use crate::access::jws::{header, sign};
 use crate::base::ids::{ContentHash, derived};
 use crate::base::member::Member;
 use crate::hub::channel::Channels;
-use crate::store::hub::{AgentState, CodeRow, Price, SqliteHub};
+use crate::store::hub::{AgentKeys, AgentState, CodeRow, Price, SqliteHub};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -33,7 +33,7 @@ impl Case {
         };
         store.put_code(&code).expect("kept");
         let (id, key) = (agent.public().thumbprint(), agent.public().to_string());
-        store.join(&code_hash, &id, &key, NOW).expect("joined");
+        store.join(&code_hash, &id, AgentKeys::one(&key), NOW).expect("joined");
         let case = Self { store, agent, lab };
         case.put(|_| {});
         case
@@ -159,4 +159,53 @@ fn grant_is_offered_only_by_who_signed_it_to_whom_it_is_bound_at_a_price_that_is
     refused(&case.offer(&claims, &case.agent, 25), true, "does not pay that");
     case.store.set_agent_state(&id, AgentState::Lost, "stolen", NOW).expect("kept");
     refused(&case.offer(&claims, &case.agent, 40), false, "may not offer");
+}
+
+#[test]
+fn grant_is_offered_with_the_key_for_grants_whatever_the_other_key_is() {
+    let case = Case::new();
+    let (claims, new) = (case.claims(), Key::generate().expect("a key"));
+    let (id, old) = (case.agent.public().thumbprint(), case.agent.public().to_string());
+    let new_key = new.public().to_string();
+    assert!(case.store.change_key(&id, &old, &new_key, NOW).expect("asked"));
+    let (channel, _queue) = Channels::default().enter(&id, &new_key);
+    let offered = |signer: &Key| {
+        let grant = sign(signer, &header(TYP, signer), &claims).expect("signed");
+        let fee = Fee { minor: 25, currency: "EUR".into() };
+        offer(&case.store, &channel, &grant, "lab", Purpose::Print, &fee, NOW).expect("answered")
+    };
+    refused(&offered(&new), false, "signature");
+    assert_eq!(offered(&case.agent), Answer::Done);
+}
+
+#[test]
+fn what_is_under_way_is_over_when_the_offer_the_provider_or_the_agent_is() {
+    let case = Case::new();
+    let offered: Vec<(String, String)> = ["a", "b"]
+        .into_iter()
+        .map(|name| {
+            let claims = Claims { jti: derived("grant", &[name]), ..case.claims() };
+            let answer = case.offer(&claims, &case.agent, 25);
+            assert!(matches!(answer, Answer::Done), "{answer:?}");
+            (case.agent.public().thumbprint(), claims.jti)
+        })
+        .collect();
+    let unknown = (offered[0].0.clone(), derived("grant", &["c"]));
+    let asked: Vec<_> = offered.iter().cloned().chain([unknown.clone()]).collect();
+    let over = |now| {
+        let over = crate::hub::relay::over(&case.store, &asked, now).expect("read");
+        over.into_iter().cloned().collect::<Vec<_>>()
+    };
+    let only_unknown = [unknown.clone()];
+    assert_eq!(over(NOW), only_unknown);
+    assert_eq!(over(NOW.plus_millis(60_000)), asked, "their time is over");
+    case.put(|provider| provider.state = ProviderState::Paused);
+    assert_eq!(over(NOW), asked, "the provider is paused");
+    case.put(|_| {});
+    assert_eq!(over(NOW), only_unknown);
+    case.store.withdraw(&offered[1].0, Some(&offered[1].1), NOW).expect("withdrawn");
+    assert_eq!(over(NOW), [offered[1].clone(), unknown]);
+    let agent_id = case.agent.public().thumbprint();
+    case.store.set_agent_state(&agent_id, AgentState::Lost, "stolen", NOW).expect("lost");
+    assert_eq!(over(NOW), asked, "the agent was lost");
 }

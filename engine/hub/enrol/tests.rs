@@ -57,10 +57,23 @@ fn ask(offer: &JoinOffer, code: &Code, key: &Key, wrong: impl FnOnce(&mut JoinAs
         certificate: offer.certificate.clone().unwrap_or_default(),
         code: code.verifier().name(),
         proof: String::new(),
+        grant_key: String::new(),
     };
+    ask.grant_key = grant_key(&ask, key);
     ask.proof = URL_SAFE_NO_PAD.encode(code.prove(&transcript(&ask, Default::default())));
     wrong(&mut ask);
     jws::sign(key, &jws::header(JOIN, key), &ask).expect("signed")
+}
+
+/// What the key signs that grants are signed with.
+fn grant_key(ask: &JoinAsk, key: &Key) -> String {
+    let said = GrantKey {
+        grant_key: key.public().to_string(),
+        key: ask.key.clone(),
+        hub_key: ask.hub_key.clone(),
+        hub_nonce: ask.hub_nonce.clone(),
+    };
+    jws::sign(key, &jws::header(GRANT_KEY, key), &said).expect("signed")
 }
 
 fn transcript(ask: &JoinAsk, given: [String; 2]) -> Transcript {
@@ -143,7 +156,8 @@ fn nobody_joins_who_has_no_code_or_is_in_between() {
     let text = ask(&hub.offer(), &code, &key, |_| {});
     let stolen: JoinAsk =
         jws::parse(&text, JOIN).expect("text").verify(&key.public()).expect("ask");
-    let his = JoinAsk { key: other.public().to_string(), ..stolen.clone() };
+    let mut his = JoinAsk { key: other.public().to_string(), ..stolen.clone() };
+    his.grant_key = grant_key(&his, &other);
     check(&jws::sign(&other, &jws::header(JOIN, &other), &his).expect("signed"), is_code);
     check(&jws::sign(&other, &jws::header(JOIN, &other), &stolen).expect("signed"), is_signature);
     check("nonsense", is_signature);
@@ -160,6 +174,42 @@ fn nobody_joins_who_has_no_code_or_is_in_between() {
     assert!(matches!(late, Err(EnrolError::Nonce)), "{late:?}");
     assert!(hub.store.agents(None, 10).expect("agents").is_empty());
     hub.join(&text, NOW).expect("the right one still gets in");
+}
+
+#[test]
+fn key_for_grants_is_pinned_only_by_who_has_it_and_for_this_joining() {
+    let hub = Hub::new();
+    let (code, key) = (hub.invite(None), Key::generate().expect("a key"));
+    let (grants, other) = (Key::generate().expect("a key"), Key::generate().expect("a key"));
+    let said = |ask: &JoinAsk| GrantKey {
+        grant_key: grants.public().to_string(),
+        key: ask.key.clone(),
+        hub_key: ask.hub_key.clone(),
+        hub_nonce: ask.hub_nonce.clone(),
+    };
+    let by = |signer: &Key, said: GrantKey| {
+        jws::sign(signer, &jws::header(GRANT_KEY, signer), &said).expect("signed")
+    };
+    let text = |change: &dyn Fn(&mut GrantKey), signer: &Key| {
+        ask(&hub.offer(), &code, &key, |ask| {
+            let mut said = said(ask);
+            change(&mut said);
+            ask.grant_key = by(signer, said);
+        })
+    };
+    for (wrong, why) in [
+        (text(&|_| {}, &other), "signed by another"),
+        (text(&|said| said.key = other.public().to_string(), &grants), "for another computer"),
+        (text(&|said| said.hub_key = "another".into(), &grants), "for another hub"),
+        (text(&|said| said.hub_nonce = "earlier".into(), &grants), "said before"),
+        (ask(&hub.offer(), &code, &key, |ask| ask.grant_key = String::new()), "nothing said"),
+    ] {
+        let joined = hub.join(&wrong, NOW);
+        assert!(matches!(joined, Err(EnrolError::Signature(_))), "{why}: {joined:?}");
+    }
+    let joined = hub.join(&text(&|_| {}, &grants), NOW).expect("joined");
+    let row = hub.store.agent(&joined.agent_id).expect("read").expect("there");
+    assert_eq!((row.key, row.grant_key), (key.public().to_string(), grants.public().to_string()));
 }
 
 #[test]
@@ -236,9 +286,12 @@ fn lost_computer_is_cut_off_and_another_takes_its_place() {
 
     let code = hub.invite(Some(id));
     let joined = hub.join(&ask(&hub.offer(), &code, &new, |_| {}), NOW).expect("joined");
-    assert_eq!(joined.agent_id, id, "the id and the account stay");
-    let row = hub.store.agent(id).expect("read").expect("there");
+    assert_eq!(joined.agent_id, new.public().thumbprint());
+    let row = hub.store.agent(&joined.agent_id).expect("read").expect("there");
     assert_eq!((row.state, row.key), (AgentState::Active, new.public().to_string()));
+    assert_eq!(row.account, format!("owner:{id}"), "the account stays");
+    let twice = invite(&hub.store, &host, "another", 48, Some(id), NOW);
+    assert!(twice.expect_err("refused").to_string().contains(&joined.agent_id));
     assert!(matches!(
         cut_off(&hub.store, &host, "nobody", AgentState::Lost, "", NOW),
         Err(EnrolError::NoAgent)

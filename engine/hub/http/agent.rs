@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::listen::Place;
 use super::off_thread;
+use super::problem::Problem;
 use crate::base::clock::Timestamp;
 use crate::hub::asks;
 use crate::hub::channel::{Channel, End, Pace};
@@ -48,12 +50,20 @@ const IDLE_BYTES: usize = 1024;
 const REFUSED: u16 = 4003;
 const ENDED: u16 = 4000;
 
-/// An agent connects.
+/// Connect
+///
+/// The control channel of an owner's computer, by WebSocket; both sides greet with signatures.
+#[utoipa::path(get, path = "/v1/agent", tag = "agent", security(()),
+    responses((status = 101, description = "It goes on as WebSocket")))]
 pub(super) async fn connect(
     State(state): State<Arc<HubState>>,
     place: Option<Extension<Arc<Place>>>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return Problem::from(rejection).into_response(),
+    };
     if state.is_stopping() {
         return Refusal::Stopping.into_response();
     }

@@ -170,6 +170,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A body that is text; one that is not, or too long, is a problem.
+pub(super) struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Ok(Self(String::from_request(request, state).await?))
+    }
+}
+
 /// Makes integers of numbers such as `25.0`: to JSON Schema they are, and some programs write them
 /// so.
 fn make_whole(value: &mut Value) {

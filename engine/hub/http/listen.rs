@@ -2,7 +2,7 @@
 //!
 //! Every stage has a deadline. TLS has [`HANDSHAKE_MAX`] and happens in a task of its own, the head
 //! of a request has [`HEAD_MAX`], and a side that takes nothing for a minute is let go
-//! (`web::stall`). One address may hold an eighth of all places, until it turns out to be an agent.
+//! (`web::connection`). One address may hold an eighth of all places, until it turns out to be an agent.
 //!
 //! Socket buffers are bounded: what a stalled reader costs is decided here, by [`SOCKET_BYTES`] and
 //! [`BUFFER_BYTES`], not by how fast the other side sends.
@@ -29,8 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::web::stall::Patient;
-use crate::web::{Cut, Cuttable};
+use crate::web::{Connection, Cut};
 
 /// How long TLS may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -189,7 +188,7 @@ async fn take_in(
     stream.set_nodelay(true)?;
     set_socket_send_buffer_size(&stream, SOCKET_BYTES)?;
     let cut = Cut::default();
-    let stream = Cuttable::new(Patient::new(stream), cut.clone());
+    let stream = Connection::new(stream, cut.clone());
     let caller = Caller { address, place, cut };
     match &listening.tls {
         Some(tls) => {

@@ -28,7 +28,7 @@ use utoipa::{Modify, OpenApi};
 use super::api::{Api, Named};
 use super::caller;
 use super::problem::{Kind, PROBLEM_TYPE, Problem, ProblemBody};
-use super::{operator_api, provider_api};
+use super::{agent, enrol, operator_api, provider_api};
 
 /// Version of the API.
 pub const VERSION: &str = "1.0.0";
@@ -44,12 +44,13 @@ const ABOUT: &str = "Access to originals on owners' computers: fetch, and see wh
         (name = "fetch", description = "Originals and companions, by grant or link"),
         (name = "provider", description = "Your account, offers and notices"),
         (name = "operator", description = "For those who run the hub"),
+        (name = "agent", description = "For owners' computers: `signet` does all of it"),
         (name = "about", description = "This description"),
     ),
     components(schemas(ProblemBody)),
     modifiers(&Security, &Problems),
     paths(
-        describe, explain,
+        describe, explain, health,
         relayed::content, relayed::link, relayed::receipt, relayed::status, relayed::callback,
         provider_api::show, provider_api::offers, provider_api::statement, provider_api::accesses,
         provider_api::webhook, provider_api::put_webhook, provider_api::delete_webhook,
@@ -60,6 +61,8 @@ const ABOUT: &str = "Access to originals on owners' computers: fetch, and see wh
         operator_api::list_providers, operator_api::add_provider, operator_api::provider,
         operator_api::change_provider, operator_api::set_state, operator_api::set_prices,
         operator_api::renew_secret, operator_api::top_up,
+        agent::connect, relayed::transfer, relayed::staged,
+        enrol::offer, enrol::join, enrol::change_key, enrol::leave,
         operator_api::actions, operator_api::ledger, operator_api::audit, operator_api::balances,
     )
 )]
@@ -86,6 +89,13 @@ pub(super) async fn describe() -> Response {
     let hour = HeaderValue::from_static("public, max-age=3600");
     response.headers_mut().insert(header::CACHE_CONTROL, hour);
     response
+}
+
+/// Whether the hub answers
+#[utoipa::path(get, path = "/v1/health", tag = "about", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn health() -> &'static str {
+    "ok\n"
 }
 
 /// What a kind of problem means
@@ -166,4 +176,34 @@ fn operations(description: &mut Description) -> impl Iterator<Item = &mut Operat
         .into_iter()
         .filter_map(Option::as_mut)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files with routes that strangers can reach; `monitor` shows its own elsewhere.
+    const ROUTES: [&str; 5] = [
+        include_str!("../http.rs"),
+        include_str!("enrol.rs"),
+        include_str!("openapi.rs"),
+        include_str!("operator_api.rs"),
+        include_str!("provider_api.rs"),
+    ];
+
+    #[test]
+    fn every_route_is_described() {
+        let described = description().paths.paths;
+        let begin = concat!(".route", "(\"");
+        let routes: Vec<&str> = ROUTES
+            .iter()
+            .flat_map(|text| text.split(begin).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|route| !route.starts_with("/o/"))
+            .collect();
+        assert!(routes.len() > 25, "{routes:?}");
+        for route in routes {
+            assert!(described.contains_key(route), "{route} is not described");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use super::views::{
 };
 use crate::base::clock::Timestamp;
 use crate::base::money::Currency;
-use crate::hub::enrol::{self, EnrolError};
+use crate::hub::enrol;
 use crate::hub::metrics::StoreWork;
 use crate::hub::operators::{self, Knock, OperatorError};
 use crate::hub::providers::{self, Paid, Payment, Proofs, ProviderEdit, Told};
@@ -72,18 +72,6 @@ impl From<OperatorError> for Problem {
             OperatorError::Password => Self::new(Kind::Malformed, detail),
             OperatorError::Hash(_) | OperatorError::Random(_) => Self::failed(detail),
             OperatorError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<EnrolError> for Problem {
-    fn from(error: EnrolError) -> Self {
-        match error {
-            EnrolError::NoAgent => Self::not_found(),
-            EnrolError::Refused(detail) => Self::new(Kind::Conflict, detail),
-            EnrolError::Operator(error) => error.into(),
-            EnrolError::Store(error) => error.into(),
-            other => Self::failed(other),
         }
     }
 }

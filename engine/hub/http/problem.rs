@@ -6,7 +6,8 @@
 //! where the kind is explained: `GET /v1/problems/not-found`.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -29,6 +30,8 @@ pub enum Kind {
     NoCredit,
     /// Paused or closed, or a role that is not enough.
     Forbidden,
+    /// No code or signature that would give the right to it.
+    NotProven,
     /// Not here, or not theirs: nobody can tell which.
     NotFound,
     /// Not that method.
@@ -41,6 +44,10 @@ pub enum Kind {
     TooLarge,
     /// Not JSON.
     MediaType,
+    /// Not without WebSocket.
+    Upgrade,
+    /// A range that lies outside.
+    Range,
     /// Too many requests.
     TooMany,
     /// The hub's fault.
@@ -59,17 +66,20 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::Unauthorised,
         Self::NoCredit,
         Self::Forbidden,
+        Self::NotProven,
         Self::NotFound,
         Self::Method,
         Self::Conflict,
         Self::Gone,
         Self::TooLarge,
         Self::MediaType,
+        Self::Upgrade,
+        Self::Range,
         Self::TooMany,
         Self::Failed,
         Self::Unavailable,
@@ -85,13 +95,15 @@ impl Kind {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::NoCredit => StatusCode::PAYMENT_REQUIRED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::NotProven => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Upgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Range => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::Away => StatusCode::SERVICE_UNAVAILABLE,
@@ -108,12 +120,15 @@ impl Kind {
             Self::Unauthorised => "unauthorised",
             Self::NoCredit => "no-credit",
             Self::Forbidden => "forbidden",
+            Self::NotProven => "not-proven",
             Self::NotFound => "not-found",
             Self::Method => "method",
             Self::Conflict => "conflict",
             Self::Gone => "gone",
             Self::TooLarge => "too-large",
             Self::MediaType => "media-type",
+            Self::Upgrade => "upgrade",
+            Self::Range => "range",
             Self::TooMany => "too-many",
             Self::Failed => "failed",
             Self::Unavailable => "unavailable",
@@ -131,12 +146,15 @@ impl Kind {
             Self::Unauthorised => "No valid secret, proof or session",
             Self::NoCredit => "The account does not cover it",
             Self::Forbidden => "Not allowed",
+            Self::NotProven => "No code or signature that gives the right to it",
             Self::NotFound => "Not here",
             Self::Method => "Not with that method",
             Self::Conflict => "It contradicts what is there",
             Self::Gone => "It is no longer here",
             Self::TooLarge => "Too long",
             Self::MediaType => "Not JSON",
+            Self::Upgrade => "Only by WebSocket",
+            Self::Range => "Outside of what is there",
             Self::TooMany => "Too many requests",
             Self::Failed => "The hub has a problem",
             Self::Unavailable => "The hub is busy",
@@ -160,6 +178,10 @@ impl Kind {
                 "A provider that is paused asks the operator of the hub; an operator asks one with \
                  a higher role."
             }
+            Self::NotProven => {
+                "A computer that joins needs a code that is good (`signet hub invite`); one that is \
+                 in signs with the key that the hub knows."
+            }
             Self::NotFound => {
                 "Check the address. What belongs to somebody else answers exactly like what does \
                  not exist."
@@ -169,6 +191,8 @@ impl Kind {
             Self::Gone => "It was withdrawn or its time is over: the owner can order anew.",
             Self::TooLarge => "Send less: the limit is 64 KiB.",
             Self::MediaType => "Send `Content-Type: application/json`.",
+            Self::Upgrade => "This is the channel of owners' computers: connect with WebSocket.",
+            Self::Range => "Content-Range says how long it is.",
             Self::TooMany => "Wait for as many seconds as Retry-After says.",
             Self::Failed => "Try again later; its log tells the operator what happened.",
             Self::Unavailable => "Wait for as many seconds as Retry-After says.",
@@ -186,14 +210,18 @@ impl Kind {
     const fn reason(self) -> RefusalReason {
         match self {
             Self::NotFound | Self::Gone => RefusalReason::NotFound,
-            Self::Unauthorised => RefusalReason::Unauthorised,
+            Self::Unauthorised | Self::NotProven => RefusalReason::Unauthorised,
             Self::NoCredit => RefusalReason::NoCredit,
             Self::Forbidden => RefusalReason::Paused,
             Self::TooMany => RefusalReason::TooMany,
             Self::Away | Self::Late | Self::Nonsense => RefusalReason::Away,
-            Self::Slow | Self::Malformed | Self::Method | Self::TooLarge | Self::MediaType => {
-                RefusalReason::Malformed
-            }
+            Self::Slow
+            | Self::Malformed
+            | Self::Method
+            | Self::TooLarge
+            | Self::MediaType
+            | Self::Upgrade
+            | Self::Range => RefusalReason::Malformed,
             Self::Conflict | Self::Failed | Self::Unavailable => RefusalReason::Other,
         }
     }
@@ -279,6 +307,22 @@ impl From<JsonRejection> for Problem {
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(Kind::Malformed, rejection.body_text())
+    }
+}
+
+impl From<StringRejection> for Problem {
+    fn from(rejection: StringRejection) -> Self {
+        let kind = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
+            _ => Kind::Malformed,
+        };
+        Self::new(kind, rejection.body_text())
+    }
+}
+
+impl From<WebSocketUpgradeRejection> for Problem {
+    fn from(rejection: WebSocketUpgradeRejection) -> Self {
+        Self::new(Kind::Upgrade, rejection.body_text())
     }
 }
 

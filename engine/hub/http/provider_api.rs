@@ -15,12 +15,14 @@ use super::api::{Api, Asked, Body};
 use super::caller::{self, Caller};
 use super::problem::{Kind, Problem};
 use super::views::{
-    Funds, Newest, NoticeMade, NoticeView, NoticesView, OfferView, OffersPage, Page, ProviderView,
-    SpanAsked, StatementView, WebhookAsk, WebhookView, limit,
+    AccessesAsked, Funds, Newest, NoticeMade, NoticeView, NoticesView, OfferView, OffersPage, Page,
+    ProviderView, SpanAsked, StatementView, WebhookAsk, WebhookView, limit,
 };
+use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
 use crate::hub::metrics::StoreWork;
 use crate::hub::notices;
+use crate::ledger::evidence::Evidence;
 use crate::orders::outward;
 use crate::store::hub::{ProviderChange, ProviderRow};
 
@@ -107,20 +109,28 @@ pub(super) async fn statement(
 
 /// What you fetched
 ///
-/// The lines of your account that are deliveries and their reversals.
-#[utoipa::path(get, path = "/v1/provider/accesses", tag = "provider", params(SpanAsked),
+/// The lines of your account that are deliveries and their reversals. With `proof=true` each comes
+/// with the proof that the owner's computer signed for it: `signet lab verify` checks them.
+#[utoipa::path(get, path = "/v1/provider/accesses", tag = "provider", params(AccessesAsked),
     responses((status = 200, body = StatementView)))]
 pub(super) async fn accesses(
     State(api): State<Arc<Api>>,
     Extension(Caller(row)): Extension<Caller>,
-    Asked(asked): Asked<SpanAsked>,
+    Asked(asked): Asked<AccessesAsked>,
 ) -> Result<Json<StatementView>, Problem> {
-    let span = asked.span(Timestamp::now())?;
+    let AccessesAsked { from, to, proof } = asked;
+    let span = SpanAsked { from, to }.span(Timestamp::now())?;
     let read = move |api: &Api| {
         let account = account(&row.name);
         let mut lines = api.store.lines(&account, span.from, span.to)?;
         lines.retain(|line| line.posting.access.is_some());
-        Ok(StatementView::of(account, span, lines))
+        let mut page = StatementView::of(account, span, lines);
+        if proof == Some(true) {
+            let store = &*api.store;
+            page.prove(|agent, index| Evidence::of(store, agent, index))
+                .map_err(|error| Problem::failed(one_line(&error)))?;
+        }
+        Ok(page)
     };
     api.work(StoreWork::Read, read).await.map(Json)
 }

@@ -29,6 +29,7 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
+use super::staged::{self, Sending};
 use super::{Pieces, off_thread};
 use crate::access::proof::signer;
 use crate::base::clock::Timestamp;
@@ -76,7 +77,7 @@ async fn ask(
     connection: Cut,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let (method, path) = (parts.method.as_str().to_owned(), parts.uri.path().to_owned());
     let aim = aim(&method, &path)?;
     if state.is_stopping() {
@@ -84,6 +85,13 @@ async fn ask(
     }
     let (is_free, is_head) = (method != "GET", method == "HEAD");
     let channel = state.channels.of(&aim.agent_id);
+    if channel.is_none() {
+        let answer = staged::instead(state, &aim, &connection, &parts, &mut body).await;
+        let answer = answer.inspect_err(|refusal| note_refused(state, &aim, remote, refusal));
+        if let Some(answer) = answer? {
+            return Ok(answer);
+        }
+    }
     let ticket =
         admitted(state, &aim, is_free, channel.is_some()).await.inspect_err(|refusal| {
             note_refused(state, &aim, remote, refusal);
@@ -136,6 +144,7 @@ async fn ask(
         bytes_count: 0,
         whole_bytes: is_head.then_some(0),
         broken: Some(GONE),
+        sending: None,
     };
     respond(arrived, passage)
 }
@@ -148,16 +157,19 @@ async fn admitted(
 ) -> Result<Ticket, Refusal> {
     let (state, aim) = (state.clone(), aim.clone());
     off_thread(move || {
-        let pace = |row: &ProviderRow| {
-            let paced = state.api.pace.provider(&row.name, row.requests_per_minute);
-            paced.map_err(|wait| wait.wait_s)
-        };
+        let pace = |row: &ProviderRow| paced(&state, row);
         state.api.metrics.timed(StoreWork::Reserve, || {
             let now = Timestamp::now();
             admit(state.store.as_ref(), &aim, is_free, is_connected, &pace, now)
         })
     })
     .await
+}
+
+/// Whether a provider may make another request now, else the seconds to wait.
+pub(super) fn paced(state: &HubState, row: &ProviderRow) -> Result<(), u64> {
+    let paced = state.api.pace.provider(&row.name, row.requests_per_minute);
+    paced.map_err(|wait| wait.wait_s)
 }
 
 /// Notes in the hub's log that it refused a provider without asking the agent. What leads nowhere is
@@ -214,7 +226,7 @@ async fn count_refused(state: &Arc<HubState>, provider: &str, proof: &str) -> Re
     .await
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     let read = timeout(BODY_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
     read.map_err(|_late| Refusal::Slow)?.map_err(|_too_long_or_broken| Refusal::Large)
 }
@@ -253,7 +265,7 @@ async fn answer(
 }
 
 /// What goes through for one request; when it is dropped, that is said.
-struct Passage {
+pub(super) struct Passage {
     state: Arc<HubState>,
     entry: Entry<Pieces>,
     _place: OwnedSemaphorePermit,
@@ -263,9 +275,34 @@ struct Passage {
     /// How many there are; nothing more is asked for behind the last of them.
     whole_bytes: Option<u64>,
     broken: Option<&'static str>,
+    /// The copy that is sent, where the agent is away.
+    sending: Option<Sending>,
 }
 
 impl Passage {
+    /// Of a copy that lies here.
+    ///
+    /// - `sending`: `None` where only its head is asked for
+    pub(super) fn of_copy(
+        state: Arc<HubState>,
+        entry: Entry<Pieces>,
+        place: OwnedSemaphorePermit,
+        head: &Head,
+        sending: Option<Sending>,
+    ) -> Self {
+        Self {
+            state,
+            entry,
+            _place: place,
+            status: head.status,
+            range: head.headers.get("content-range").cloned().unwrap_or_default(),
+            bytes_count: 0,
+            whole_bytes: sending.is_none().then_some(0),
+            broken: Some(GONE),
+            sending,
+        }
+    }
+
     /// Why not all went through.
     fn why_not_whole(&self) -> Option<&'static str> {
         match self.broken {
@@ -292,7 +329,7 @@ impl Drop for Passage {
             let leaf = HubLeaf::Relayed {
                 grant: offer.grant_id.clone(),
                 provider: offer.provider.clone(),
-                is_staged: false,
+                is_staged: self.sending.is_some(),
                 status: self.status,
                 range: words(&self.range),
                 bytes: self.bytes_count,
@@ -307,6 +344,9 @@ impl Drop for Passage {
             bytes_count: self.bytes_count,
             broken: broken.map(str::to_owned),
         });
+        if let Some(sending) = &mut self.sending {
+            sending.sealed_count = self.bytes_count;
+        }
     }
 }
 
@@ -317,7 +357,7 @@ const GONE: &str = "the provider went away";
 const CUT: &str = "the owner took it back";
 
 /// The agent's answer, as the provider gets it.
-fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, Refusal> {
+pub(super) fn respond(arrived: Arrived<Pieces>, mut passage: Passage) -> Result<Response, Refusal> {
     let Head { status, headers } = arrived.head;
     let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 200);
     let mut response = Response::new(Body::empty());

@@ -16,9 +16,11 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::hub::certificate::Files;
 use crate::hub::home::HubError;
+use crate::hub::renewal::ends_at;
 
 /// The certificate in use.
 #[derive(Debug)]
@@ -65,6 +67,17 @@ impl Certificate {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let own = current.0.cert.first().filter(|_| self.files.is_own);
         own.map(|certificate| ContentHash::of(certificate).to_string())
+    }
+
+    /// When it, or what stands above it in its chain, ends; `None` where that cannot be read.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.0.cert.iter().filter_map(|certificate| ends_at(certificate)).min()
+    }
+
+    /// Whether the hub made it itself.
+    pub const fn is_own(&self) -> bool {
+        self.files.is_own
     }
 
     /// What begins TLS on connections.
@@ -116,7 +129,6 @@ fn read(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, HubErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Timestamp;
     use crate::hub::certificate::files;
     use crate::hub::home::{HubHome, template};
 

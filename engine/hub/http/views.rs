@@ -15,6 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::hub::enrol::LABEL_CHARS_MAX;
+use crate::ledger::evidence::Evidence;
 use crate::store::Purpose;
 use crate::store::hub::{
     AccountLine, ActionRow, AgentRow, AgentState, NoticeRow, OfferRow, Posting, PostingKind, Price,
@@ -160,6 +161,21 @@ pub(super) struct SpanAsked {
     /// Until before then; now unless said otherwise.
     #[param(schema_with = moment_schema)]
     pub to: Option<String>,
+}
+
+/// Which accesses, and whether with proofs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AccessesAsked {
+    /// From then on; the beginning of this month in UTC unless said otherwise.
+    #[param(schema_with = moment_schema)]
+    pub from: Option<String>,
+    /// Until before then; now unless said otherwise.
+    #[param(schema_with = moment_schema)]
+    pub to: Option<String>,
+    /// Whether each comes with the proof that the owner's log has it; not unless said so.
+    pub proof: Option<bool>,
 }
 
 impl Page {
@@ -396,6 +412,43 @@ pub(super) struct AccessView {
     sha256: Option<ContentHash>,
     /// Their length.
     bytes: Option<u64>,
+    /// Place in the owner's log of the leaf that tells of it.
+    leaf_index: u64,
+    /// That the owner's log has it; absent where it was not asked for, or while the owner's
+    /// computer has not signed that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    proof: Option<ProofView>,
+}
+
+/// Proof that a leaf is in the log of an owner's computer (RFC 6962).
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProofView {
+    /// Place of the leaf in the log, from 0.
+    index: u64,
+    /// The leaf as it is hashed: JSON text.
+    leaf: String,
+    /// Hashes from the leaf to the root, base64url.
+    #[schema(schema_with = path_schema)]
+    path: Vec<String>,
+    /// The signed head: a C2SP checkpoint, whose origin names the computer.
+    head: String,
+    /// The Ed25519 key that signed it, base64url. Its thumbprint (RFC 7638) is the computer's id
+    /// as long as that has the key with which it joined.
+    key: String,
+}
+
+fn path_schema() -> utoipa::openapi::schema::Array {
+    let hash =
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{43}$")).build();
+    utoipa::openapi::schema::ArrayBuilder::new().items(hash).build()
+}
+
+impl From<Evidence> for ProofView {
+    fn from(evidence: Evidence) -> Self {
+        let Evidence { index, leaf, path, head, key } = evidence;
+        Self { index, leaf, path, head, key }
+    }
 }
 
 /// A line of an account.
@@ -403,9 +456,12 @@ pub(super) struct AccessView {
 pub(super) struct LineView {
     /// Names the posting for good.
     posting: String,
-    /// When.
+    /// When it happened.
     #[schema(schema_with = moment_schema)]
     at: At,
+    /// When it was posted, which decides the span that it counts in.
+    #[schema(schema_with = moment_schema)]
+    posted_at: At,
     /// What it is.
     #[schema(schema_with = posting_kind_schema)]
     kind: PostingKind,
@@ -436,10 +492,13 @@ impl LineView {
             member: offer.as_ref().map(|offer| offer.member),
             sha256: offer.as_ref().map(|offer| offer.digest),
             bytes: offer.as_ref().map(|offer| offer.bytes_count),
+            leaf_index: access.leaf_index,
+            proof: None,
         });
         Self {
             posting: posting.posting_id,
             at: At(posting.at),
+            posted_at: At(posting.posted_at),
             kind: posting.kind,
             note: posting.note,
             minor,
@@ -482,10 +541,11 @@ fn cut_at(moments: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
 impl StatementView {
     /// A statement of lines in their order; cut between two moments where there are too many.
     pub(super) fn of(account: String, span: Span, lines: Vec<AccountLine>) -> Self {
-        let cut_at = cut_at(lines.iter().map(|line| line.posting.at));
+        let cut_at = cut_at(lines.iter().map(|line| line.posting.posted_at));
         let to = cut_at.unwrap_or(span.to);
         let is_cut = span.is_cut || cut_at.is_some();
-        let lines = lines.into_iter().filter(|line| line.posting.at < to || cut_at.is_none());
+        let lines =
+            lines.into_iter().filter(|line| line.posting.posted_at < to || cut_at.is_none());
         Self {
             account,
             from: At(span.from),
@@ -493,6 +553,19 @@ impl StatementView {
             next_from: is_cut.then_some(At(to)),
             lines: lines.map(LineView::of).collect(),
         }
+    }
+
+    /// Puts the proof beside each line that is about an access.
+    ///
+    /// - `evidence`: of a leaf of an agent's log
+    pub(super) fn prove<E>(
+        &mut self,
+        evidence: impl Fn(&str, u64) -> Result<Option<Evidence>, E>,
+    ) -> Result<(), E> {
+        for access in self.lines.iter_mut().filter_map(|line| line.access.as_mut()) {
+            access.proof = evidence(&access.agent, access.leaf_index)?.map(ProofView::from);
+        }
+        Ok(())
     }
 }
 
@@ -683,6 +756,9 @@ pub(super) struct PostingView {
     /// When.
     #[schema(schema_with = moment_schema)]
     at: At,
+    /// When it was posted, which decides the span that it counts in.
+    #[schema(schema_with = moment_schema)]
+    posted_at: At,
     /// What it is.
     #[schema(schema_with = posting_kind_schema)]
     kind: PostingKind,
@@ -701,6 +777,7 @@ impl From<Posting> for PostingView {
         Self {
             id: posting.posting_id,
             at: At(posting.at),
+            posted_at: At(posting.posted_at),
             kind: posting.kind,
             note: posting.note,
             currency: posting.currency,
@@ -727,10 +804,11 @@ pub(super) struct LedgerView {
 impl LedgerView {
     /// As [`StatementView::of`].
     pub(super) fn of(span: Span, postings: Vec<Posting>) -> Self {
-        let cut_at = cut_at(postings.iter().map(|posting| posting.at));
+        let cut_at = cut_at(postings.iter().map(|posting| posting.posted_at));
         let to = cut_at.unwrap_or(span.to);
         let is_cut = span.is_cut || cut_at.is_some();
-        let kept = postings.into_iter().filter(|posting| posting.at < to || cut_at.is_none());
+        let kept =
+            postings.into_iter().filter(|posting| posting.posted_at < to || cut_at.is_none());
         Self {
             from: At(span.from),
             to: At(to),
@@ -940,6 +1018,7 @@ mod tests {
             access: None,
             currency: "EUR".into(),
             at: Timestamp(at),
+            posted_at: Timestamp(at),
             note: String::new(),
             entries: Vec::<Entry>::new(),
         };
@@ -955,7 +1034,8 @@ mod tests {
         let mut from = Timestamp(0);
         let mut seen = 0;
         loop {
-            let rest = lines.iter().filter(|line| line.posting.at >= from).cloned().collect();
+            let rest =
+                lines.iter().filter(|line| line.posting.posted_at >= from).cloned().collect();
             let page = StatementView::of("provider:lab".into(), Span { from, ..span }, rest);
             assert!(page.lines.len() < LINES_MAX + 3);
             seen += page.lines.len();

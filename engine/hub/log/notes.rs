@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::LogError;
 use crate::base::clock::Timestamp;
+use crate::hub::alias::Aliases;
 use crate::store::leaf::HubLeaf;
 
 /// How long notes are gathered.
@@ -34,6 +35,7 @@ pub(super) struct Notes {
 struct Shared {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    aliases: Aliases,
 }
 
 #[derive(Default)]
@@ -53,11 +55,13 @@ struct Refused {
 }
 
 impl Notes {
+    /// - `aliases`: what agents are called in logs
     /// - `append`: appends the notes of one agent, or fails and did nothing
     pub(super) fn start(
+        aliases: Aliases,
         append: impl Fn(&str, &[HubLeaf]) -> Result<(), LogError> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { waiting: Mutex::default(), wake: Condvar::new() });
+        let shared = Arc::new(Shared { waiting: Mutex::default(), wake: Condvar::new(), aliases });
         let writer = shared.clone();
         let writer = std::thread::Builder::new()
             .name("hub log".into())
@@ -125,7 +129,8 @@ impl Shared {
                         tracing::warn!(%error, "notes of the hub's log are of nobody");
                     }
                     Err(error) => {
-                        tracing::warn!(%error, agent_id, "notes of the hub's log wait");
+                        let agent = self.aliases.alias(&agent_id);
+                        tracing::warn!(%error, agent, "notes of the hub's log wait");
                         self.guard().put_back(&agent_id, notes);
                         pause = AGAIN;
                     }
@@ -161,7 +166,7 @@ impl Waiting {
         if notes.len() < WAITING_MAX {
             notes.extend(leaf);
         } else {
-            tracing::warn!(agent_id, "the hub's log cannot keep up: a note is lost");
+            tracing::warn!("the hub's log cannot keep up: a note is lost");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::base::ids::ContentHash;
 use crate::base::member::Member;
 use crate::ledger::tree::Head;
 use crate::store::Purpose;
-use crate::store::hub::{CodeRow, ProviderRow, ProviderState, SqliteHub};
+use crate::store::hub::{AgentKeys, CodeRow, ProviderRow, ProviderState, SqliteHub};
 use crate::store::leaf::Way;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -35,7 +35,9 @@ impl World {
             expires_at: NOW.plus_millis(1000),
         };
         store.put_code(&code).expect("kept");
-        store.join(&code.code_hash, &agent_id, &key.public().to_string(), NOW).expect("joined");
+        store
+            .join(&code.code_hash, &agent_id, AgentKeys::one(&key.public().to_string()), NOW)
+            .expect("joined");
         let provider = ProviderRow {
             name: "lab".into(),
             key: None,
@@ -322,5 +324,6 @@ fn writers_side_by_side_leave_one_log() {
 fn agent_that_is_not_there_is_named() {
     let world = World::new();
     let error = world.log.logs.append("nobody", &[]).expect_err("there is none");
-    assert!(matches!(&error, LogError::Moved(agent) if agent == "nobody"), "{error}");
+    let alias = Aliases::of(&world.log.logs.key).alias("nobody");
+    assert!(matches!(&error, LogError::Moved(agent) if *agent == alias), "{error}");
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::access::Key;
-use crate::store::hub::{OperatorRow, Role, SqliteHub};
+use crate::store::hub::{AgentKeys, OperatorRow, Role, SqliteHub, owner_account};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -178,6 +178,7 @@ fn owner_is_paid_what_was_earned_and_no_more() {
         access: None,
         currency: "EUR".into(),
         at: NOW,
+        posted_at: NOW,
         note: String::new(),
         entries: vec![entry("cash".into(), 300), entry(owner_account(&agent), -300)],
     };
@@ -209,7 +210,7 @@ fn joined(store: &SqliteHub) -> String {
     store.put_code(&code).expect("kept");
     let key = Key::generate().expect("a key").public();
     let id = key.thumbprint();
-    store.join(&code.code_hash, &id, &key.to_string(), NOW).expect("joined");
+    store.join(&code.code_hash, &id, AgentKeys::one(&key.to_string()), NOW).expect("joined");
     id
 }
 

@@ -48,13 +48,30 @@ fn delivered(way: &Way) -> State {
 }
 
 fn faults(state: &State, change: impl Fn(&mut AccessRow)) -> Vec<String> {
-    let key = Key::generate().expect("key");
     let mut accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
     accesses.iter_mut().for_each(change);
+    let corrections = state.corrections(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+    found(state, &accesses, &corrections)
+}
+
+fn found(state: &State, accesses: &[AccessRow], corrections: &[CorrectionRow]) -> Vec<String> {
+    let key = Key::generate().expect("key");
     let signer = Signer { agent_id: "a", key: &key };
-    let findings = prove(state, &accesses, signer, NOW).expect("readable");
+    let movements = movements(accesses, corrections);
+    let findings = prove(state, &movements, signer, NOW).expect("readable");
+    assert_eq!(findings.proofs.len(), accesses.len() + corrections.len());
     let of_lines = findings.proofs.into_iter().flat_map(|proof| proof.faults);
     of_lines.chain(findings.faults).collect()
+}
+
+/// Delivered, posted back, delivered anew.
+fn put_right(way: &Way) -> State {
+    let state = delivered(way);
+    let grant = state.grant("g").expect("read").expect("a grant");
+    state.reverse_access(&grant, "other bytes", NOW.plus_millis(1)).expect("posted back");
+    let entries = access_entries("lab", "signet", 25, 20);
+    assert!(state.post_access(&grant, &entries, way, NOW.plus_millis(2)).expect("posted anew"));
+    state
 }
 
 #[test]
@@ -88,4 +105,39 @@ fn tail_that_nobody_signed_is_signed_only_when_all_before_is_good() {
     assert_eq!(state.log_heads(OWN).expect("read").len(), 1);
     // Another key is another computer: what the first one signed is not its own.
     assert!(!faults(&state, |_| {}).is_empty());
+}
+
+#[test]
+fn every_posting_has_its_line_also_one_back_and_one_anew() {
+    let check = |change: &dyn Fn(&mut Vec<CorrectionRow>), expected: &str| {
+        let state = put_right(&Way::Direct);
+        let accesses = state.accesses(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+        let mut corrections = state.corrections(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+        change(&mut corrections);
+        let faults = found(&state, &accesses, &corrections);
+        match expected {
+            "" => assert_eq!(faults, [""; 0]),
+            words => assert!(faults.iter().any(|fault| fault.contains(words)), "{faults:?}"),
+        }
+    };
+    check(&|_| {}, "");
+    check(&|rows| rows.truncate(1), "tells of an access under grant g that the records do not");
+    check(&|rows| drop(rows.remove(0)), "tells of a reversal under grant g that the records");
+    check(&|rows| rows[0].at = Timestamp(5), "no leaf for it");
+    check(&|rows| rows[0].entries[0].minor = -20, "does not add up");
+    check(&|rows| rows[1].entries[0].minor = 20, "another fee");
+    check(&|rows| rows[1].currency = "USD".into(), "another currency");
+    // The owner's part goes to the service: it adds up, and has the fee.
+    let shift = |rows: &mut Vec<CorrectionRow>| {
+        rows[1].entries[1].minor += 5;
+        rows[1].entries[2].minor -= 5;
+    };
+    check(&shift, "not that of its access");
+}
+
+#[test]
+fn each_posting_through_a_hub_needs_the_word_of_the_hub() {
+    let found = faults(&put_right(&Way::Hub("lab".into())), |_| {});
+    let posted = "no hub has confirmed that it posted it";
+    assert_eq!(found, [posted.to_owned(), format!("{posted} back"), posted.to_owned()]);
 }

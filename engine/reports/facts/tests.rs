@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::access_entries;
 use crate::ledger::statement::balances;
+use crate::store::log::LieRow;
 
 /// 2026-11-21, 14:05 UTC.
 pub(in crate::reports) const NOW: Timestamp = Timestamp(1_795_269_900_000);
@@ -70,6 +71,27 @@ pub(in crate::reports) fn rows() -> ReportRows {
         }],
         ..ReportRows::default()
     }
+}
+
+/// A hub that posted twice what was agreed.
+pub(in crate::reports) fn lie() -> LieRow {
+    LieRow {
+        log: "hubkeyhubkey 5".to_owned(),
+        kind: "fee".to_owned(),
+        subject: "grant1/0".to_owned(),
+        words: "the hub posted 0.50 EUR for grant grant1, the fee is 0.25 EUR".to_owned(),
+        proof: "{}".to_owned(),
+        at: NOW,
+    }
+}
+
+#[test]
+fn hub_that_lied_is_the_first_thing_that_is_said() {
+    let rows = ReportRows { lies: vec![lie()], ..ReportRows::default() };
+    let report = report(&rows);
+    assert!(!report.is_empty());
+    let first = "THE HUB SAID SOMETHING THAT CANNOT BE TRUE: see below.";
+    assert!(report.summary.starts_with(first), "{}", report.summary);
 }
 
 #[test]

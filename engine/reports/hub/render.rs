@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Account, CASH, Line, Party, Statement};
 use crate::base::markup::{escaped, set_apart};
-use crate::base::money::decimal;
+use crate::base::money::{decimal, written as amount};
 use crate::ledger::statement::{Transaction, plain, written};
 use crate::reports::html::{document, money, table};
 use crate::store::hub::PostingKind;
@@ -29,33 +29,45 @@ pub fn text(statement: &Statement) -> String {
     for account in &statement.accounts {
         let (name, currency) = (&account.account, &account.currency);
         let _ = writeln!(text, "\n{name}, {currency}");
-        let _ = writeln!(text, "  {:<52} {:>12}", "before", decimal(account.opening_minor));
+        let _ =
+            writeln!(text, "  {:<52} {:>12}", "before", amount(account.opening_minor, currency));
         for line in account.lines.iter().filter(|_| with_lines) {
-            let what =
-                format!("{}  {:<9} {}", line.at, line.kind.as_str(), on_one_line(&line.note));
+            let note = on_one_line(&line.note);
+            let what = format!("{}  {:<9} {note}{}", line.at, line.kind.as_str(), late(line));
             let _ = writeln!(
                 text,
                 "  {what:<80} {:>12} {:>12}",
-                decimal(line.minor),
-                decimal(line.balance_minor)
+                amount(line.minor, currency),
+                amount(line.balance_minor, currency)
             );
         }
         for kind in KINDS {
             let count = account.lines.iter().filter(|line| line.kind == kind).count();
             if count > 0 {
-                let what = format!("{count} x {}", kind.as_str());
-                let _ = writeln!(text, "  {what:<52} {:>12}", decimal(account.sum_of(kind)));
+                let lates = account.lines.iter().filter(|line| line.kind == kind && line.late);
+                let of_before = match lates.count() {
+                    0 => String::new(),
+                    late_count => format!(", {late_count} of them from before"),
+                };
+                let what = format!("{count} x {}{of_before}", kind.as_str());
+                let _ =
+                    writeln!(text, "  {what:<52} {:>12}", amount(account.sum_of(kind), currency));
             }
         }
-        let _ = writeln!(text, "  {:<52} {:>12}", "after", decimal(account.closing_minor));
+        let _ = writeln!(text, "  {:<52} {:>12}", "after", amount(account.closing_minor, currency));
     }
     text
+}
+
+/// What stands behind a line that happened before the span.
+fn late(line: &Line) -> String {
+    if line.late { format!(" (late: posted {})", line.posted_at) } else { String::new() }
 }
 
 /// For spreadsheets (RFC 4180): one row for each line.
 pub fn csv(statement: &Statement) -> String {
     let mut text =
-        "account,currency,at,kind,amount,balance,provider,agent,grant,order,posting,note\r\n"
+        "account,currency,at,posted,late,kind,amount,balance,provider,agent,grant,order,posting,note\r\n"
             .to_owned();
     for account in &statement.accounts {
         for line in &account.lines {
@@ -64,6 +76,8 @@ pub fn csv(statement: &Statement) -> String {
                 account.account.clone(),
                 account.currency.clone(),
                 line.at.to_string(),
+                line.posted_at.to_string(),
+                line.late.to_string(),
                 line.kind.as_str().to_owned(),
                 decimal(line.minor),
                 decimal(line.balance_minor),
@@ -141,7 +155,10 @@ pub fn html(statement: &Statement) -> String {
         let headings = ["When", "What", "About", "Order", "Amount", "Balance"];
         body += &table(&account.account, &headings, &account.lines, |line| {
             vec![
-                line.at.to_string(),
+                match line.late {
+                    false => line.at.to_string(),
+                    true => format!("{}<small>late: posted {}</small>", line.at, line.posted_at),
+                },
                 line.kind.as_str().to_owned(),
                 set_apart(&line.note),
                 escaped(line.order_key.as_deref().unwrap_or("")),
@@ -196,7 +213,7 @@ fn whole_books(statement: &Statement) -> Vec<Transaction> {
             }
         }
     }
-    transactions.sort_by_key(|transaction| transaction.at);
+    transactions.sort_by_key(|transaction| transaction.posted_at);
     transactions
 }
 
@@ -220,8 +237,11 @@ fn transaction(line: &Line, currency: &str, entries: Vec<(String, i64)>) -> Tran
         }
         _ => format!("at {}", line.at),
     };
+    let note = format!("{note}{}", late(line));
     let currency = currency.to_owned();
-    Transaction { at: line.at, code: line.posting_id.clone(), what, note, currency, entries }
+    let Line { at, posted_at, posting_id, .. } = line;
+    let code = posting_id.clone();
+    Transaction { posted_at: *posted_at, at: *at, code, what, note, currency, entries }
 }
 
 fn heading(statement: &Statement) -> String {

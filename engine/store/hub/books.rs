@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{AccessRef, AccessReport, Append, LogKind, NoticeRow, OfferRow, Posting, PostingKind};
+use super::{
+    AccessRef, AccessReport, Append, LogKind, NoticeRow, OfferRow, Posting, PostingKind,
+    ProviderChange, ProviderRow, ProviderState,
+};
 use crate::base::clock::Timestamp;
 use crate::base::ids::derived;
 use crate::base::money::split;
@@ -20,19 +23,63 @@ pub const RESERVATION_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Type of the notice that an agent is back.
 pub const BACK_NOTICE: &str = "signet.original.available";
 
+/// Type of the notice that an owner took grants back.
+pub const WITHDRAWN_NOTICE: &str = "signet.offer.withdrawn";
+
+/// Grants that one notice names at most; it stays below 64 KiB.
+const GRANTS_MAX: usize = 500;
+
 /// The account of a provider.
 pub fn provider_account(name: &str) -> String {
     format!("provider:{name}")
 }
 
-/// The account of an owner.
+/// The account of an owner, by the first of the computers that took each other's place.
 pub fn owner_account(agent_id: &str) -> String {
     format!("owner:{agent_id}")
 }
 
+/// A provider with one thing of it changed; `None` when it is closed and is to be something else.
+pub(super) fn changed(before: &ProviderRow, change: &ProviderChange) -> Option<ProviderRow> {
+    let mut row = before.clone();
+    match change.clone() {
+        ProviderChange::State { state, why } => {
+            if row.state == ProviderState::Closed && state != ProviderState::Closed {
+                return None;
+            }
+            (row.state, row.why) = (state, why);
+        }
+        ProviderChange::Notify { url, secret } => {
+            (row.notify_url, row.notify_secret) = (url, secret);
+        }
+        ProviderChange::Secret(hash) => row.secret_hash = Some(hash),
+        ProviderChange::Terms(terms) => {
+            row.purposes = terms.purposes.unwrap_or(row.purposes);
+            row.currency = terms.currency.unwrap_or(row.currency);
+            row.credit_limit_minor = terms.credit_limit_minor.unwrap_or(row.credit_limit_minor);
+            row.service_percent = terms.service_percent.unwrap_or(row.service_percent);
+            row.requests_per_minute = terms.requests_per_minute.unwrap_or(row.requests_per_minute);
+            row.accesses_per_day = terms.accesses_per_day.unwrap_or(row.accesses_per_day);
+            row.prices = terms.prices.unwrap_or(row.prices);
+            if let Some((url, secret)) = terms.notify {
+                if url.is_empty() {
+                    row.notify_secret.clear();
+                } else if row.notify_secret.is_empty() {
+                    row.notify_secret = secret;
+                }
+                row.notify_url = url;
+            }
+        }
+    }
+    Some(row)
+}
+
 /// The posting of one access: provider debit, owner credit, service credit.
+///
+/// - `owner`: the owner's account
 pub(super) fn access_posting(
     offer: &OfferRow,
+    owner: &str,
     service_percent: u8,
     report: &AccessReport,
 ) -> Posting {
@@ -43,10 +90,11 @@ pub(super) fn access_posting(
         access: Some(access_ref(report)),
         currency: offer.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("{} for order {}", offer.member, offer.order_key),
         entries: vec![
             Entry { account: provider_account(&offer.provider), minor: offer.fee_minor },
-            Entry { account: owner_account(&offer.agent_id), minor: -owner_minor },
+            Entry { account: owner.to_owned(), minor: -owner_minor },
             Entry { account: "service".to_owned(), minor: -service_minor },
         ],
     }
@@ -61,6 +109,7 @@ pub(super) fn reversal_posting(access: &Posting, report: &AccessReport) -> Posti
         access: Some(access_ref(report)),
         currency: access.currency.clone(),
         at: report.at,
+        posted_at: report.told_at,
         note: format!("back: {}", access.note),
         entries: access.entries.iter().map(back).collect(),
     }
@@ -71,6 +120,7 @@ fn access_ref(report: &AccessReport) -> AccessRef {
         agent_id: report.agent_id.clone(),
         grant_id: report.grant_id.clone(),
         turn: report.turn,
+        leaf_index: report.leaf_index,
     }
 }
 
@@ -165,10 +215,42 @@ pub(super) fn back_notice(
     let at = now.0.to_string();
     let mut parts = vec![agent_id, provider, at.as_str()];
     parts.extend(grants.iter().map(String::as_str));
+    grants_notice(BACK_NOTICE, derived("back", &parts), agent_id, provider, grants, now)
+}
+
+/// The notices that an agent took offers back which held: some grants to each, by provider.
+///
+/// - `told`: providers and grants, in order
+pub(super) fn withdrawn_notices(
+    agent_id: &str,
+    told: &[(String, String)],
+    now: Timestamp,
+) -> Vec<NoticeRow> {
+    let of_providers = told.chunk_by(|one, next| one.0 == next.0);
+    let parts = of_providers.flat_map(|of_provider| of_provider.chunks(GRANTS_MAX));
+    let notice = |part: &[(String, String)]| {
+        let (provider, _) = part.first()?;
+        let grants: Vec<String> = part.iter().map(|(_, grant)| grant.clone()).collect();
+        let about = format!("{agent_id} {}", grants.join(" "));
+        // What is withdrawn stays so: the same grants are never told of twice.
+        let id = derived("notice", &[WITHDRAWN_NOTICE, provider, &about]);
+        Some(grants_notice(WITHDRAWN_NOTICE, id, agent_id, provider, &grants, now))
+    };
+    parts.filter_map(notice).collect()
+}
+
+fn grants_notice(
+    kind: &str,
+    notice_id: String,
+    agent_id: &str,
+    provider: &str,
+    grants: &[String],
+    now: Timestamp,
+) -> NoticeRow {
     NoticeRow {
-        notice_id: derived("back", &parts),
+        notice_id,
         provider: provider.to_owned(),
-        kind: BACK_NOTICE.to_owned(),
+        kind: kind.to_owned(),
         data: serde_json::json!({ "agent": agent_id, "grants": grants }).to_string(),
         attempts_count: 0,
         made_at: now,

@@ -8,9 +8,9 @@ mod waiting;
 
 use super::books::{owner_account, provider_account};
 use super::{
-    AccessReport, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined, LogKind, MINOR_MAX,
-    ModelHub, OfferRow, Posted, Posting, PostingKind, Price, ProviderRow, ProviderState, Reserved,
-    SqliteHub,
+    AccessReport, AgentKeys, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined, LogKind,
+    MINOR_MAX, ModelHub, OfferRow, Posted, Posting, PostingKind, Price, ProviderRow, ProviderState,
+    Reserved, SqliteHub,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -60,7 +60,8 @@ pub(super) fn code(text: &str) -> CodeRow {
 /// Lets an agent in whose id is its name and whose key is `key-NAME`.
 pub(super) fn join(store: &dyn HubStore, name: &str) {
     store.put_code(&code(name)).expect("kept");
-    let joined = store.join(&hash(name), name, &format!("key-{name}"), NOW).expect("asked");
+    let joined =
+        store.join(&hash(name), name, AgentKeys::one(&format!("key-{name}")), NOW).expect("asked");
     assert!(matches!(joined, Joined::New(_)), "{joined:?}");
 }
 
@@ -112,6 +113,7 @@ pub(super) fn top_up(id: &str, provider: &str, minor: i64) -> Posting {
         access: None,
         currency: "EUR".to_owned(),
         at: NOW,
+        posted_at: NOW,
         note: "paid in".to_owned(),
         entries: vec![
             Entry { account: "cash".to_owned(), minor },
@@ -142,6 +144,7 @@ pub(super) fn report(agent: &str, leaf_index: u64, grant: &str, turn: u32) -> Ac
         grant_id: grant.to_owned(),
         turn,
         at: NOW,
+        told_at: NOW,
     }
 }
 

@@ -7,14 +7,15 @@
 mod tables;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::tables::{Code, Tables};
-use super::books::{check_posting, provider_account, refused, reports_in_order};
+use super::books::{changed, check_posting, provider_account, refused, reports_in_order};
 use super::{
-    AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
-    LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind, ProviderChange,
-    ProviderRow, ProviderState, Reserved, SessionRow, StagedRow,
+    AccountLine, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    HubStore, Joined, LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind,
+    ProviderChange, ProviderRow, Reserved, SessionRow, StagedRow, TAKINGS_MAX, Taking, TakingRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -56,10 +57,10 @@ impl HubStore for ModelHub {
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        Ok(self.tables().join(code_hash, agent_id, key, now))
+        Ok(self.tables().join(code_hash, agent_id, keys, now))
     }
 
     fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
@@ -91,6 +92,12 @@ impl HubStore for ModelHub {
         Ok(true)
     }
 
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        let tables = self.tables();
+        let own = tables.keys.iter().filter(|(_, owner)| *owner == agent_id);
+        Ok(own.map(|(key, _)| key.clone()).collect())
+    }
+
     fn set_agent_state(
         &self,
         agent_id: &str,
@@ -116,20 +123,7 @@ impl HubStore for ModelHub {
     }
 
     fn put_provider(&self, provider: &ProviderRow) -> Result<(), StoreError> {
-        let mut tables = self.tables();
-        let collides = |other: &&ProviderRow| {
-            other.name != provider.name
-                && (provider.key.is_some() && other.key == provider.key
-                    || provider.secret_hash.is_some() && other.secret_hash == provider.secret_hash)
-        };
-        if let Some(other) = tables.providers.values().find(collides) {
-            return Err(refused(format!("provider `{}` has this key or secret", other.name)));
-        }
-        if provider.credit_limit_minor < 0 || provider.service_percent > 100 {
-            return Err(refused("a limit is not below zero, a share not above all"));
-        }
-        tables.providers.insert(provider.name.clone(), provider.clone());
-        Ok(())
+        self.tables().put_provider(provider)
     }
 
     fn provider(&self, name: &str) -> Result<Option<ProviderRow>, StoreError> {
@@ -154,20 +148,13 @@ impl HubStore for ModelHub {
 
     fn change_provider(&self, name: &str, change: &ProviderChange) -> Result<bool, StoreError> {
         let mut tables = self.tables();
-        let Some(provider) = tables.providers.get_mut(name) else { return Ok(false) };
-        match change {
-            ProviderChange::State { state, why } => {
-                if provider.state == ProviderState::Closed && *state != ProviderState::Closed {
-                    return Ok(false);
-                }
-                provider.state = *state;
-                provider.why.clone_from(why);
-            }
-            ProviderChange::Notify { url, secret } => {
-                provider.notify_url.clone_from(url);
-                provider.notify_secret.clone_from(secret);
-            }
+        let Some(before) = tables.providers.get(name) else { return Ok(false) };
+        let Some(after) = changed(before, change) else { return Ok(false) };
+        let held = tables.balance(&provider_account(name), &before.currency);
+        if after.currency != before.currency && (held != 0 || tables.reserved(name) != 0) {
+            return Err(refused("there is money on its account"));
         }
+        tables.put_provider(&after)?;
         Ok(true)
     }
 
@@ -311,7 +298,7 @@ impl HubStore for ModelHub {
         check_posting(posting)?;
         let mut tables = self.tables();
         let Some(before) = tables.posting(&posting.posting_id) else {
-            tables.write(posting.clone(), None);
+            drop(tables.write(posting.clone(), None));
             return Ok(true);
         };
         let is_same = before.kind == posting.kind
@@ -349,7 +336,7 @@ impl HubStore for ModelHub {
             let offer = posting.access.as_ref().and_then(|access| {
                 tables.offers.get(&of(&access.agent_id, &access.grant_id)).cloned()
             });
-            (from..to).contains(&posting.at).then(|| AccountLine {
+            (from..to).contains(&posting.posted_at).then(|| AccountLine {
                 posting: posting.clone(),
                 minor: entry.minor,
                 balance_minor: entry.balance_minor,
@@ -361,7 +348,8 @@ impl HubStore for ModelHub {
 
     fn postings(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Posting>, StoreError> {
         let tables = self.tables();
-        let wanted = tables.postings.iter().filter(|posting| (from..to).contains(&posting.at));
+        let wanted =
+            tables.postings.iter().filter(|posting| (from..to).contains(&posting.posted_at));
         Ok(wanted.cloned().collect())
     }
 
@@ -468,23 +456,10 @@ impl HubStore for ModelHub {
         Ok(self.tables().staged.get(&of(agent_id, grant_id)).cloned())
     }
 
-    fn note_delivered(
-        &self,
-        agent_id: &str,
-        grant_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if let Some(staged) = self.tables().staged.get_mut(&of(agent_id, grant_id)) {
-            staged.delivered_at.get_or_insert(now);
-        }
-        Ok(())
-    }
-
-    fn delivered(&self, agent_id: &str) -> Result<Vec<StagedRow>, StoreError> {
+    fn staged_bytes(&self, agent_id: &str) -> Result<u64, StoreError> {
         let tables = self.tables();
-        let is_it =
-            |staged: &&StagedRow| staged.agent_id == agent_id && staged.delivered_at.is_some();
-        Ok(tables.staged.values().filter(is_it).cloned().collect())
+        let own = tables.staged.values().filter(|staged| staged.agent_id == agent_id);
+        Ok(own.map(|staged| staged.bytes_count).sum())
     }
 
     fn drop_staged(&self, agent_id: &str, grant_id: &str) -> Result<(), StoreError> {
@@ -492,11 +467,68 @@ impl HubStore for ModelHub {
         Ok(())
     }
 
-    fn staged_digests(&self) -> Result<Vec<ContentHash>, StoreError> {
+    fn staged_digests(&self, now: Timestamp) -> Result<Vec<ContentHash>, StoreError> {
+        let tables = &mut *self.tables();
+        let holds = |offer: &OfferRow| offer.withdrawn_at.is_none() && offer.expires_at > now;
+        tables.staged.retain(|place, _| tables.offers.get(place).is_none_or(holds));
         let mut digests: Vec<ContentHash> =
-            self.tables().staged.values().map(|staged| staged.digest).collect();
+            tables.staged.values().map(|staged| staged.digest).collect();
         digests.sort();
         digests.dedup();
         Ok(digests)
+    }
+
+    fn open_taking(&self, taking: &TakingRow) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let place = of(&taking.agent_id, &taking.grant_id);
+        let waiting = tables.takings.values();
+        let waiting = waiting.filter(|one| of(&one.agent_id, &one.grant_id) == place);
+        if waiting.count() >= TAKINGS_MAX as usize || !tables.staged.contains_key(&place) {
+            return Ok(false);
+        }
+        match tables.takings.entry((taking.agent_id.clone(), taking.name())) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(place) => {
+                place.insert(taking.clone());
+                Ok(true)
+            }
+        }
+    }
+
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let place = (agent_id.to_owned(), *name);
+        let Some(taking) = tables.takings.get_mut(&place).filter(|taking| taking.is_open) else {
+            return Ok(());
+        };
+        taking.is_open = false;
+        if let Taking::Bytes { start, end: all } = &mut taking.what {
+            *all = end.min(*all);
+            if end <= *start {
+                tables.takings.remove(&place);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_takings(&self) -> Result<(), StoreError> {
+        self.tables().takings.values_mut().for_each(|taking| taking.is_open = false);
+        Ok(())
+    }
+
+    fn takings(&self, agent_id: &str, count_max: u32) -> Result<Vec<TakingRow>, StoreError> {
+        let tables = self.tables();
+        let is_it = |taking: &&TakingRow| taking.agent_id == agent_id && !taking.is_open;
+        let mut told: Vec<TakingRow> = tables.takings.values().filter(is_it).cloned().collect();
+        told.sort_by_key(|taking| (taking.at, taking.name()));
+        Ok(first(told, count_max))
+    }
+
+    fn forget_takings(&self, agent_id: &str, names: &[ContentHash]) -> Result<(), StoreError> {
+        let is_it = |taking: &TakingRow| {
+            taking.agent_id == agent_id && !taking.is_open && names.contains(&taking.name())
+        };
+        self.tables().takings.retain(|_, taking| !is_it(taking));
+        Ok(())
     }
 }

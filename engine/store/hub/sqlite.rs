@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sqlite/schema    tables, and the triggers that keep the books
-//! sqlite/people, offers, logs, money, waiting    the operations by subject, SQL
+//! sqlite/people, offers, logs, money, waiting, takings    the operations by subject, SQL
 //! sqlite/audit     looks for mistakes
 //! ```
 //!
@@ -16,6 +16,7 @@ mod money;
 mod offers;
 mod people;
 mod schema;
+mod takings;
 mod waiting;
 
 use std::fs::OpenOptions;
@@ -25,9 +26,9 @@ use rusqlite::Connection;
 
 use super::books::{check_posting, refused, reports_in_order};
 use super::{
-    AccountLine, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, HubStore, Joined,
-    LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, ProviderChange, ProviderRow,
-    Reserved, SessionRow, StagedRow,
+    AccountLine, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    HubStore, Joined, LogKind, NoticeRow, OfferRow, OperatorRow, Posted, Posting, ProviderChange,
+    ProviderRow, Reserved, SessionRow, StagedRow, TakingRow,
 };
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
@@ -157,10 +158,10 @@ impl HubStore for SqliteHub {
         &self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        keys: AgentKeys<'_>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        self.write(|db| people::join(db, code_hash, agent_id, key, now))
+        self.write(|db| people::join(db, code_hash, agent_id, keys, now))
     }
 
     fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
@@ -179,6 +180,10 @@ impl HubStore for SqliteHub {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(|db| people::change_key(db, agent_id, from, to, now))
+    }
+
+    fn agent_keys(&self, agent_id: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|db| people::agent_keys(db, agent_id))
     }
 
     fn set_agent_state(
@@ -424,25 +429,36 @@ impl HubStore for SqliteHub {
         self.read(|db| waiting::staged(db, agent_id, grant_id))
     }
 
-    fn note_delivered(
-        &self,
-        agent_id: &str,
-        grant_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(|db| waiting::note_delivered(db, agent_id, grant_id, now))
-    }
-
-    fn delivered(&self, agent_id: &str) -> Result<Vec<StagedRow>, StoreError> {
-        self.read(|db| waiting::delivered(db, agent_id))
+    fn staged_bytes(&self, agent_id: &str) -> Result<u64, StoreError> {
+        self.read(|db| waiting::staged_bytes(db, agent_id))
     }
 
     fn drop_staged(&self, agent_id: &str, grant_id: &str) -> Result<(), StoreError> {
         self.write(|db| waiting::drop_staged(db, agent_id, grant_id))
     }
 
-    fn staged_digests(&self) -> Result<Vec<ContentHash>, StoreError> {
-        self.read(waiting::staged_digests)
+    fn staged_digests(&self, now: Timestamp) -> Result<Vec<ContentHash>, StoreError> {
+        self.write(|db| waiting::staged_digests(db, now))
+    }
+
+    fn open_taking(&self, taking: &TakingRow) -> Result<bool, StoreError> {
+        self.write(|db| takings::open(db, taking))
+    }
+
+    fn close_taking(&self, agent_id: &str, name: &ContentHash, end: u64) -> Result<(), StoreError> {
+        self.write(|db| takings::close(db, agent_id, name, end))
+    }
+
+    fn settle_takings(&self) -> Result<(), StoreError> {
+        self.write(takings::settle)
+    }
+
+    fn takings(&self, agent_id: &str, count_max: u32) -> Result<Vec<TakingRow>, StoreError> {
+        self.read(|db| takings::of_agent(db, agent_id, count_max))
+    }
+
+    fn forget_takings(&self, agent_id: &str, names: &[ContentHash]) -> Result<(), StoreError> {
+        self.write(|db| takings::forget(db, agent_id, names))
     }
 }
 

@@ -1,5 +1,6 @@
-//! Descriptions of the routes that the hub hands on to owners' computers. One handler
-//! (`http::relay`) serves all of them; these functions only carry their descriptions.
+//! Descriptions of the routes that the hub hands on to owners' computers, and of the one by which
+//! their answers come. Two handlers (`http::relay`) serve all of them; these functions only carry
+//! their descriptions.
 
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -105,10 +106,12 @@ fn link() {}
 
 /// Hand in a receipt
 ///
-/// Everything arrived, with these digests. As `receipt_url` of the order says.
+/// Everything arrived, with these digests. As `receipt_url` of the order says. While the owner's computer
+/// is off, a receipt for a copy that was fetched here is kept for it (202).
 #[utoipa::path(post, path = "/o/{agent}/v1/orders/{order}/receipt", tag = "fetch", params(Order),
     security(("grant" = [])), request_body = serde_json::Value,
     responses((status = 200, body = serde_json::Value),
+        (status = 202, description = "Kept for the owner", body = serde_json::Value),
         (status = 502, description = "The owner's computer answers nonsense",
             content_type = "application/problem+json"),
         (status = 504, description = "The owner's computer does not answer",
@@ -138,3 +141,30 @@ fn status() {}
         (status = 504, description = "The owner's computer does not answer",
             content_type = "application/problem+json")))]
 fn callback() {}
+
+/// Bring the answer to one request
+///
+/// Whoever knows the id of the transfer, which the control channel told, brings status and headers
+/// in `Signet-Head` and the bytes in the body, as they come.
+#[utoipa::path(post, path = "/v1/transfers/{transfer}", tag = "agent", security(()),
+    params(
+        ("transfer" = String, Path, description = "As the control channel said"),
+        ("Signet-Head" = String, Header, description = "base64url of JSON"),
+    ),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses(
+        (status = 204, description = "All of it was taken"),
+        (status = 400, description = "There is no head, or the body broke off"),
+        (status = 410, description = "Nobody waits for it, or nobody does any more"),
+    ))]
+fn transfer() {}
+
+/// Bring a copy
+///
+/// An owner's computer brings the sealed copy of what it granted, which waits here until its provider
+/// fetched it. The call is signed by the computer's key; `Signet-Seal` says how the copy is sealed.
+#[utoipa::path(put, path = "/v1/staged/{agent}/{grant}", tag = "agent", params(Grant),
+    security(()),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses((status = 204, description = "All of it lies here")))]
+fn staged() {}

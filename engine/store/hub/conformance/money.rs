@@ -141,7 +141,7 @@ fn what_a_crash_left_set_aside_is_free_a_day_after_the_offer_is_over() {
 }
 
 #[test]
-fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so() {
+fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so_until_it_is_signed_anew() {
     every(|store| {
         world(store);
         let again = OfferRow { fee_minor: 1, expires_at: later(20), ..offer("a", "g") };
@@ -154,8 +154,14 @@ fn offer_keeps_its_fee_and_what_was_withdrawn_stays_so() {
         assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
         assert_eq!(store.withdraw("a", Some("g"), later(1)).expect("asked"), 0);
         assert!(!store.put_offer(&offer("a", "g")).expect("asked"));
-        let withdrawn = OfferRow { withdrawn_at: Some(NOW), ..kept };
+        let withdrawn = OfferRow { withdrawn_at: Some(NOW), ..kept.clone() };
         assert_eq!(store.offer("a", "g").expect("read"), Some(withdrawn));
+        assert!(!store.put_offer(&kept).expect("asked"), "as it was before");
+        // Its agent signed the grant anew.
+        let anew = OfferRow { expires_at: later(21), ..offer("a", "g") };
+        assert!(store.put_offer(&anew).expect("kept"));
+        assert_eq!(store.offer("a", "g").expect("read"), Some(anew));
+        assert_eq!(store.withdraw("a", Some("g"), NOW).expect("withdrawn"), 1);
         for nobody in [
             OfferRow { provider: "none".into(), ..offer("a", "new") },
             OfferRow { agent_id: "c".into(), ..offer("a", "new") },
@@ -262,8 +268,12 @@ fn money_is_posted_once_and_only_when_it_adds_up() {
         let entry = |account: &str, minor| Entry { account: account.into(), minor };
         let with =
             |entries: &[Entry]| Posting { entries: entries.to_vec(), ..top_up("bad", "lab", 1) };
+        assert_eq!(tell(store, "a", &[], &[]), [], "a leaf that tells of nothing");
         let access = tell(store, "a", &[("g", 0)], &[]).remove(0);
         let Posted::New(access) = access else { panic!("{access:?}") };
+        let leaf_of = |posting: &Posting| Some(posting.access.as_ref()?.leaf_index);
+        let kept = store.postings(Timestamp(0), Timestamp(i64::MAX)).expect("read");
+        assert_eq!((leaf_of(&access), leaf_of(&kept[1])), (Some(1), Some(1)));
         for (bad, why) in [
             (top_up("t", "lab", 99), "another amount with an id that is there"),
             (top_up(&access.posting_id, "lab", 99), "the id of an access"),
@@ -302,20 +312,23 @@ fn lines_of_an_account_follow_from_each_other_and_name_what_was_fetched() {
     every(|store| {
         world(store);
         tell(store, "a", &[("g", 0)], &[]);
-        let late = Posting { at: later(5), ..top_up("u", "lab", 50) };
-        assert!(store.post(&late).expect("posted"));
-        tell(store, "b", &[("g", 0)], &[]);
+        // The clock of `b` is behind, or it was away: its access counts when the hub is told.
+        let second = Posting { posted_at: later(5), ..top_up("u", "lab", 50) };
+        assert!(store.post(&second).expect("posted"));
+        let posted = tell(store, "b", &[("g", 0)], &[]);
+        let [Posted::New(late)] = posted.as_slice() else { panic!("{posted:?}") };
+        assert_eq!((late.at, late.posted_at), (NOW, later(5)), "never before the last one");
         let lines = |account: &str, from, to| store.lines(account, from, to).expect("read");
         let all = lines("provider:lab", NOW, later(9));
         let amounts: Vec<_> = all.iter().map(|line| (line.minor, line.balance_minor)).collect();
         assert_eq!(amounts, [(-100, -100), (25, -75), (-50, -125), (25, -100)]);
         let offers: Vec<_> = all.into_iter().map(|line| line.offer).collect();
         assert_eq!(offers, [None, Some(offer("a", "g")), None, Some(offer("b", "g"))]);
-        assert_eq!(lines("provider:lab", NOW, later(5)).len(), 3, "the end is not in it");
-        assert_eq!(lines("provider:lab", later(5), later(6)).len(), 1, "the beginning is");
+        assert_eq!(lines("provider:lab", NOW, later(5)).len(), 2, "the end is not in it");
+        assert_eq!(lines("provider:lab", later(5), later(6)).len(), 2, "the beginning is");
         assert_eq!(lines("owner:a", NOW, later(9)).len(), 1);
         assert_eq!(lines("owner:c", NOW, later(9)), []);
-        assert_eq!(store.postings(later(1), later(9)).expect("read"), [late]);
+        assert_eq!(store.postings(later(1), later(9)).expect("read"), [second, late.clone()]);
         assert_eq!(store.accesses_count("lab", NOW).expect("read"), 2);
         assert_eq!(store.accesses_count("shop", NOW).expect("read"), 0);
     });

@@ -1,10 +1,12 @@
 //! Agents and how they join, providers, operators.
 
 use super::*;
-use crate::store::hub::{ActionRow, AgentRow, OperatorRow, ProviderChange, Role, SessionRow};
+use crate::store::hub::{
+    ActionRow, AgentRow, OperatorRow, ProviderChange, Role, SessionRow, TermsChange,
+};
 
 fn asks(store: &dyn HubStore, code: &str, agent: &str, key: &str, now: Timestamp) -> Joined {
-    store.join(&hash(code), agent, key, now).expect("asked")
+    store.join(&hash(code), agent, AgentKeys::one(key), now).expect("asked")
 }
 
 fn set(store: &dyn HubStore, agent: &str, state: AgentState) {
@@ -20,6 +22,9 @@ fn code_lets_one_key_in_once_and_answers_it_again() {
         let row = AgentRow {
             agent_id: "a".into(),
             key: "key-a".into(),
+            grant_key: "key-a".into(),
+            account: "owner:a".into(),
+            replaced_by: None,
             label: "computer of x".into(),
             state: AgentState::Active,
             why: String::new(),
@@ -39,7 +44,7 @@ fn code_lets_one_key_in_once_and_answers_it_again() {
 }
 
 #[test]
-fn computer_that_replaces_a_lost_one_keeps_its_id_and_the_lost_key_is_dead() {
+fn computer_that_replaces_a_lost_one_goes_on_with_its_account_and_the_lost_key_is_dead() {
     every(|store| {
         world(store);
         let instead = |text: &str| CodeRow { replaces: Some("a".into()), ..code(text) };
@@ -50,14 +55,63 @@ fn computer_that_replaces_a_lost_one_keeps_its_id_and_the_lost_key_is_dead() {
         assert_eq!(asks(store, "new", "a", "key-a", NOW), Joined::KeyTaken);
         assert_eq!(asks(store, "a", "a", "key-a", NOW), Joined::NoCode, "nor with its old code");
         let Joined::New(row) = asks(store, "new", "n", "key-n", NOW) else { panic!("not let in") };
-        assert_eq!((row.agent_id.as_str(), row.key.as_str()), ("a", "key-n"));
-        assert_eq!((row.state, row.why.as_str()), (AgentState::Active, ""));
-        assert_eq!(store.balance("owner:a", "EUR").expect("read"), -20);
-        assert_eq!(store.log_size("a", LogKind::Agent).expect("read"), 1);
+        assert_eq!((row.agent_id.as_str(), row.key.as_str()), ("n", "key-n"));
+        assert_eq!((row.state, row.account.as_str()), (AgentState::Active, "owner:a"));
+        let lost = store.agent("a").expect("read").expect("is there");
+        assert_eq!((lost.state, lost.replaced_by.as_deref()), (AgentState::Lost, Some("n")));
+        // Each has a log of its own, and what is fetched from either goes into the one account.
+        let sizes = || ["a", "n"].map(|id| store.log_size(id, LogKind::Agent).expect("read"));
+        assert_eq!(sizes(), [1, 0]);
+        assert!(store.put_offer(&offer("n", "g")).expect("kept"));
+        tell(store, "n", &[("g", 0)], &[]);
+        assert_eq!(sizes(), [1, 1]);
+        assert_eq!(store.balance("owner:a", "EUR").expect("read"), -40);
+        assert_eq!(store.balance("owner:n", "EUR").expect("read"), 0);
+        // It is replaced once; the one in its place can be lost in its turn.
+        let second = |text: &str, of: &str| {
+            let code = CodeRow { replaces: Some(of.into()), ..code(text) };
+            store.put_code(&code).expect("kept");
+            asks(store, text, "m", "key-m", NOW)
+        };
+        assert_eq!(second("second", "a"), Joined::NoCode);
+        set(store, "n", AgentState::Lost);
+        let Joined::New(row) = second("third", "n") else { panic!("not let in") };
+        assert_eq!((row.agent_id.as_str(), row.account.as_str()), ("m", "owner:a"));
         store.put_code(&code("again")).expect("kept");
         assert_eq!(asks(store, "again", "a", "key-a", NOW), Joined::KeyTaken);
         let to = |key: &str| store.change_key("b", "key-b", key, NOW).expect("asked");
         assert!(!to("key-a"), "a key that was lost is nobody's");
+    });
+}
+
+#[test]
+fn key_for_grants_stays_when_the_other_changes_and_is_nobody_elses() {
+    every(|store| {
+        store.put_code(&code("x")).expect("kept");
+        let both = |key, grant_key| AgentKeys { key, grant_key };
+        let asks = |text: &str, agent: &str, keys: AgentKeys<'_>| {
+            store.join(&hash(text), agent, keys, NOW).expect("asked")
+        };
+        let Joined::New(row) = asks("x", "a", both("key-1", "grants")) else { panic!("no") };
+        assert_eq!((row.key.as_str(), row.grant_key.as_str()), ("key-1", "grants"));
+        assert_eq!(asks("x", "a", both("key-1", "others")), Joined::NoCode, "it is no repetition");
+        assert!(store.change_key("a", "key-1", "key-2", NOW).expect("asked"));
+        let row = store.agent("a").expect("read").expect("is there");
+        assert_eq!((row.key.as_str(), row.grant_key.as_str()), ("key-2", "grants"));
+        for (text, keys) in [
+            ("b", AgentKeys::one("grants")),
+            ("c", both("key-b", "grants")),
+            ("d", both("key-b", "key-1")),
+        ] {
+            store.put_code(&code(text)).expect("kept");
+            assert_eq!(asks(text, "b", keys), Joined::KeyTaken, "{keys:?}");
+        }
+        assert_eq!(store.agent("b").expect("read"), None);
+        // It leaves, and comes back with another key for grants.
+        set(store, "a", AgentState::Left);
+        store.put_code(&code("back")).expect("kept");
+        let Joined::New(row) = asks("back", "z", both("key-2", "new")) else { panic!("no") };
+        assert_eq!((row.agent_id.as_str(), row.grant_key.as_str()), ("a", "new"));
     });
 }
 
@@ -85,6 +139,8 @@ fn key_is_changed_only_from_the_one_that_is_and_to_one_that_is_free() {
         assert!(change("key-a", "key-2"));
         assert!(!change("key-a", "key-3"), "not its key any more");
         assert_eq!(store.agent("a").expect("read").expect("is there").key, "key-2");
+        assert_eq!(store.agent_keys("a").expect("read"), ["key-2", "key-a"]);
+        assert_eq!(store.agent_keys("nobody").expect("read"), [""; 0]);
         store.put_code(&code("x")).expect("kept");
         assert_eq!(asks(store, "x", "c", "key-a", NOW), Joined::KeyTaken, "it was a's");
         assert!(!store.change_key("c", "key-c", "key-4", NOW).expect("asked"), "nobody");
@@ -259,5 +315,56 @@ fn one_thing_of_a_provider_is_changed_and_a_closed_one_stays_closed() {
         assert!(!change("lab", state(ProviderState::Active)));
         let row = store.provider("lab").expect("read").expect("is there");
         assert_eq!(row.state, ProviderState::Closed);
+    });
+}
+
+#[test]
+fn terms_are_changed_one_by_one_and_what_others_did_meanwhile_stays() {
+    every(|store| {
+        world(store);
+        let terms = |terms: TermsChange| ProviderChange::Terms(Box::new(terms));
+        let change = |change: &ProviderChange| store.change_provider("lab", change);
+        let row = || store.provider("lab").expect("read").expect("is there");
+        let before = row();
+        // The brake pauses it while an operator writes new terms.
+        let pause = ProviderChange::State { state: ProviderState::Paused, why: "unusual".into() };
+        assert!(change(&pause).expect("asked"));
+        let dearer = terms(TermsChange { accesses_per_day: Some(7), ..TermsChange::default() });
+        assert!(change(&dearer).expect("asked"));
+        let secret = hash("new");
+        assert!(change(&ProviderChange::Secret(secret)).expect("asked"));
+        let meant = ProviderRow {
+            accesses_per_day: 7,
+            secret_hash: Some(secret),
+            state: ProviderState::Paused,
+            why: "unusual".into(),
+            ..before.clone()
+        };
+        assert_eq!(row(), meant);
+
+        let notify = |url: &str, secret: &str| {
+            let notify = Some((url.to_owned(), secret.to_owned()));
+            terms(TermsChange { notify, ..TermsChange::default() })
+        };
+        let told = |change: &ProviderChange| {
+            assert!(store.change_provider("lab", change).expect("asked"));
+            (row().notify_url, row().notify_secret)
+        };
+        assert_eq!(told(&notify("", "")), (String::new(), String::new()));
+        assert_eq!(told(&notify("u", "first")), ("u".into(), "first".into()));
+        assert_eq!(told(&notify("v", "second")), ("v".into(), "first".into()), "it has one");
+
+        let (all, now) = (row(), terms(TermsChange::default()));
+        assert!(change(&now).expect("asked"));
+        assert_eq!(row(), all, "nothing named, nothing changed");
+        let other = terms(TermsChange { currency: Some("CHF".into()), ..TermsChange::default() });
+        assert!(change(&other).is_err(), "there is money on its account");
+        let shops = ProviderChange::Secret(hash("shop"));
+        assert!(change(&shops).is_err(), "another's");
+        let less = terms(TermsChange { credit_limit_minor: Some(-1), ..TermsChange::default() });
+        assert!(change(&less).is_err());
+        assert_eq!(row(), all);
+        assert!(store.change_provider("shop", &other).expect("asked"), "its account is empty");
+        assert!(!store.change_provider("none", &dearer).expect("asked"));
     });
 }

@@ -9,7 +9,8 @@ use super::*;
 use crate::base::config::environment;
 use crate::store::StoreError;
 use crate::store::hub::{
-    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow,
+    ActionRow, NoticeRow, OperatorRow, ProviderChange, Role, SessionRow, StagedRow, Taking,
+    TakingRow, TermsChange,
 };
 
 /// Steps of one sequence: enough for an agent to join, be fetched from, be lost and come back.
@@ -164,7 +165,9 @@ impl Walk {
             }));
         }
         let key = self.key();
-        call!(store.join(&hash(name), &format!("id-{key}"), key, self.now))
+        let grant_key = if self.dice.one_in(4) { self.key() } else { key };
+        let keys = AgentKeys { key, grant_key };
+        call!(store.join(&hash(name), &format!("id-{key}"), keys, self.now))
     }
 
     fn agents(&mut self, store: &dyn HubStore) -> (String, String) {
@@ -175,6 +178,7 @@ impl Walk {
             2 => call!(store.seen(agent, now)),
             3 => call!(store.code(&hash(self.dice.pick(&["c0", "c1"])), now)),
             4 => call!(store.change_key(agent, self.key(), self.key(), now)),
+            6 => call!(store.agent_keys(agent)),
             5 => {
                 let state =
                     self.dice.pick(&[AgentState::Active, AgentState::Lost, AgentState::Left]);
@@ -206,10 +210,19 @@ impl Walk {
                     ProviderState::Paused,
                     ProviderState::Closed,
                 ]);
-                let change = if self.dice.one_in(3) {
-                    ProviderChange::Notify { url: "u".to_owned(), secret: "s".to_owned() }
-                } else {
-                    ProviderChange::State { state, why: "because".to_owned() }
+                let change = match self.dice.below(6) {
+                    0 => ProviderChange::Notify { url: "u".to_owned(), secret: "s".to_owned() },
+                    1 => ProviderChange::Secret(hash(other)),
+                    2 => {
+                        let url = self.dice.pick(&["", "u"]).to_owned();
+                        ProviderChange::Terms(Box::new(TermsChange {
+                            currency: self.dice.one_in(2).then(|| self.currency().to_owned()),
+                            credit_limit_minor: Some(self.dice.pick(&[0, 50, 1000, -1])),
+                            notify: self.dice.one_in(2).then(|| (url, "t".to_owned())),
+                            ..TermsChange::default()
+                        }))
+                    }
+                    _ => ProviderChange::State { state, why: "because".to_owned() },
                 };
                 call!(store.change_provider(name, &change))
             }
@@ -289,6 +302,7 @@ impl Walk {
         let leaf = self.dice.below(count + beyond);
         AccessReport {
             at: self.time(),
+            told_at: self.time(),
             ..report(
                 if self.dice.one_in(40) { self.agent() } else { agent },
                 from + leaf,
@@ -354,6 +368,7 @@ impl Walk {
         let minor = self.dice.pick(&[1, 100, 100, 5000, MINOR_MAX, MINOR_MAX + 1]);
         let mut posting = Posting {
             at: self.time(),
+            posted_at: self.time(),
             currency: self.currency().to_owned(),
             ..top_up(&id, self.provider(), minor)
         };
@@ -410,9 +425,13 @@ impl Walk {
         }
     }
 
+    fn proof(&mut self) -> String {
+        format!("proof {}", self.dice.below(4))
+    }
+
     fn staged(&mut self, store: &dyn HubStore) -> (String, String) {
         let (agent, grant, now) = (self.agent(), self.grant(), self.now);
-        match self.dice.below(8) {
+        match self.dice.below(14) {
             0..=2 => {
                 let row = StagedRow {
                     agent_id: agent.to_owned(),
@@ -420,14 +439,35 @@ impl Walk {
                     bytes_count: 9,
                     digest: hash(self.key()),
                     at: now,
-                    delivered_at: None,
                 };
                 call!(store.put_staged(&row))
             }
-            3 => call!(store.note_delivered(agent, grant, now)),
-            4 => call!(store.delivered(agent)),
-            5 => call!(store.drop_staged(agent, grant)),
-            6 => call!(store.staged_digests()),
+            3..=5 => {
+                let is_receipt = self.dice.one_in(3);
+                let what = match is_receipt {
+                    true => Taking::Receipt { sha256: hash("photo") },
+                    false => Taking::Bytes { start: self.dice.below(3), end: 5 },
+                };
+                let row = TakingRow {
+                    agent_id: agent.to_owned(),
+                    grant_id: grant.to_owned(),
+                    proof: self.proof(),
+                    what,
+                    at: now,
+                    is_open: !is_receipt,
+                };
+                call!(store.open_taking(&row))
+            }
+            6 | 7 => {
+                let end = self.dice.below(8);
+                call!(store.close_taking(agent, &hash(&self.proof()), end))
+            }
+            8 => call!(store.settle_takings()),
+            9 => call!(store.takings(agent, 3)),
+            10 => call!(store.forget_takings(agent, &[hash(&self.proof())])),
+            11 => call!(store.drop_staged(agent, grant)),
+            12 if self.dice.one_in(2) => call!(store.staged_bytes(agent)),
+            12 => call!(store.staged_digests(now)),
             _ => call!(store.staged(agent, grant)),
         }
     }
@@ -443,7 +483,7 @@ fn word(text: &str) -> &str {
 }
 
 /// Answers that a walk of any length has to come by; one that does not compares nothing there.
-const HEARD: [&str; 26] = [
+const HEARD: [&str; 29] = [
     "join New",
     "join Again",
     "join NoCode",
@@ -453,6 +493,7 @@ const HEARD: [&str; 26] = [
     "put_provider ()",
     "put_provider refused",
     "change_provider true",
+    "change_provider refused",
     "put_offer true",
     "put_offer false",
     "put_offer refused",
@@ -469,6 +510,8 @@ const HEARD: [&str; 26] = [
     "post refused",
     "session Some",
     "put_staged true",
+    "open_taking true",
+    "open_taking false",
     "back 1",
 ];
 

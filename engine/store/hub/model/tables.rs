@@ -6,13 +6,13 @@ use super::of;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 use crate::store::hub::books::{
-    RESERVATION_KEPT_MS, access_posting, back_notice, posting_id, provider_account, refused,
-    reversal_posting,
+    RESERVATION_KEPT_MS, access_posting, back_notice, owner_account, posting_id, provider_account,
+    refused, reversal_posting, withdrawn_notices,
 };
 use crate::store::hub::{
-    AccessReport, ActionRow, AgentRow, AgentState, Append, CheckpointRow, CodeRow, Joined, LogKind,
-    MINOR_MAX, NOTICE_KEPT_MS, NoticeRow, OfferRow, OperatorRow, Posted, Posting, PostingKind,
-    ProviderRow, ProviderState, Reserved, SessionRow, StagedRow,
+    AccessReport, ActionRow, AgentKeys, AgentRow, AgentState, Append, CheckpointRow, CodeRow,
+    Joined, LogKind, MINOR_MAX, NOTICE_KEPT_MS, NoticeRow, OfferRow, OperatorRow, Posted, Posting,
+    PostingKind, ProviderRow, ProviderState, Reserved, SessionRow, StagedRow, TakingRow,
 };
 use crate::store::{Entry, StoreError};
 
@@ -45,6 +45,8 @@ pub(super) struct Tables {
     pub(super) wishes: BTreeSet<(String, String, String)>,
     pub(super) notices: BTreeMap<String, NoticeRow>,
     pub(super) staged: BTreeMap<Grant, StagedRow>,
+    /// By agent and name.
+    pub(super) takings: BTreeMap<(String, ContentHash), TakingRow>,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Tables {
         &mut self,
         code_hash: &ContentHash,
         agent_id: &str,
-        key: &str,
+        AgentKeys { key, grant_key }: AgentKeys<'_>,
         now: Timestamp,
     ) -> Joined {
         let Some(code) = self.codes.get_mut(code_hash) else { return Joined::NoCode };
@@ -90,7 +92,10 @@ impl Tables {
             // Who used the code and lost the answer asks again; anybody else comes too late.
             return match self.agents.get(used_agent) {
                 Some(agent)
-                    if used_key == key && agent.key == key && agent.state == AgentState::Active =>
+                    if used_key == key
+                        && agent.key == key
+                        && agent.grant_key == grant_key
+                        && agent.state == AgentState::Active =>
                 {
                     Joined::Again(agent.clone())
                 }
@@ -102,26 +107,37 @@ impl Tables {
         }
         let replaces = code.row.replaces.clone();
         let owner = self.keys.get(key).and_then(|owner| self.agents.get(owner));
-        let id = match (owner, replaces) {
+        let (id, lost) = match (owner, replaces) {
             // It left and comes back.
             (Some(owner), replaces)
                 if owner.state == AgentState::Left
                     && owner.key == key
+                    && owner.replaced_by.is_none()
                     && replaces.as_ref().is_none_or(|old| *old == owner.agent_id) =>
             {
-                owner.agent_id.clone()
+                (owner.agent_id.clone(), None)
             }
             (Some(_), _) => return Joined::KeyTaken,
             (None, _) if self.agents.contains_key(agent_id) => return Joined::KeyTaken,
-            (None, None) => agent_id.to_owned(),
+            (None, None) => (agent_id.to_owned(), None),
             (None, Some(old)) => match self.agents.get(&old) {
-                Some(agent) if agent.state != AgentState::Active => old,
+                Some(agent) if agent.state != AgentState::Active && agent.replaced_by.is_none() => {
+                    (agent_id.to_owned(), Some(old))
+                }
                 _ => return Joined::NoCode,
             },
         };
+        if self.keys.get(grant_key).is_some_and(|owner| *owner != id) {
+            return Joined::KeyTaken;
+        }
+        // One that comes back has an account; one in the place of a lost one goes on with that one's.
+        let before = self.agents.get(lost.as_ref().unwrap_or(&id));
         let agent = AgentRow {
             agent_id: id.clone(),
             key: key.to_owned(),
+            grant_key: grant_key.to_owned(),
+            account: before.map_or_else(|| owner_account(&id), |agent| agent.account.clone()),
+            replaced_by: None,
             label: code.row.label.clone(),
             state: AgentState::Active,
             why: String::new(),
@@ -130,6 +146,10 @@ impl Tables {
         };
         code.used_by = Some((key.to_owned(), id.clone()));
         self.keys.insert(key.to_owned(), id.clone());
+        self.keys.insert(grant_key.to_owned(), id.clone());
+        if let Some(lost) = lost.and_then(|lost| self.agents.get_mut(&lost)) {
+            lost.replaced_by = Some(id.clone());
+        }
         self.agents.insert(id, agent.clone());
         Joined::New(agent)
     }
@@ -150,8 +170,13 @@ impl Tables {
                 self.offers.insert(of(&offer.agent_id, &offer.grant_id), offer.clone());
                 Ok(true)
             }
-            Some(before) if before.withdrawn_at.is_some() => Ok(false),
+            Some(before)
+                if before.withdrawn_at.is_some() && offer.expires_at <= before.expires_at =>
+            {
+                Ok(false)
+            }
             Some(before) => {
+                before.withdrawn_at = None;
                 before.expires_at = before.expires_at.max(offer.expires_at);
                 Ok(true)
             }
@@ -159,7 +184,7 @@ impl Tables {
     }
 
     pub(super) fn withdraw(&mut self, agent_id: &str, which: Option<&str>, now: Timestamp) -> u32 {
-        let mut count = 0;
+        let (mut count, mut told) = (0, Vec::new());
         for (place, offer) in &mut self.offers {
             let is_it = which.is_none_or(|which| {
                 [&offer.grant_id, &offer.order_key, &offer.provider].iter().any(|id| *id == which)
@@ -169,7 +194,14 @@ impl Tables {
                 self.reservations.remove(place);
                 self.staged.remove(place);
                 count += 1;
+                if offer.expires_at > now {
+                    told.push((offer.provider.clone(), offer.grant_id.clone()));
+                }
             }
+        }
+        told.sort_unstable();
+        for notice in withdrawn_notices(agent_id, &told, now) {
+            self.put_notice(notice);
         }
         count
     }
@@ -261,8 +293,9 @@ impl Tables {
         let offer = self.offers.get(&place).filter(|_| follows);
         let provider = offer.and_then(|offer| self.providers.get(&offer.provider));
         let Some((offer, provider)) = offer.zip(provider) else { return Posted::NoOffer };
-        let posting = access_posting(offer, provider.service_percent, report);
-        self.write(posting.clone(), Some(report.leaf_index));
+        let Some(agent) = self.agents.get(&report.agent_id) else { return Posted::NoOffer };
+        let posting = access_posting(offer, &agent.account, provider.service_percent, report);
+        let posting = self.write(posting, Some(report.leaf_index));
         self.reservations.remove(&place);
         Posted::New(posting)
     }
@@ -275,8 +308,7 @@ impl Tables {
             return Posted::NoOffer;
         };
         let posting = reversal_posting(access, report);
-        self.write(posting.clone(), Some(report.leaf_index));
-        Posted::New(posting)
+        Posted::New(self.write(posting, Some(report.leaf_index)))
     }
 
     fn is_posted(&self, kind: PostingKind, report: &AccessReport) -> bool {
@@ -297,7 +329,11 @@ impl Tables {
         self.places.get(posting_id).and_then(|place| self.postings.get(*place))
     }
 
-    pub(super) fn write(&mut self, posting: Posting, leaf: Option<u64>) {
+    /// Writes a posting, not before the last one, and returns it as it is kept.
+    pub(super) fn write(&mut self, mut posting: Posting, leaf: Option<u64>) -> Posting {
+        if let Some(last) = self.postings.last() {
+            posting.posted_at = posting.posted_at.max(last.posted_at);
+        }
         let place = self.postings.len();
         for Entry { account, minor } in &posting.entries {
             let balance =
@@ -312,7 +348,8 @@ impl Tables {
         }
         self.places.insert(posting.posting_id.clone(), place);
         self.leaves.extend(leaf.map(|leaf| (posting.posting_id.clone(), leaf)));
-        self.postings.push(posting);
+        self.postings.push(posting.clone());
+        posting
     }
 
     pub(super) fn balance(&self, account: &str, currency: &str) -> i64 {
@@ -378,6 +415,22 @@ impl Tables {
             self.put_notice(back_notice(agent_id, provider, grants, now));
         }
         u32::try_from(by_provider.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn put_provider(&mut self, provider: &ProviderRow) -> Result<(), StoreError> {
+        let collides = |other: &&ProviderRow| {
+            other.name != provider.name
+                && (provider.key.is_some() && other.key == provider.key
+                    || provider.secret_hash.is_some() && other.secret_hash == provider.secret_hash)
+        };
+        if let Some(other) = self.providers.values().find(collides) {
+            return Err(refused(format!("provider `{}` has this key or secret", other.name)));
+        }
+        if provider.credit_limit_minor < 0 || provider.service_percent > 100 {
+            return Err(refused("a limit is not below zero, a share not above all"));
+        }
+        self.providers.insert(provider.name.clone(), provider.clone());
+        Ok(())
     }
 
     pub(super) fn put_notice(&mut self, notice: NoticeRow) {

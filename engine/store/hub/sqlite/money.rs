@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::columns::{json, json_of, time_of, unfit, word_of};
+use super::columns::{count_of, json, json_of, time_of, unfit, word_of};
 use super::{offers, people};
 use crate::base::clock::Timestamp;
 use crate::store::grants::signed;
@@ -13,9 +13,12 @@ fn posting_of(row: &Row<'_>) -> rusqlite::Result<Posting> {
     let agent_id: Option<String> = row.get("agent_id")?;
     let access = match agent_id {
         None => None,
-        Some(agent_id) => {
-            Some(AccessRef { agent_id, grant_id: row.get("grant_id")?, turn: row.get("turn")? })
-        }
+        Some(agent_id) => Some(AccessRef {
+            agent_id,
+            grant_id: row.get("grant_id")?,
+            turn: row.get("turn")?,
+            leaf_index: count_of(row, "leaf_index")?,
+        }),
     };
     Ok(Posting {
         posting_id: row.get("posting_id")?,
@@ -23,6 +26,7 @@ fn posting_of(row: &Row<'_>) -> rusqlite::Result<Posting> {
         access,
         currency: row.get("currency")?,
         at: time_of(row, "at_ms")?,
+        posted_at: time_of(row, "posted_ms")?,
         note: row.get("note")?,
         entries: json_of(row, "entries")?,
     })
@@ -34,26 +38,38 @@ fn find(db: &Connection, posting_id: &str) -> rusqlite::Result<Option<Posting>> 
         .optional()
 }
 
-/// Writes a posting; its entries follow by themselves, see `schema`.
-fn write(db: &Connection, posting: &Posting, leaf: Option<(u64, &str)>) -> rusqlite::Result<()> {
+/// Writes a posting, not before the last one, and returns it as it is kept; its entries follow by
+/// themselves, see `schema`.
+///
+/// - `provider`: whose access it is about, if about one
+fn write(
+    db: &Connection,
+    mut posting: Posting,
+    provider: Option<&str>,
+) -> rusqlite::Result<Posting> {
+    let last: Option<i64> = db
+        .prepare_cached("SELECT max(posted_ms) FROM postings")?
+        .query_row([], |row| row.get(0))?;
+    posting.posted_at = posting.posted_at.max(Timestamp(last.unwrap_or(i64::MIN)));
     let access = posting.access.as_ref();
     db.prepare_cached(
         "INSERT INTO postings (posting_id, kind, agent_id, grant_id, turn, leaf_index, log,
-             provider, currency, at_ms, note, entries)
-         VALUES (:id, :kind, :agent, :grant, :turn, :leaf, :log, :provider, :currency, :at, :note,
-             :entries)",
+             provider, currency, at_ms, posted_ms, note, entries)
+         VALUES (:id, :kind, :agent, :grant, :turn, :leaf, :log, :provider, :currency, :at, :posted,
+             :note, :entries)",
     )?
     .execute(named_params! {
         ":id": posting.posting_id, ":kind": posting.kind.as_str(),
         ":agent": access.map(|access| &access.agent_id),
         ":grant": access.map(|access| &access.grant_id),
         ":turn": access.map(|access| access.turn),
-        ":leaf": leaf.map(|(index, _)| signed(index)), ":log": leaf.map(|_| "agent"),
-        ":provider": leaf.map(|(_, provider)| provider),
-        ":currency": posting.currency, ":at": posting.at.0, ":note": posting.note,
+        ":leaf": access.map(|access| signed(access.leaf_index)),
+        ":log": access.map(|_| "agent"), ":provider": provider,
+        ":currency": posting.currency, ":at": posting.at.0,
+        ":posted": posting.posted_at.0, ":note": posting.note,
         ":entries": json(&posting.entries)?,
     })?;
-    Ok(())
+    Ok(posting)
 }
 
 /// Posts an access that a leaf tells of, and frees what was set aside for it.
@@ -72,8 +88,11 @@ pub(super) fn post_access(db: &Connection, report: &AccessReport) -> rusqlite::R
     let percent = people::provider(db, &offer.provider)?
         .ok_or_else(|| unfit("the provider of an offer is not there"))?
         .service_percent;
-    let posting = access_posting(&offer, percent, report);
-    write(db, &posting, Some((report.leaf_index, &offer.provider)))?;
+    let owner = people::agent(db, &report.agent_id)?
+        .ok_or_else(|| unfit("the agent of an offer is not there"))?
+        .account;
+    let posting = access_posting(&offer, &owner, percent, report);
+    let posting = write(db, posting, Some(&offer.provider))?;
     offers::release(db, &report.agent_id, &report.grant_id)?;
     Ok(Posted::New(posting))
 }
@@ -87,8 +106,7 @@ pub(super) fn post_reversal(db: &Connection, report: &AccessReport) -> rusqlite:
     let offer = offers::offer(db, &report.agent_id, &report.grant_id)?;
     let Some((access, offer)) = access.zip(offer) else { return Ok(Posted::NoOffer) };
     let posting = reversal_posting(&access, report);
-    write(db, &posting, Some((report.leaf_index, &offer.provider)))?;
-    Ok(Posted::New(posting))
+    write(db, posting, Some(&offer.provider)).map(Posted::New)
 }
 
 /// Whether the delivery under a grant was posted and not posted back.
@@ -106,7 +124,7 @@ pub(super) fn is_paid(db: &Connection, agent_id: &str, grant_id: &str) -> rusqli
 /// - `posting`: was checked
 pub(super) fn post(db: &Connection, posting: &Posting) -> rusqlite::Result<bool> {
     let Some(before) = find(db, &posting.posting_id)? else {
-        write(db, posting, None)?;
+        write(db, posting.clone(), None)?;
         return Ok(true);
     };
     let says =
@@ -164,7 +182,7 @@ pub(super) fn lines(
     let mut lines: Vec<AccountLine> = db
         .prepare_cached(
             "SELECT postings.*, minor, balance_after FROM entries JOIN postings USING (posting_seq)
-             WHERE account = ?1 AND at_ms >= ?2 AND at_ms < ?3 ORDER BY posting_seq",
+             WHERE account = ?1 AND posted_ms >= ?2 AND posted_ms < ?3 ORDER BY posting_seq",
         )?
         .query_map(params![account, from.0, to.0], |row| {
             Ok(AccountLine {
@@ -189,7 +207,7 @@ pub(super) fn postings(
     to: Timestamp,
 ) -> rusqlite::Result<Vec<Posting>> {
     db.prepare_cached(
-        "SELECT * FROM postings WHERE at_ms >= ?1 AND at_ms < ?2 ORDER BY posting_seq",
+        "SELECT * FROM postings WHERE posted_ms >= ?1 AND posted_ms < ?2 ORDER BY posting_seq",
     )?
     .query_map([from.0, to.0], posting_of)?
     .collect()

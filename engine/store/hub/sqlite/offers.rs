@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::columns::{count_of, hash_of, maybe_time_of, time_of, unfit, word, word_of};
-use super::{money, people};
+use super::{money, people, waiting};
 use crate::base::clock::Timestamp;
 use crate::store::grants::signed;
-use crate::store::hub::books::{RESERVATION_KEPT_MS, provider_account};
+use crate::store::hub::books::{RESERVATION_KEPT_MS, provider_account, withdrawn_notices};
 use crate::store::hub::{OfferRow, ProviderState, Reserved};
 
 fn offer_of(row: &Row<'_>) -> rusqlite::Result<OfferRow> {
@@ -41,14 +41,14 @@ pub(super) fn put_offer(db: &Connection, offer: &OfferRow) -> rusqlite::Result<b
     {
         return Ok(false);
     }
-    // What was withdrawn stays so, whoever says it again.
+    // What was withdrawn stays so, whoever says it again; a grant that was signed anew holds longer.
     let kept = db
         .prepare_cached(
             "INSERT INTO offers VALUES (:agent, :grant, :order, :provider, :member, :purpose,
                  :digest, :bytes, :fee, :currency, :expires, :withdrawn)
              ON CONFLICT (agent_id, grant_id) DO UPDATE SET
-                 expires_ms = max(expires_ms, excluded.expires_ms)
-             WHERE withdrawn_ms IS NULL",
+                 expires_ms = max(expires_ms, excluded.expires_ms), withdrawn_ms = NULL
+             WHERE withdrawn_ms IS NULL OR excluded.expires_ms > expires_ms",
         )?
         .execute(named_params! {
             ":agent": offer.agent_id, ":grant": offer.grant_id, ":order": offer.order_key,
@@ -84,6 +84,17 @@ pub(super) fn withdraw(
     which: Option<&str>,
     now: Timestamp,
 ) -> rusqlite::Result<u32> {
+    let told: Vec<(String, String)> = db
+        .prepare_cached(
+            "SELECT provider, grant_id FROM offers WHERE agent_id = ?1 AND withdrawn_ms IS NULL
+             AND expires_ms > ?3 AND (?2 IS NULL OR ?2 IN (grant_id, order_key, provider))
+             ORDER BY provider, grant_id",
+        )?
+        .query_map(params![agent_id, which, now.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for notice in withdrawn_notices(agent_id, &told, now) {
+        waiting::put_notice(db, &notice)?;
+    }
     for table in ["reservations", "staged"] {
         db.prepare_cached(&format!(
             "DELETE FROM {table} WHERE agent_id = ?1 AND grant_id IN

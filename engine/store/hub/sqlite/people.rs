@@ -2,19 +2,23 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use super::columns::{hash_of, json, json_of, maybe_time_of, time_of, word, word_of};
-use super::offers;
+use super::columns::{hash_of, json, json_of, maybe_time_of, time_of, unfit, word, word_of};
+use super::{money, offers};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
+use crate::store::hub::books::{changed, owner_account, provider_account};
 use crate::store::hub::{
-    ActionRow, AgentRow, AgentState, CodeRow, Joined, OperatorRow, ProviderChange, ProviderRow,
-    ProviderState, SessionRow,
+    ActionRow, AgentKeys, AgentRow, AgentState, CodeRow, Joined, OperatorRow, ProviderChange,
+    ProviderRow, SessionRow,
 };
 
 fn agent_of(row: &Row<'_>) -> rusqlite::Result<AgentRow> {
     Ok(AgentRow {
         agent_id: row.get("agent_id")?,
         key: row.get("key")?,
+        grant_key: row.get("grant_key")?,
+        account: row.get("account")?,
+        replaced_by: row.get("replaced_by")?,
         label: row.get("label")?,
         state: word_of(row, "state")?,
         why: row.get("why")?,
@@ -85,45 +89,62 @@ pub(super) fn join(
     db: &Connection,
     code_hash: &ContentHash,
     agent_id: &str,
-    key: &str,
+    AgentKeys { key, grant_key }: AgentKeys<'_>,
     now: Timestamp,
 ) -> rusqlite::Result<Joined> {
     let Some(code) = find_code(db, code_hash)? else { return Ok(Joined::NoCode) };
     if let Some((used_key, used_agent)) = code.used {
         // Who used the code and lost the answer asks again; anybody else comes too late.
-        let row = agent(db, &used_agent)?
-            .filter(|row| used_key == key && row.key == key && row.state == AgentState::Active);
+        let row = agent(db, &used_agent)?.filter(|row| {
+            used_key == key
+                && row.key == key
+                && row.grant_key == grant_key
+                && row.state == AgentState::Active
+        });
         return Ok(row.map_or(Joined::NoCode, Joined::Again));
     }
     if code.expires_at <= now {
         return Ok(Joined::NoCode);
     }
-    let id = match owner_of_key(db, key)? {
+    let (id, lost) = match owner_of_key(db, key)? {
         // It left and comes back.
         Some(owner)
             if owner.state == AgentState::Left
                 && owner.key == key
+                && owner.replaced_by.is_none()
                 && code.replaces.as_ref().is_none_or(|old| *old == owner.agent_id) =>
         {
-            owner.agent_id
+            (owner.agent_id, None)
         }
         Some(_) => return Ok(Joined::KeyTaken),
         None if agent(db, agent_id)?.is_some() => return Ok(Joined::KeyTaken),
         None => match code.replaces {
-            None => agent_id.to_owned(),
+            None => (agent_id.to_owned(), None),
             Some(old) => match agent(db, &old)? {
-                Some(row) if row.state != AgentState::Active => old,
+                Some(row) if row.state != AgentState::Active && row.replaced_by.is_none() => {
+                    (agent_id.to_owned(), Some(row))
+                }
                 _ => return Ok(Joined::NoCode),
             },
         },
     };
+    if owner_of_key(db, grant_key)?.is_some_and(|owner| owner.agent_id != id) {
+        return Ok(Joined::KeyTaken);
+    }
+    let account = lost.as_ref().map_or_else(|| owner_account(&id), |lost| lost.account.clone());
     db.prepare_cached(
-        "INSERT INTO agents VALUES (?1, ?2, ?3, 'active', '', ?4, NULL)
-         ON CONFLICT (agent_id) DO UPDATE SET key = ?2, label = ?3, state = 'active', why = '',
-             joined_ms = ?4, seen_ms = NULL",
+        "INSERT INTO agents (agent_id, key, grant_key, label, state, why, joined_ms, account)
+         VALUES (?1, ?2, ?3, ?4, 'active', '', ?5, ?6)
+         ON CONFLICT (agent_id) DO UPDATE SET key = ?2, grant_key = ?3, label = ?4,
+             state = 'active', why = '', joined_ms = ?5, seen_ms = NULL",
     )?
-    .execute(params![id, key, code.label, now.0])?;
+    .execute(params![id, key, grant_key, code.label, now.0, account])?;
+    if let Some(lost) = lost {
+        db.prepare_cached("UPDATE agents SET replaced_by = ?2 WHERE agent_id = ?1")?
+            .execute([&lost.agent_id, &id])?;
+    }
     remember_key(db, &id, key, now)?;
+    remember_key(db, &id, grant_key, now)?;
     db.prepare_cached("UPDATE codes SET used_key = ?2, used_agent = ?3 WHERE code_hash = ?1")?
         .execute(params![code_hash.as_bytes(), key, id])?;
     let row = agent(db, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -189,6 +210,12 @@ pub(super) fn change_key(
     db.prepare_cached("UPDATE agents SET key = ?2 WHERE agent_id = ?1")?.execute([agent_id, to])?;
     remember_key(db, agent_id, to, now)?;
     Ok(true)
+}
+
+pub(super) fn agent_keys(db: &Connection, agent_id: &str) -> rusqlite::Result<Vec<String>> {
+    db.prepare_cached("SELECT key FROM agent_keys WHERE agent_id = ?1 ORDER BY key")?
+        .query_map([agent_id], |row| row.get(0))?
+        .collect()
 }
 
 pub(super) fn set_agent_state(
@@ -292,20 +319,18 @@ pub(super) fn change_provider(
     name: &str,
     change: &ProviderChange,
 ) -> rusqlite::Result<bool> {
-    let changed = match change {
-        ProviderChange::State { state, why } => db
-            .prepare_cached(
-                "UPDATE providers SET state = ?2, why = ?3
-                 WHERE name = ?1 AND (state <> ?4 OR ?2 = ?4)",
-            )?
-            .execute(params![name, word(state)?, why, word(&ProviderState::Closed)?])?,
-        ProviderChange::Notify { url, secret } => db
-            .prepare_cached(
-                "UPDATE providers SET notify_url = ?2, notify_secret = ?3 WHERE name = ?1",
-            )?
-            .execute(params![name, url, secret])?,
-    };
-    Ok(changed == 1)
+    let Some(before) = provider(db, name)? else { return Ok(false) };
+    let Some(after) = changed(&before, change) else { return Ok(false) };
+    if after.currency != before.currency {
+        let account = provider_account(name);
+        let is_empty = money::balance(db, &account, &before.currency)? == 0
+            && offers::reserved(db, name)? == 0;
+        if !is_empty {
+            return Err(unfit("there is money on its account"));
+        }
+    }
+    put_provider(db, &after)?;
+    Ok(true)
 }
 
 fn operator_of(row: &Row<'_>) -> rusqlite::Result<OperatorRow> {

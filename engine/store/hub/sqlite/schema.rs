@@ -282,4 +282,45 @@ CREATE TABLE staged (
     PRIMARY KEY (agent_id, grant_id),
     FOREIGN KEY (agent_id, grant_id) REFERENCES offers
 ) STRICT, WITHOUT ROWID;
+", "
+-- When a posting was made, by the hub's own clock: it decides the month that it counts in. `at_ms`
+-- is when it happened, which of an access the owner's computer says. Until now it decided.
+ALTER TABLE postings ADD COLUMN posted_ms INTEGER NOT NULL DEFAULT 0;
+DROP TRIGGER postings_never_change;
+UPDATE postings SET posted_ms = at_ms;
+CREATE TRIGGER postings_never_change BEFORE UPDATE ON postings BEGIN
+    SELECT RAISE(ABORT, 'postings are never changed'); END;
+DROP INDEX postings_by_time;
+CREATE INDEX postings_by_posted ON postings (posted_ms);
+CREATE TRIGGER postings_follow BEFORE INSERT ON postings BEGIN
+    SELECT RAISE(ABORT, 'a posting is not before the last one') WHERE NEW.posted_ms <
+        (SELECT max(posted_ms) FROM postings);
+END;
+", "
+-- The key that an agent signs grants with. It was the one that it joined with, whatever was changed
+-- since; one that came back after leaving had it before.
+ALTER TABLE agents ADD COLUMN grant_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN replaced_by TEXT REFERENCES agents;
+UPDATE agents SET account = 'owner:' || agent_id, grant_key = coalesce(
+    (SELECT agent_keys.key FROM agent_keys JOIN actions ON since_ms = at_ms
+     WHERE agent_keys.agent_id = agents.agent_id AND subject = agents.agent_id
+         AND action = 'agent.joined'
+     ORDER BY since_ms DESC LIMIT 1),
+    key);
+", "
+-- `name`: SHA-256 of the proof. `what`: JSON, bytes that were sent or a receipt.
+ALTER TABLE staged DROP COLUMN delivered_ms;
+CREATE TABLE takings (
+    agent_id TEXT NOT NULL,
+    name BLOB NOT NULL,
+    grant_id TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    what TEXT NOT NULL CHECK (json_valid(what)),
+    at_ms INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    PRIMARY KEY (agent_id, name),
+    FOREIGN KEY (agent_id, grant_id) REFERENCES offers
+) STRICT, WITHOUT ROWID;
+CREATE INDEX takings_by_grant ON takings (agent_id, grant_id);
 "];

@@ -142,8 +142,9 @@ fn database_itself_refuses_postings_that_do_not_add_up_and_entries_without_one()
     let good = r#"{"account":"cash","minor":5},{"account":"service","minor":-5}"#;
     let insert = |way: &str, kind: &str, entries: &str| {
         format!(
-            "{way} INTO postings (posting_id, kind, currency, at_ms, note, entries)
-             VALUES ('x', '{kind}', 'EUR', 1, '', '{entries}')"
+            "{way} INTO postings (posting_id, kind, currency, at_ms, posted_ms, note, entries)
+             VALUES ('x', '{kind}', 'EUR', 1, {}, '', '{entries}')",
+            NOW.0
         )
     };
     for way in ["INSERT", "INSERT OR IGNORE", "INSERT OR REPLACE"] {
@@ -171,6 +172,8 @@ fn database_itself_refuses_postings_that_do_not_add_up_and_entries_without_one()
             assert!(outcome.is_err() || way == "INSERT OR IGNORE", "{statement}");
         }
     }
+    let before = insert("INSERT", "top-up", &format!("[{good}]"));
+    refused_by_itself(&hub, &before.replace(&NOW.0.to_string(), &(NOW.0 - 1).to_string()));
     let access = insert("INSERT", "access", &format!("[{good}]"));
     refused_by_itself(&hub, &access);
     for row in [
@@ -307,4 +310,61 @@ impl SqliteHub {
     pub(in crate::store::hub) fn tamper(&self, statement: &str) -> Result<(), StoreError> {
         self.write(|db| db.execute_batch(statement))
     }
+}
+
+#[test]
+fn postings_from_before_there_was_a_time_of_posting_count_when_they_happened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.sqlite");
+    let steps = schema::MIGRATIONS;
+    let before = crate::store::db::open(&path, Durability::Full, &steps[..1]).expect("as it was");
+    before
+        .execute_batch(
+            "INSERT INTO postings (posting_id, kind, currency, at_ms, note, entries) VALUES
+                 ('x', 'top-up', 'EUR', 7, '',
+                  '[{\"account\":\"cash\",\"minor\":5},{\"account\":\"service\",\"minor\":-5}]')",
+        )
+        .expect("posted");
+    drop(before);
+    let hub = SqliteHub::open(&path).expect("brought up to date");
+    let kept = hub.postings(Timestamp(7), Timestamp(8)).expect("read");
+    assert_eq!(kept.iter().map(|posting| posting.posted_at).collect::<Vec<_>>(), [Timestamp(7)]);
+    assert_eq!(hub.audit().expect("looked"), [""; 0]);
+    refused_by_itself(&hub, "UPDATE postings SET posted_ms = 8");
+}
+
+#[test]
+fn agents_of_an_older_hub_keep_their_accounts_and_the_key_that_they_sign_grants_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.sqlite");
+    let steps = schema::MIGRATIONS.get(..1).expect("the first step");
+    let db = db::open(&path, Durability::Full, steps).expect("opens");
+    // `a` changed its key, left and came back with it; `b` did nothing; `c` took the place of a lost
+    // computer, as it was done then, and changed its key afterwards; of `d` nothing was noted.
+    db.execute_batch(
+        "INSERT INTO agents VALUES ('a', 'a-2', 'A', 'active', '', 50, NULL),
+             ('b', 'b-1', 'B', 'lost', 'stolen', 10, 11), ('c', 'c-3', 'C', 'active', '', 30, NULL),
+             ('d', 'd-1', 'D', 'left', '', 10, NULL);
+         INSERT INTO agent_keys VALUES ('a-1', 'a', 10), ('a-2', 'a', 20), ('b-1', 'b', 10),
+             ('c-1', 'c', 10), ('c-2', 'c', 30), ('c-3', 'c', 40), ('d-1', 'd', 10);
+         INSERT INTO actions (at_ms, operator, action, subject, detail) VALUES
+             (10, 'agent', 'agent.joined', 'a', ''), (20, 'agent', 'agent.key', 'a', ''),
+             (50, 'agent', 'agent.joined', 'a', ''), (10, 'agent', 'agent.joined', 'b', ''),
+             (10, 'agent', 'agent.joined', 'c', ''), (30, 'agent', 'agent.joined', 'c', ''),
+             (40, 'agent', 'agent.key', 'c', '');",
+    )
+    .expect("written");
+    drop(db);
+    assert_eq!(SqliteHub::check(&path).expect("looked"), [""; 0], "as it was");
+    let hub = SqliteHub::open(&path).expect("brought to this version");
+    let rows = hub.agents(None, 10).expect("read");
+    let keys: Vec<_> = rows.iter().map(|row| (row.key.as_str(), row.grant_key.as_str())).collect();
+    assert_eq!(keys, [("a-2", "a-1"), ("b-1", "b-1"), ("c-3", "c-2"), ("d-1", "d-1")]);
+    for row in &rows {
+        assert_eq!(row.account, format!("owner:{}", row.agent_id));
+        assert_eq!(row.replaced_by, None);
+    }
+    assert_eq!(rows[1].why, "stolen");
+    drop(hub);
+    assert_eq!(SqliteHub::check(&path).expect("looked"), [""; 0]);
 }

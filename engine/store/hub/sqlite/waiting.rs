@@ -123,7 +123,6 @@ fn staged_of(row: &Row<'_>) -> rusqlite::Result<StagedRow> {
         bytes_count: count_of(row, "bytes_count")?,
         digest: hash_of(row, "digest")?,
         at: time_of(row, "at_ms")?,
-        delivered_at: maybe_time_of(row, "delivered_ms")?,
     })
 }
 
@@ -134,10 +133,9 @@ pub(super) fn put_staged(db: &Connection, staged: &StagedRow) -> rusqlite::Resul
     }
     // The same copy again says nothing new; another takes its place.
     db.prepare_cached(
-        "INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (agent_id, grant_id) DO UPDATE SET bytes_count = excluded.bytes_count,
-             digest = excluded.digest, at_ms = excluded.at_ms,
-             delivered_ms = excluded.delivered_ms
+             digest = excluded.digest, at_ms = excluded.at_ms
          WHERE digest <> excluded.digest",
     )?
     .execute(params![
@@ -145,8 +143,7 @@ pub(super) fn put_staged(db: &Connection, staged: &StagedRow) -> rusqlite::Resul
         staged.grant_id,
         signed(staged.bytes_count),
         staged.digest.as_bytes(),
-        staged.at.0,
-        staged.delivered_at.map(|at| at.0)
+        staged.at.0
     ])?;
     Ok(true)
 }
@@ -161,26 +158,11 @@ pub(super) fn staged(
         .optional()
 }
 
-pub(super) fn note_delivered(
-    db: &Connection,
-    agent_id: &str,
-    grant_id: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE staged SET delivered_ms = ?3
-         WHERE agent_id = ?1 AND grant_id = ?2 AND delivered_ms IS NULL",
-    )?
-    .execute(params![agent_id, grant_id, now.0])?;
-    Ok(())
-}
-
-pub(super) fn delivered(db: &Connection, agent_id: &str) -> rusqlite::Result<Vec<StagedRow>> {
-    db.prepare_cached(
-        "SELECT * FROM staged WHERE agent_id = ?1 AND delivered_ms IS NOT NULL ORDER BY grant_id",
-    )?
-    .query_map([agent_id], staged_of)?
-    .collect()
+pub(super) fn staged_bytes(db: &Connection, agent_id: &str) -> rusqlite::Result<u64> {
+    let sum: i64 = db
+        .prepare_cached("SELECT coalesce(sum(bytes_count), 0) FROM staged WHERE agent_id = ?1")?
+        .query_row([agent_id], |row| row.get(0))?;
+    Ok(sum.unsigned_abs())
 }
 
 pub(super) fn drop_staged(db: &Connection, agent_id: &str, grant_id: &str) -> rusqlite::Result<()> {
@@ -189,7 +171,16 @@ pub(super) fn drop_staged(db: &Connection, agent_id: &str, grant_id: &str) -> ru
     Ok(())
 }
 
-pub(super) fn staged_digests(db: &Connection) -> rusqlite::Result<Vec<ContentHash>> {
+pub(super) fn staged_digests(
+    db: &Connection,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<ContentHash>> {
+    db.prepare_cached(
+        "DELETE FROM staged WHERE EXISTS (SELECT 1 FROM offers
+             WHERE (offers.agent_id, offers.grant_id) = (staged.agent_id, staged.grant_id)
+             AND (withdrawn_ms IS NOT NULL OR expires_ms <= ?1))",
+    )?
+    .execute([now.0])?;
     db.prepare_cached("SELECT DISTINCT digest FROM staged ORDER BY digest")?
         .query_map([], |row| hash_of(row, "digest"))?
         .collect()
