@@ -169,6 +169,11 @@ impl Home {
         self.keys_dir().join("seals.json")
     }
 
+    /// The face networks, with their manifest; absent until they were pulled.
+    pub fn face_models_dir(&self) -> PathBuf {
+        self.root.join("models").join("faces")
+    }
+
     /// A file that is encrypted at rest, such as `addresses`.
     pub fn vault_path(&self, name: &str) -> PathBuf {
         self.root.join(format!("{name}.sealed"))

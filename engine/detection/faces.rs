@@ -11,6 +11,7 @@
 pub mod align;
 pub mod detector;
 pub mod embed;
+pub mod files;
 pub mod gallery;
 pub mod localise;
 pub mod manifest;
@@ -18,5 +19,6 @@ pub mod onnx;
 pub mod quality;
 
 pub use detector::{FaceDetector, FaceModels, FaceSighting};
+pub use files::{FaceFiles, FaceFilesError};
 pub use gallery::{People, Person};
 pub use manifest::Manifest;

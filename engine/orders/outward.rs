@@ -201,6 +201,53 @@ impl Outward {
     }
 }
 
+impl Outward {
+    /// Fetches a file, in parts as they come.
+    ///
+    /// - `bytes_max`: what is longer is not read to its end
+    ///
+    /// # Errors
+    /// In words: the address is none, cannot be reached, answers something else than 200, or the
+    /// answer breaks off or is longer.
+    pub fn download(
+        &self,
+        url: &str,
+        bytes_max: u64,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), String> {
+        let shown: String = url.chars().filter(|c| !c.is_control()).take(200).collect();
+        let failed = |why: &dyn std::fmt::Display| format!("`{shown}` cannot be fetched: {why}");
+        let request = ureq::http::Request::builder().method("GET").uri(url).body(());
+        let request = request.map_err(|error| failed(&error))?;
+        let time = Duration::from_secs(bytes_max / STREAM_BYTES_PER_S);
+        let request = self
+            .client
+            .configure_request(request)
+            .timeout_global(Some(self.timeout + time))
+            .build();
+        let mut answer = self.client.run(request).map_err(|error| match wire::refusal(&error) {
+            Some(refusal) => refusal.to_string(),
+            None => failed(&wire::words(&error)),
+        })?;
+        if answer.status() != 200 {
+            return Err(failed(&format_args!("the answer is {}", answer.status())));
+        }
+        let mut body = answer.body_mut().as_reader();
+        let (mut part, mut bytes_count) = (vec![0; 64 * 1024], 0);
+        loop {
+            let count = body.read(&mut part).map_err(|error| failed(&error))?;
+            bytes_count += count as u64;
+            if bytes_count > bytes_max {
+                return Err(failed(&format_args!("it is longer than {bytes_max} bytes")));
+            }
+            match part.get(..count) {
+                None | Some([]) => return Ok(()),
+                Some(bytes) => take(bytes).map_err(|error| failed(&error))?,
+            }
+        }
+    }
+}
+
 /// Tells what an operator has to name before orders can go to a URL, as far as that can be told
 /// without asking anybody.
 ///
