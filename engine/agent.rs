@@ -60,7 +60,7 @@ use tokio::sync::{Notify, watch};
 use crate::access::key::KeyError;
 use crate::access::membership::MembershipError;
 use crate::access::seals::SealsError;
-use crate::access::{Key, LinkKey, Membership, Seals, consent::ConsentError};
+use crate::access::{Key, LinkKey, Membership, consent::ConsentError};
 use crate::base::calendar::Zone;
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
@@ -182,7 +182,7 @@ impl Agent {
         let index = Index::open(&home.index_path()).map_err(store_error(home.index_path()))?;
         let decisions =
             Decisions::open(&home.decisions_path()).map_err(store_error(home.decisions_path()))?;
-        let eyes = Eyes::of(&config, &home)?.with_seal(Seals::load(&home)?.words(&key));
+        let eyes = Eyes::of(&config, &home)?;
         let known = Known::of_icons(eyes.icon_names());
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
         Ok(Self {

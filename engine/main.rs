@@ -9,7 +9,7 @@ use signet::base::causes::one_line;
 use signet::base::config::{default_home, environment};
 use signet::commands::{
     CommandError, Context, Outcome, addressees, companions, consent, decode_worker, doctor, grants,
-    hub, icons, init, lab, look, models, orders, report, rules, run,
+    hub, icons, init, lab, look, models, orders, people, report, rules, run,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -57,6 +57,8 @@ enum Command {
     Orders(orders::Args),
     /// Who goods are shipped to: the owner's address book
     Addressees(addressees::Args),
+    /// People who agreed to be recognised in photos
+    People(people::Args),
     /// Who may fetch what
     Grants(grants::Args),
     /// Kill switch: revoke everything, dispatch nothing
@@ -125,6 +127,7 @@ fn main() -> ExitCode {
         Command::Consent(args) => consent::run(args, &context),
         Command::Orders(args) => orders::run(args, &context),
         Command::Addressees(args) => addressees::run(args, &context),
+        Command::People(args) => people::run(args, &context),
         Command::Grants(args) => grants::run(args, &context),
         Command::Stop(args) => grants::stop(args, &context),
         Command::Report(args) => report::run(args, &context),

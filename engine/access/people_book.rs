@@ -21,7 +21,7 @@ use crate::base::ids::ContentHash;
 use crate::detection::faces::{People, Person};
 
 /// Name of its vault.
-const NAME: &str = "people";
+pub const NAME: &str = "people";
 
 /// Most people of one home: every face is compared with each.
 pub const PEOPLE_MAX: usize = 500;

@@ -4,15 +4,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::people_book::{PeopleBook, PeopleError};
+use crate::access::seal_words;
+use crate::access::seals::SealsError;
+use crate::base::clock::Timestamp;
 use crate::base::config::{Config, Icons, environment};
 use crate::base::home::Home;
-use crate::base::ids::derived;
+use crate::base::ids::{ContentHash, derived};
 use crate::detection::card::is_card;
 use crate::detection::detector::{self, FORBIDDING};
 use crate::detection::embed::Embedder;
+use crate::detection::faces::detector::SeenFace;
+use crate::detection::faces::manifest::FaceThresholds;
+use crate::detection::faces::{FaceDetector, FaceFiles, FaceFilesError, FaceModels, FaceSighting};
 use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
@@ -22,7 +30,7 @@ use crate::media::{
     SharedBytes,
 };
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
-use crate::rules::facts::{CameraFact, PlaceFact};
+use crate::rules::facts::{CameraFact, PersonFact, PlaceFact};
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -55,13 +63,17 @@ pub struct Analysis {
     pub place: Option<Place>,
     /// Icons, best first; corners in pixels of the upright original.
     pub icons: Vec<IconSighting>,
+    /// Faces, those of enrolled people by name; bounds in pixels of the upright original.
+    #[serde(default)]
+    pub faces: Vec<FaceSighting>,
     /// Whether it shows a card and little else.
     #[serde(default)]
     pub card: bool,
     /// What its bytes say of what travels with it.
     #[serde(default)]
     pub extras: Extras,
-    /// Which networks looked at it, see [`detector::version`]; empty: an earlier Signet's.
+    /// Which networks looked at it: [`detector::version`], then those for faces where there were
+    /// any; empty: an earlier Signet's.
     #[serde(default)]
     pub seen_by: String,
 }
@@ -102,6 +114,15 @@ pub enum AnalystError {
     /// The icons.
     #[error(transparent)]
     Icons(#[from] IconSetError),
+    /// The face networks.
+    #[error(transparent)]
+    Faces(#[from] FaceFilesError),
+    /// The people who are enrolled.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// The seals.
+    #[error(transparent)]
+    Seals(#[from] SealsError),
 }
 
 /// What analysts are made from; made once, shared by the workers.
@@ -114,6 +135,40 @@ pub struct Eyes {
     enrolment: Enrolment,
     memory: Memory,
     decoders: Decoders,
+    faces: Option<FaceEyes>,
+}
+
+/// The face networks of a home, and who is to be recognised by them.
+#[derive(Debug)]
+struct FaceEyes {
+    files: FaceFiles,
+    recogniser: ContentHash,
+    book: Arc<PeopleBook>,
+}
+
+impl FaceEyes {
+    /// `None` where no networks were pulled.
+    fn open(home: &Home) -> Result<Option<Self>, AnalystError> {
+        let Some(files) = FaceFiles::read(&home.face_models_dir())? else { return Ok(None) };
+        let recogniser = files.manifest.recogniser.source.sha256;
+        let book = Arc::new(PeopleBook::open(home)?);
+        Ok(Some(Self { files, recogniser, book }))
+    }
+
+    fn detector(&self, runtime: &Runtime) -> Result<FaceDetector, DetectionError> {
+        let FaceFiles { manifest, detector, recogniser } = &self.files;
+        let models = FaceModels::new(runtime, manifest, detector, recogniser)?;
+        Ok(FaceDetector::new(models, manifest.thresholds))
+    }
+
+    /// Which networks they are: `faces ` and 12 digits.
+    fn version(&self) -> String {
+        let detector = self.files.manifest.detector.source.sha256;
+        let both = [detector.to_string(), self.recogniser.to_string()].concat();
+        let mut digits = ContentHash::of(both.as_bytes()).to_string();
+        digits.truncate(12);
+        format!("faces {digits}")
+    }
 }
 
 impl Eyes {
@@ -141,7 +196,8 @@ impl Eyes {
         let mut embedder = Embedder::new(&runtime, detector::EMBEDDER)?;
         let enrolment = Enrolment::of(&icons, &mut embedder, &mut memory)?;
         let (seal_words, decoders) = (Vec::new(), Decoders::sandboxed());
-        let eyes = Self { runtime, library, icons, enrolment, memory, seal_words, decoders };
+        let faces = home.map(FaceEyes::open).transpose()?.flatten();
+        let eyes = Self { runtime, library, icons, enrolment, memory, seal_words, decoders, faces };
         if eyes.memory.missed_count() > 0
             && let Some(home) = home.filter(|home| home.icons_dir().is_dir())
         {
@@ -168,12 +224,13 @@ impl Eyes {
         }
     }
 
-    /// As a config says.
+    /// As a config says, and for the seals of its home.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`]; seals that cannot be read.
     pub fn of(config: &Config, home: &Home) -> Result<Self, AnalystError> {
-        Self::open(config.detection.onnxruntime.as_deref(), Some(home))
+        let eyes = Self::open(config.detection.onnxruntime.as_deref(), Some(home))?;
+        Ok(eyes.with_seal(seal_words(home)?))
     }
 
     /// The icons.
@@ -193,6 +250,22 @@ impl Eyes {
         self
     }
 
+    /// How many people are recognised now; `None` where no networks for it were pulled.
+    pub fn people_count(&self) -> Option<usize> {
+        let faces = self.faces.as_ref()?;
+        Some(faces.book.recognised(&faces.recogniser, Timestamp::now()).all().len())
+    }
+
+    /// Where decisions about faces fall; `None` where no networks for them were pulled.
+    pub fn face_thresholds(&self) -> Option<FaceThresholds> {
+        self.faces.as_ref().map(|faces| faces.files.manifest.thresholds)
+    }
+
+    /// SHA-256 of the network that tells faces apart; `None` where there is none.
+    pub fn recogniser(&self) -> Option<ContentHash> {
+        self.faces.as_ref().map(|faces| faces.recogniser)
+    }
+
     /// Names of the icons.
     pub fn icon_names(&self) -> Vec<String> {
         self.icons.names()
@@ -210,6 +283,24 @@ pub struct Analyst {
     decoder: Decoder,
     renderer: Renderer,
     detector: IconDetector,
+    faces: Option<FaceSeer>,
+    seen_by: String,
+}
+
+/// Looks for faces in photos.
+#[derive(Debug)]
+struct FaceSeer {
+    detector: FaceDetector,
+    recogniser: ContentHash,
+    book: Arc<PeopleBook>,
+}
+
+impl FaceSeer {
+    /// Finds faces and names those of people whose consent holds now.
+    fn look(&mut self, best: &Frame, preview: &Frame) -> Result<Vec<FaceSighting>, DetectionError> {
+        let people = self.book.recognised(&self.recogniser, Timestamp::now());
+        self.detector.look(best, preview, &people)
+    }
 }
 
 impl Analyst {
@@ -222,7 +313,16 @@ impl Analyst {
         let mut detector = IconDetector::of(models, eyes.enrolment.clone())?;
         detector.set_seal(&eyes.seal_words);
         let decoder = eyes.decoders.decoder();
-        Ok(Self { decoder, renderer: Renderer::default(), detector })
+        let mut seen_by = detector::version().to_owned();
+        let faces = match &eyes.faces {
+            Some(faces) => {
+                seen_by = format!("{seen_by}, {}", faces.version());
+                let (recogniser, book) = (faces.recogniser, faces.book.clone());
+                Some(FaceSeer { detector: faces.detector(&eyes.runtime)?, recogniser, book })
+            }
+            None => None,
+        };
+        Ok(Self { decoder, renderer: Renderer::default(), detector, faces, seen_by })
     }
 
     /// Has photos decoded elsewhere than in a worker of this program.
@@ -253,6 +353,24 @@ impl Analyst {
         })
     }
 
+    /// The faces of one picture with all that is known of each, from left to right; none where no
+    /// networks for faces were pulled.
+    ///
+    /// # Errors
+    /// See [`AnalyseError`].
+    pub fn faces(&mut self, original: &SharedBytes) -> Result<Vec<SeenFace>, AnalyseError> {
+        let photo = self.decoder.decode(original, DecodeSpec::default())?;
+        let preview = self.renderer.upright(&photo, PreviewSpec::default().long_side_px)?;
+        let best = orient::upright(photo.frame, photo.metadata.orientation);
+        let Some(FaceSeer { detector, .. }) = &mut self.faces else { return Ok(Vec::new()) };
+        let mut seen = Vec::new();
+        for face in detector.find(&best, &preview)? {
+            seen.extend(detector.look_at(&best, face)?);
+        }
+        seen.sort_by(|a, b| a.face.bounds[0].total_cmp(&b.face.bounds[0]));
+        Ok(seen)
+    }
+
     fn look(
         &mut self,
         original: &SharedBytes,
@@ -271,6 +389,10 @@ impl Analyst {
         // Icons are named by the best pixels at hand: those before the preview was made smaller.
         let best = orient::upright(decoded, metadata.orientation);
         let seen = self.detector.look_closely(&best, &frame)?;
+        let faces = match &mut self.faces {
+            Some(seer) => seer.look(&best, &frame)?,
+            None => Vec::new(),
+        };
         #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
         let over = |px: u32, frame: &Frame| px as f32 / frame.long_side_px() as f32;
         let factor = over(width_px.max(height_px), &best);
@@ -290,7 +412,8 @@ impl Analyst {
             place: metadata.place,
             card: is_card(&frame, &on_preview),
             extras,
-            seen_by: detector::version().to_owned(),
+            seen_by: self.seen_by.clone(),
+            faces: faces.into_iter().map(|face| face.scaled(factor)).collect(),
             icons: seen.into_iter().map(|icon| icon.scaled(factor)).collect(),
         };
         Ok((analysis, jpeg))
@@ -326,8 +449,22 @@ impl Analysis {
                 y: mean(1) / height,
             }
         };
+        let person_fact = |face: &FaceSighting| {
+            let [left, top, right, bottom] = face.bounds.map(f64::from);
+            Some(PersonFact {
+                name: face.person.clone()?,
+                tier: face.tier?,
+                score: f64::from(face.score),
+                size: (right - left + bottom - top) / 2.0 / width.max(height),
+                x: ((left + right) / 2.0 / width).clamp(0.0, 1.0),
+                y: ((top + bottom) / 2.0 / height).clamp(0.0, 1.0),
+            })
+        };
+        let unknown_count = self.faces.iter().filter(|face| face.person.is_none()).count();
         Facts {
             icons: self.icons.iter().map(icon_fact).collect(),
+            people: self.faces.iter().filter_map(person_fact).collect(),
+            unknown_faces: u32::try_from(unknown_count).unwrap_or(u32::MAX),
             path,
             taken: self.taken_at.as_deref().and_then(TimeFact::parse),
             width_px: self.width_px,

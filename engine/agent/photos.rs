@@ -7,7 +7,7 @@
 //! [`JUDGED_PER_TURN_MAX`] photos before it listens again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -21,6 +21,7 @@ use super::intake::{Intake, is_changed};
 use super::judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use super::worker::{self, Job, Report, Seen};
 use super::{AgentError, AgentEvent, Tell, Wishes, keep, lock};
+use crate::access::people_book;
 use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::file_state::FileState;
@@ -125,7 +126,7 @@ impl PhotoLoop {
         let mut retries: Vec<(Instant, Job)> = Vec::new();
         // What an earlier run left to be judged.
         self.find_waiting()?;
-        let mut icons = icon_files(&self.home.icons_dir());
+        let mut eyes = eye_files(&self.home);
         let result = loop {
             if *shutdown.borrow() {
                 break Ok(());
@@ -143,7 +144,7 @@ impl PhotoLoop {
                 Ok(again) => retries.extend(again),
                 Err(error) => break Err(error),
             }
-            self.refresh_icons(&mut icons);
+            self.refresh_eyes(&mut eyes);
             if let Some(change) = self.rules.refresh() {
                 self.tell_rules(&change);
             }
@@ -178,10 +179,10 @@ impl PhotoLoop {
         Ok(())
     }
 
-    /// Sees with the icons that were added or removed since; photos looked at before stay as
-    /// they were seen.
-    fn refresh_icons(&mut self, known: &mut IconFiles) {
-        let files = icon_files(&self.home.icons_dir());
+    /// Sees with the icons, people and face networks that were added or removed since; photos looked
+    /// at before stay as they were seen.
+    fn refresh_eyes(&mut self, known: &mut EyeFiles) {
+        let files = eye_files(&self.home);
         if files == *known {
             return;
         }
@@ -189,14 +190,17 @@ impl PhotoLoop {
         match Eyes::of(&self.config, &self.home) {
             Ok(eyes) => {
                 let names = eyes.icon_names();
-                let text = format!("{} icons are looked for from now on", names.len());
+                let mut text = format!("{} icons are looked for from now on", names.len());
+                if let Some(people_count) = eyes.people_count() {
+                    text = format!("{text}, and faces of {people_count} people");
+                }
                 self.rules.learn(Known::of_icons(names));
                 *self.eyes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(eyes);
                 (self.tell)(AgentEvent::Warning { text });
             }
             Err(error) => {
                 let text = format!(
-                    "the icons stay as they were: {}",
+                    "icons and people stay as they were: {}",
                     crate::base::causes::one_line(&error)
                 );
                 (self.tell)(AgentEvent::Warning { text });
@@ -637,14 +641,19 @@ fn later(mut job: Job) -> Result<(Instant, Job), Job> {
     Ok((Instant::now() + *wait, job))
 }
 
-/// Names, sizes and times of an owner's icons: enough to see that one came or went.
-type IconFiles = Vec<(PathBuf, u64, Option<std::time::SystemTime>)>;
+/// Names, sizes and times of what the eyes go by: enough to see that one came or went.
+type EyeFiles = Vec<(PathBuf, u64, Option<std::time::SystemTime>)>;
 
-fn icon_files(folder: &Path) -> IconFiles {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: IconFiles = entries
+/// The owner's icons and seals, the face networks, and who is enrolled.
+fn eye_files(home: &Home) -> EyeFiles {
+    let below = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let icons = below(home.icons_dir())
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "svg"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "svg"));
+    let networks = below(home.face_models_dir()).map(|entry| entry.path());
+    let mut files: EyeFiles = icons
+        .chain(networks)
+        .chain([home.seals_path(), home.vault_path(people_book::NAME)])
         .filter_map(|path| {
             let data = path.metadata().ok()?;
             Some((path, data.len(), data.modified().ok()))

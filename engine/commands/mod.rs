@@ -24,6 +24,7 @@ pub mod look;
 pub mod models;
 pub mod orders;
 pub mod output;
+pub mod people;
 pub mod report;
 mod report_verify;
 pub mod rules;

@@ -141,7 +141,8 @@ fn pull(from: Option<&Path>, context: &Context) -> Result<Outcome, CommandError>
                 None => download(source)?,
             };
             let path = folder.join(&source.file);
-            write_atomic(&path, &bytes, Readers::Usual).map_err(|error| unwritten(&path, &error))?;
+            write_atomic(&path, &bytes, Readers::Usual)
+                .map_err(|error| unwritten(&path, &error))?;
         }
         let how = if is_here { "was here" } else { "fetched" };
         if context.json {
@@ -156,7 +157,8 @@ fn pull(from: Option<&Path>, context: &Context) -> Result<Outcome, CommandError>
     }
     // Last: until it is there, there are no networks.
     let path = folder.join(MANIFEST);
-    write_atomic(&path, text.as_bytes(), Readers::Usual).map_err(|error| unwritten(&path, &error))?;
+    write_atomic(&path, text.as_bytes(), Readers::Usual)
+        .map_err(|error| unwritten(&path, &error))?;
     if !context.json {
         output::line("faces are looked for from the next start of `signet run` on: docs/people.md");
     }

@@ -71,6 +71,7 @@ impl Taken {
             camera_model: None,
             place: None,
             icons: self.icons.iter().map(icon).collect(),
+            faces: Vec::new(),
             card: self.card,
             extras: crate::media::Extras::default(),
             seen_by: String::new(),

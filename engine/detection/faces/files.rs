@@ -139,10 +139,8 @@ mod tests {
             std::fs::write(folder.path().join(&source.file), bytes).expect("written");
             let sha256 = ContentHash::of(bytes).to_string();
             text = text.replace(&source.sha256.to_string(), &sha256);
-            text = text.replace(
-                &format!("bytes = {}", source.bytes),
-                &format!("bytes = {}", bytes.len()),
-            );
+            text = text
+                .replace(&format!("bytes = {}", source.bytes), &format!("bytes = {}", bytes.len()));
         }
         std::fs::write(folder.path().join(MANIFEST), text).expect("written");
         folder
@@ -162,9 +160,11 @@ mod tests {
         assert_eq!((&*files.detector, &*files.recogniser), (&b"one"[..], &b"other"[..]));
         let file = files.manifest.recogniser.source.file;
         let path = folder.path().join(&file);
-        for (bytes, cause) in
-            [(&b"othe"[..], "cut off after 4 of 5"), (b"others", "longer than"), (b"Other", "SHA-256")]
-        {
+        for (bytes, cause) in [
+            (&b"othe"[..], "cut off after 4 of 5"),
+            (b"others", "longer than"),
+            (b"Other", "SHA-256"),
+        ] {
             std::fs::write(&path, bytes).expect("written");
             let error = FaceFiles::read(folder.path()).expect_err(cause).to_string();
             assert!(error.contains(cause) && error.contains(&file), "{error}");

@@ -38,6 +38,11 @@ impl Person {
         cosine(&self.mean, face)
     }
 
+    /// How alike two people are, `-1.0..=1.0`.
+    pub fn likeness(&self, other: &Self) -> f32 {
+        cosine(&self.mean, &other.mean)
+    }
+
     /// How near each of their faces is to the others together, in order: a picture of somebody else
     /// stands out.
     pub fn agreement(&self) -> Vec<f32> {
@@ -75,7 +80,7 @@ impl People {
             self.0.iter().skip(index + 1).map(move |other| (person, other))
         });
         pairs
-            .map(|(person, other)| (person, other, cosine(&person.mean, &other.mean)))
+            .map(|(person, other)| (person, other, person.likeness(other)))
             .filter(|(_, _, cosine)| *cosine > cosine_min)
             .collect()
     }
