@@ -282,6 +282,8 @@ fn job_that_a_printer_forgot_when_it_was_switched_off_has_failed_visibly() {
     let (ours, other) = (parcel("meadow", &photo), parcel("other", &photo));
     printer.hold();
     let taken = target.send(&ours, &photo).expect("taken");
+    // Its plug is pulled in the middle of it.
+    wait_for("the job to be printed", || (!printer.printed().is_empty()).then_some(()));
     printer.switch_off();
     let off = target.follow(&ours.parcel_key, &taken.remote).expect_err("it is off");
     assert_eq!(off.fate, Fate::Away);
