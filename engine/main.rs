@@ -57,7 +57,8 @@ enum Command {
     Orders(orders::Args),
     /// Who goods are shipped to: the owner's address book
     Addressees(addressees::Args),
-    /// People who agreed to be recognised in photos
+    /// People who agreed to be recognised in photos (not whole yet)
+    #[command(hide = true)]
     People(people::Args),
     /// Who may fetch what
     Grants(grants::Args),

@@ -70,7 +70,7 @@ pub(super) enum Seen {
     New {
         state: FileState,
         photo: ContentHash,
-        analysis: Analysis,
+        analysis: Box<Analysis>,
         /// Files that lie beside it and may be its companions, below the collection's root.
         beside: Vec<PathBuf>,
     },
@@ -219,6 +219,6 @@ impl Worker {
             job.beside(relative).path.symlink_metadata().is_ok_and(|data| data.is_file())
         };
         let beside = beside.filter(is_there).collect();
-        Seen::New { state, photo, analysis, beside }
+        Seen::New { state, photo, analysis: Box::new(analysis), beside }
     }
 }

@@ -16,6 +16,7 @@ use crate::base::causes::one_line;
 use crate::base::config::Config;
 use crate::base::home::Home;
 use crate::collection::group::{Kind, kind_of, pictures_of};
+use crate::detection::faces::FaceSighting;
 use crate::detection::{IconSighting, Seal, Tier};
 use crate::media::read::BYTES_MAX;
 use crate::media::{Extras, SharedBytes, read_shared};
@@ -47,9 +48,33 @@ struct Line<'a> {
     icons: &'a [IconSighting],
     /// It shows a card and little else.
     card: bool,
-    faces: [(); 0],
+    faces: Vec<FaceLine<'a>>,
     companions: Vec<&'a Companion>,
     error: Option<&'a str>,
+}
+
+/// One face of a [`Line`].
+#[derive(Debug, Serialize)]
+struct FaceLine<'a> {
+    person: Option<&'a str>,
+    tier: Option<Tier>,
+    score: f32,
+    /// Left, top, width and height in px of the upright original.
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+}
+
+impl<'a> FaceLine<'a> {
+    fn of(face: &'a FaceSighting) -> Self {
+        let [left, top, right, bottom] = face.bounds;
+        let (person, bounds) = (face.person.as_deref(), [left, top, right - left, bottom - top]);
+        Self { person, tier: face.tier, score: face.score, bounds }
+    }
+
+    fn words(&self) -> Option<String> {
+        let question = if self.tier == Some(Tier::Ask) { "?" } else { "" };
+        Some(format!("{}{question} {:.2}", self.person?, self.score))
+    }
 }
 
 /// Runs it.
@@ -241,7 +266,7 @@ fn print(path: &Path, looked: &Look, context: &Context) -> bool {
             taken_at: analysis.and_then(|analysis| analysis.taken_at.as_deref()),
             icons: analysis.map_or(&[], |analysis| &analysis.icons),
             card: analysis.is_some_and(|analysis| analysis.card),
-            faces: [],
+            faces: analysis.iter().flat_map(|analysis| &analysis.faces).map(FaceLine::of).collect(),
             companions: companions.into_iter().flatten().collect(),
             error: error.map(String::as_str),
         });
@@ -251,7 +276,17 @@ fn print(path: &Path, looked: &Look, context: &Context) -> bool {
         let card = if analysis.card { "a card photo: " } else { "" };
         let with: Vec<_> = companions.into_iter().flatten().map(Companion::short).collect();
         let with = if with.is_empty() { String::new() } else { format!("; {}", with.join(", ")) };
-        output::line(format_args!("{}: {card}{icons}{with}", path.display()));
+        let unknown_count = analysis.faces.iter().filter(|face| face.person.is_none()).count();
+        let unknown = match unknown_count {
+            0 => None,
+            1 => Some("an unknown face".to_owned()),
+            count => Some(format!("{count} unknown faces")),
+        };
+        let people = analysis.faces.iter().filter_map(|face| FaceLine::of(face).words());
+        let people: Vec<_> = people.chain(unknown).collect();
+        let people =
+            if people.is_empty() { String::new() } else { format!("; {}", people.join(", ")) };
+        output::line(format_args!("{}: {card}{icons}{people}{with}", path.display()));
     }
     if let Some(error) = error {
         tracing::error!("`{}`: {error}", path.display());

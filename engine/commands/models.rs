@@ -28,6 +28,7 @@ enum Command {
     /// Compare them with the digests of their manifests
     Verify,
     /// Fetch networks that are not part of this program
+    #[command(hide = true)]
     Pull(Pull),
 }
 
@@ -77,11 +78,7 @@ fn show(verify: bool, context: &Context) -> Outcome {
     }
     let folder = Home::at(&context.home).face_models_dir();
     match FaceFiles::read(&folder) {
-        Ok(None) => {
-            if !context.json {
-                output::line("faces            not here: `signet models pull faces` fetches them");
-            }
-        }
+        Ok(None) => {}
         Ok(Some(found)) => {
             let Manifest { detector, recogniser, .. } = found.manifest;
             for source in [detector.source, recogniser.source] {
@@ -160,7 +157,7 @@ fn pull(from: Option<&Path>, context: &Context) -> Result<Outcome, CommandError>
     write_atomic(&path, text.as_bytes(), Readers::Usual)
         .map_err(|error| unwritten(&path, &error))?;
     if !context.json {
-        output::line("faces are looked for from the next start of `signet run` on: docs/people.md");
+        output::line("a running agent looks for faces in photos that arrive from now on");
     }
     Ok(Outcome::Done)
 }

@@ -1,6 +1,9 @@
 //! `signet people add|list|remove`: who agreed to be recognised.
 //!
 //! Pictures are looked at and not kept; what is kept are numbers, encrypted (`access/people_book`).
+//!
+//! Not whole yet, and hidden from the help: `remove` erases the numbers; names that were written into
+//! the index, decisions and orders stay.
 
 use std::path::PathBuf;
 
@@ -302,7 +305,9 @@ fn remove(home: &Home, names: &[String], context: &Context) -> Result<Outcome, C
         if context.json {
             output::json(&json!({ "removed": name }));
         } else {
-            output::line(format_args!("erased what was kept of `{name}`"));
+            output::line(format_args!(
+                "erased the face of `{name}`; photos seen before still name them in the index"
+            ));
         }
     }
     Ok(Outcome::Done)

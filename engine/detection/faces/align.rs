@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn upright_face_of_the_right_size_is_cut_as_it_is() {
-        let rgb = (0..112 * 112).flat_map(|at| [(at % 112) as u8, (at / 112) as u8, 7]).collect();
+        let rgb = (0..112_u8).flat_map(|row| (0..112).flat_map(move |column| [column, row, 7]));
+        let rgb = rgb.collect();
         let frame = Frame::new(112, 112, rgb).expect("a frame");
         let mut crop = Crop::default();
         crop.cut(&mut Pyramid::new(&frame), &PLACES, 112).expect("a crop");

@@ -168,7 +168,7 @@ pub struct RecogniserSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It is no TOML, or something is missing or of another kind.
-    #[error("it is no manifest of face networks: line {line}: {cause}")]
+    #[error("it is no manifest of face networks: near line {line}: {cause}")]
     Toml {
         /// From 1.
         line: usize,
@@ -208,17 +208,17 @@ impl Manifest {
         check_source("recogniser.file", "recogniser.bytes", &recogniser.source)?;
         let side = |key, px: u32| {
             let cure = "sides are 32 to 2048 px";
-            expect((32..=SIDE_PX_MAX).contains(&px), key, px, cure)
+            expect((32..=SIDE_PX_MAX).contains(&px), key, &px, cure)
         };
         side("detector.long_side_px", detector.long_side_px)?;
         side("recogniser.side_px", recogniser.side_px)?;
         let share = |key, value: f32| {
-            expect(value > 0.0 && value < 1.0, key, value, "it lies between 0 and 1")
+            expect(value > 0.0 && value < 1.0, key, &value, "it lies between 0 and 1")
         };
         share("detector.score_min", detector.score_min)?;
         share("detector.overlap_max", detector.overlap_max)?;
         let count = recogniser.numbers_count;
-        expect((16..=4096).contains(&count), "recogniser.numbers_count", count, "16 to 4096")?;
+        expect((16..=4096).contains(&count), "recogniser.numbers_count", &count, "16 to 4096")?;
         check_scaling("detector.deviation", detector.scaling)?;
         check_scaling("recogniser.deviation", recogniser.scaling)?;
         let thresholds = &self.thresholds;
@@ -227,7 +227,7 @@ impl Manifest {
         share("thresholds.ask_min", thresholds.ask_min)?;
         let ask_min = thresholds.ask_min;
         let cure = "it is not above thresholds.order_min";
-        expect(ask_min <= thresholds.order_min, "thresholds.ask_min", ask_min, cure)
+        expect(ask_min <= thresholds.order_min, "thresholds.ask_min", &ask_min, cure)
     }
 }
 
@@ -235,7 +235,7 @@ fn check_scaling(key: &'static str, scaling: Scaling) -> Result<(), ManifestErro
     let is_sound = scaling.mean.iter().all(|value| value.is_finite())
         && scaling.deviation.iter().all(|value| value.is_finite() && *value > 0.0);
     let value = format!("{:?} beside a mean of {:?}", scaling.deviation, scaling.mean);
-    expect(is_sound, key, value, "means are numbers, deviations are above 0")
+    expect(is_sound, key, &value, "means are numbers, deviations are above 0")
 }
 
 fn check_source(
@@ -245,16 +245,16 @@ fn check_source(
 ) -> Result<(), ManifestError> {
     let file = source.file.as_str();
     let is_plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
-    expect(is_plain, file_key, file, "it is the name of a file beside the manifest")?;
+    expect(is_plain, file_key, &file, "it is the name of a file beside the manifest")?;
     let bytes = source.bytes;
     let cure = "networks have 1 byte to 256 MiB";
-    expect((1..=NETWORK_BYTES_MAX).contains(&bytes), bytes_key, bytes, cure)
+    expect((1..=NETWORK_BYTES_MAX).contains(&bytes), bytes_key, &bytes, cure)
 }
 
 fn expect(
     holds: bool,
     key: &'static str,
-    value: impl ToString,
+    value: &dyn std::fmt::Display,
     cure: &'static str,
 ) -> Result<(), ManifestError> {
     let error = || ManifestError::Value { key, value: value.to_string(), cure };
@@ -284,7 +284,7 @@ mod tests {
             ("numbers_count = 128", "numbers_count = 1", "recogniser.numbers_count"),
             ("bytes = 3998070", "bytes = 99999999999", "recogniser.bytes"),
             ("decoding = \"yunet\"", "decoding = \"yolo\"", "yolo"),
-            ("104ee26c", "zz4ee26c", "line 6"),
+            ("104ee26c", "zz4ee26c", "near line 5"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
             assert_ne!(text, SHIPPED, "{from}");

@@ -232,10 +232,10 @@ mod tests {
         let mut out = vec![number << 3 | 2];
         let mut len = bytes.len();
         while len >= 128 {
-            out.push((len & 127) as u8 | 128);
+            out.push(u8::try_from(len & 127).expect("7 bits") | 128);
             len >>= 7;
         }
-        out.push(len as u8);
+        out.push(u8::try_from(len).expect("7 bits"));
         out.extend(bytes);
         out
     }
