@@ -146,6 +146,7 @@ fn analysis(number: usize, at: Timestamp) -> Analysis {
         camera_model: Some("Canon EOS 40D".to_owned()),
         place: None,
         icons,
+        faces: Vec::new(),
         card: false,
         extras: Default::default(),
         seen_by: String::new(),
