@@ -151,6 +151,13 @@ impl PeopleBook {
         People::new(valid.map(|of| Person::new(&*of.name, of.faces.clone())).collect())
     }
 
+    /// When others are to be recognised than at `now`: the next moment at which a consent begins or
+    /// ends.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let moments = self.people.iter().flat_map(|of| [of.consent_at, of.consent_until]);
+        moments.filter(|at| *at > now).min()
+    }
+
     fn plain(&self, vault: &Vault) -> Result<Vec<u8>, VaultError> {
         serde_json::to_vec(&self.people).map_err(|error| unusable(vault, error))
     }
@@ -197,6 +204,9 @@ mod tests {
         assert_eq!(count(b"a network", HOUR_MS), 0);
         assert_eq!(count(b"a network", -1), 0);
         assert_eq!(count(b"another", 1), 0);
+        assert_eq!(book.next_change(Timestamp(-1)), Some(Timestamp(0)));
+        assert_eq!(book.next_change(Timestamp(0)), Some(Timestamp(HOUR_MS)));
+        assert_eq!(book.next_change(Timestamp(HOUR_MS)), None);
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crate::detection::detector::{self, FORBIDDING};
 use crate::detection::embed::Embedder;
 use crate::detection::faces::detector::SeenFace;
 use crate::detection::faces::manifest::FaceThresholds;
-use crate::detection::faces::{FaceDetector, FaceFiles, FaceFilesError, FaceModels, FaceSighting};
+use crate::detection::faces::{
+    FaceDetector, FaceFiles, FaceFilesError, FaceModels, FaceSighting, People,
+};
 use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
@@ -293,13 +295,25 @@ struct FaceSeer {
     detector: FaceDetector,
     recogniser: ContentHash,
     book: Arc<PeopleBook>,
+    /// Those whose consent holds, looked for at the moment beside them.
+    people: (Timestamp, People),
 }
 
 impl FaceSeer {
+    fn new(detector: FaceDetector, recogniser: ContentHash, book: Arc<PeopleBook>) -> Self {
+        let now = Timestamp::now();
+        let people = (now, book.recognised(&recogniser, now));
+        Self { detector, recogniser, book, people }
+    }
+
     /// Finds faces and names those of people whose consent holds now.
     fn look(&mut self, best: &Frame, preview: &Frame) -> Result<Vec<FaceSighting>, DetectionError> {
-        let people = self.book.recognised(&self.recogniser, Timestamp::now());
-        self.detector.look(best, preview, &people)
+        let (now, (then, _)) = (Timestamp::now(), &self.people);
+        // The clock may have been set back, too.
+        if now < *then || self.book.next_change(*then).is_some_and(|at| at <= now) {
+            self.people = (now, self.book.recognised(&self.recogniser, now));
+        }
+        self.detector.look(best, preview, &self.people.1)
     }
 }
 
@@ -317,8 +331,8 @@ impl Analyst {
         let faces = match &eyes.faces {
             Some(faces) => {
                 seen_by = format!("{seen_by}, {}", faces.version());
-                let (recogniser, book) = (faces.recogniser, faces.book.clone());
-                Some(FaceSeer { detector: faces.detector(&eyes.runtime)?, recogniser, book })
+                let detector = faces.detector(&eyes.runtime)?;
+                Some(FaceSeer::new(detector, faces.recogniser, faces.book.clone()))
             }
             None => None,
         };
@@ -454,6 +468,8 @@ impl Analysis {
             Some(PersonFact {
                 name: face.person.clone()?,
                 tier: face.tier?,
+                alone: false,
+                portrait: false,
                 score: f64::from(face.score),
                 size: (right - left + bottom - top) / 2.0 / width.max(height),
                 x: ((left + right) / 2.0 / width).clamp(0.0, 1.0),

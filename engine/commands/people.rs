@@ -20,6 +20,7 @@ use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::detection::faces::Person;
 use crate::detection::faces::detector::SeenFace;
+use crate::detection::faces::files;
 use crate::detection::faces::manifest::FaceThresholds;
 use crate::detection::faces::quality::Bar;
 use crate::media::read::BYTES_MAX;
@@ -315,8 +316,8 @@ fn remove(home: &Home, names: &[String], context: &Context) -> Result<Outcome, C
 
 /// The recogniser of a home; `None` where no networks were pulled.
 fn recogniser_of(home: &Home) -> Result<Option<ContentHash>, CommandError> {
-    let files = crate::detection::faces::FaceFiles::read(&home.face_models_dir());
-    Ok(files.map_err(failed)?.map(|files| files.manifest.recogniser.source.sha256))
+    let manifest = files::manifest(&home.face_models_dir()).map_err(failed)?;
+    Ok(manifest.map(|manifest| manifest.recogniser.source.sha256))
 }
 
 fn refusal(error: PeopleError) -> CommandError {

@@ -89,7 +89,7 @@ fn unit(mut plane: Vec<f32>) -> Vec<f32> {
 pub fn between(a: &Enrolled, b: &Enrolled) -> f32 {
     let pairs: [(&Embedding, &Embedding); 2] =
         [(&a.means[0], &b.means[0]), (&a.means[1], &b.means[1])];
-    pairs.iter().map(|(a, b)| cosine(a, b)).fold(-1.0, f32::max)
+    pairs.iter().map(|(a, b)| cosine(*a, *b)).fold(-1.0, f32::max)
 }
 
 /// Each icon's nearest neighbour, in the order of the set; none in a set of one.

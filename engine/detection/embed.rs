@@ -108,8 +108,8 @@ pub fn unit(values: &[f32]) -> Embedding {
     tensor::places(embedding).unwrap_or([0.0; EMBEDDING_LEN])
 }
 
-/// Cosine of the angle between two embeddings, `-1.0..=1.0`.
-pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
+/// Cosine of the angle between two vectors of length 1, `-1.0..=1.0`.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 

@@ -414,7 +414,7 @@ impl Reader<'_> {
         } else if !is_name(&name) {
             self.mistake(at, "a person has a name, on one line");
         }
-        Some(PersonFact { name, tier, score, size, x, y })
+        Some(PersonFact { name, tier, score, size, x, y, alone: false, portrait: false })
     }
 
     /// Something seen in the photo: its name in quotes, `?` behind it where it is not sure, or

@@ -64,6 +64,13 @@ pub struct PersonFact {
     pub name: String,
     /// `order`: surely; `ask`: perhaps.
     pub tier: Tier,
+    /// Nothing but this face speaks for it: no other photo of the hour, no icon. What it decides
+    /// asks first.
+    #[serde(default)]
+    pub alone: bool,
+    /// It is a picture of the person in the frame of an icon, not the person.
+    #[serde(default)]
+    pub portrait: bool,
     /// `0.0..=1.0`.
     pub score: f64,
     /// Side of the face as a share of the photo's long side, `0.0..=1.0`.

@@ -155,6 +155,8 @@ note = "never"
         let person = |name: &&str| PersonFact {
             name: (*name).to_owned(),
             tier: Tier::Order,
+            alone: false,
+            portrait: false,
             score: 0.7,
             size: 0.1,
             x: 0.5,

@@ -35,6 +35,8 @@ fn facts() -> Facts {
     let person = |name: &str| PersonFact {
         name: name.to_owned(),
         tier: Tier::Order,
+        alone: false,
+        portrait: false,
         score: 0.8,
         size: 0.2,
         x: 0.5,

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use signet::detection::embed::cosine;
 use signet::detection::faces::detector::SeenFace;
-use signet::detection::faces::embed::cosine;
 use signet::detection::faces::{FaceDetector, FaceModels, Manifest, manifest};
 use signet::detection::{LibrarySearch, Runtime};
 use signet::media::Frame;

@@ -8,7 +8,7 @@
 //!
 //! Knows nothing of whose face it is.
 
-use super::manifest::{Colours, Scaling};
+use super::manifest::Scaling;
 use crate::detection::warp::{Pyramid, bilinear};
 
 /// Where the five points of a face lie in a crop of 112 px (ArcFace).
@@ -116,13 +116,7 @@ impl Crop {
     /// Appends it as a network wants it, mirrored if asked for.
     pub fn fill(&self, scaling: Scaling, is_mirrored: bool, values: &mut Vec<f32>) {
         let plane = self.side_px * self.side_px;
-        for (channel, (mean, deviation)) in
-            scaling.mean.into_iter().zip(scaling.deviation).enumerate()
-        {
-            let source = match scaling.colours {
-                Colours::Rgb => channel,
-                Colours::Bgr => 2 - channel,
-            };
+        for (source, mean, deviation) in scaling.channels() {
             let pixels = self.rgb.iter().skip(source * plane).take(plane);
             let start = values.len();
             values.extend(pixels.map(|value| (value - mean) / deviation));
@@ -147,6 +141,7 @@ impl Crop {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::manifest::Colours;
     use super::*;
     use crate::media::Frame;
 

@@ -80,14 +80,10 @@ pub fn unit(mut numbers: FaceNumbers) -> FaceNumbers {
     numbers
 }
 
-/// Cosine of the angle between two faces, `-1.0..=1.0`.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detection::embed::cosine;
 
     #[test]
     fn nonsense_is_near_to_nothing() {

@@ -69,19 +69,27 @@ impl FaceFiles {
     /// # Errors
     /// See [`FaceFilesError`].
     pub fn read(folder: &Path) -> Result<Option<Self>, FaceFilesError> {
-        let path = folder.join(MANIFEST);
-        let unreadable = |source| FaceFilesError::Unreadable { path: path.clone(), source };
-        let text = match bytes_of(&path, MANIFEST_BYTES_MAX) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(io::Error::other).map_err(unreadable)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let manifest = Manifest::parse(&text)
-            .map_err(|source| FaceFilesError::Manifest { path: path.clone(), source })?;
+        let Some(manifest) = manifest(folder)? else { return Ok(None) };
         let detector = network(folder, &manifest.detector.source)?;
         let recogniser = network(folder, &manifest.recogniser.source)?;
         Ok(Some(Self { manifest, detector, recogniser }))
     }
+}
+
+/// Reads the manifest of a folder and leaves its networks alone; `None` where there is none.
+///
+/// # Errors
+/// See [`FaceFilesError`].
+pub fn manifest(folder: &Path) -> Result<Option<Manifest>, FaceFilesError> {
+    let path = folder.join(MANIFEST);
+    let unreadable = |source| FaceFilesError::Unreadable { path: path.clone(), source };
+    let text = match bytes_of(&path, MANIFEST_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(io::Error::other).map_err(unreadable)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let manifest = Manifest::parse(&text);
+    manifest.map(Some).map_err(|source| FaceFilesError::Manifest { path, source })
 }
 
 /// Reads one network of a folder and checks it.

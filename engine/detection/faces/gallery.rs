@@ -4,7 +4,8 @@
 //!
 //! Knows nothing of consent, of files, and of what follows from a match.
 
-use super::embed::{FaceNumbers, cosine, unit};
+use super::embed::{FaceNumbers, unit};
+use crate::detection::embed::cosine;
 use crate::detection::gallery::Match;
 
 /// One enrolled person.

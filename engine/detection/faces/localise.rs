@@ -16,7 +16,7 @@
 //!
 //! Knows nothing of whose face it is.
 
-use super::manifest::{Colours, Decoding, DetectorSpec, Scaling};
+use super::manifest::{Decoding, DetectorSpec, Scaling};
 use super::onnx::Outline;
 use crate::detection::DetectionError;
 use crate::detection::session::{Input, Network, Runtime, Values};
@@ -185,19 +185,14 @@ fn fill(frame: &Frame, scaling: Scaling, values: &mut Vec<f32>) -> [usize; 4] {
     let (columns, rows) = (tensor::padded_px(width), tensor::padded_px(height));
     let plane = rows * columns;
     values.clear();
-    for (channel, (mean, deviation)) in scaling.mean.into_iter().zip(scaling.deviation).enumerate()
-    {
+    for (channel, (source, mean, deviation)) in scaling.channels().enumerate() {
         // Black, which is what the padding is.
         values.resize((channel + 1) * plane, -mean / deviation);
-        let source_channel = match scaling.colours {
-            Colours::Rgb => channel,
-            Colours::Bgr => 2 - channel,
-        };
         let target = values.get_mut(channel * plane..).unwrap_or_default();
         let lines = target.chunks_exact_mut(columns);
-        for (line, source) in lines.zip(frame.rgb().chunks_exact(3 * width)) {
-            for (value, pixel) in line.iter_mut().zip(source.chunks_exact(3)) {
-                *value = (f32::from(pixel[source_channel]) - mean) / deviation;
+        for (line, row) in lines.zip(frame.rgb().chunks_exact(3 * width)) {
+            for (value, pixel) in line.iter_mut().zip(row.chunks_exact(3)) {
+                *value = (f32::from(pixel[source]) - mean) / deviation;
             }
         }
     }
@@ -284,6 +279,7 @@ fn suppress(faces: &mut Vec<Face>, overlap_max: f32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::manifest::Colours;
     use super::*;
 
     fn cells<'a>(classes: &'a [f32], boxes: &'a [f32], points: &'a [f32]) -> Cells<'a> {

@@ -96,6 +96,19 @@ pub struct Scaling {
     pub deviation: [f32; 3],
 }
 
+impl Scaling {
+    /// For each channel as the network wants them: which of red, green and blue it is (0 to 2), its
+    /// mean and its deviation.
+    pub fn channels(self) -> impl Iterator<Item = (usize, f32, f32)> {
+        let sources = match self.colours {
+            Colours::Rgb => [0, 1, 2],
+            Colours::Bgr => [2, 1, 0],
+        };
+        let scales = self.mean.into_iter().zip(self.deviation);
+        sources.into_iter().zip(scales).map(|(source, (mean, deviation))| (source, mean, deviation))
+    }
+}
+
 /// The network that finds faces.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct DetectorSpec {

@@ -79,7 +79,16 @@ fn photo(taken: Option<&str>) -> Facts {
 }
 
 fn person(name: &str, tier: Tier, score: f64) -> PersonFact {
-    PersonFact { name: name.to_owned(), tier, score, size: 0.1, x: 0.5, y: 0.5 }
+    PersonFact {
+        name: name.to_owned(),
+        tier,
+        alone: false,
+        portrait: false,
+        score,
+        size: 0.1,
+        x: 0.5,
+        y: 0.5,
+    }
 }
 
 fn job(kind: PrintKind, copies: u32) -> PrintFact {

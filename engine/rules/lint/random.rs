@@ -180,6 +180,8 @@ fn people() -> impl Strategy<Value = Vec<PersonFact>> {
     let person = person.prop_map(|(name, tier)| PersonFact {
         name: name.to_owned(),
         tier,
+        alone: false,
+        portrait: false,
         score: 0.9,
         size: 0.1,
         x: 0.5,

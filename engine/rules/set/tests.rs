@@ -609,6 +609,8 @@ fn rule_does_not_see_what_it_ordered_itself() {
     let person = |name: &str| PersonFact {
         name: name.to_owned(),
         tier: Tier::Order,
+        alone: false,
+        portrait: false,
         score: 0.9,
         size: 0.1,
         x: 0.5,

@@ -154,6 +154,8 @@ fn photo(icons: &[(&str, Seal)], people: &[&str]) -> Facts {
     let person = |name: &&str| PersonFact {
         name: (*name).to_owned(),
         tier: Tier::Order,
+        alone: false,
+        portrait: false,
         score: 0.9,
         size: 0.1,
         x: 0.5,
