@@ -16,6 +16,8 @@
 //! different addressees, or as previews of different sizes, are two wishes. Rules that some photos
 //! only have in common are nothing to warn of.
 //!
+//! Lists and limits that name somebody who is not enrolled are told as well.
+//!
 //! What a rule needs to say anything counts as part of its condition: a rule that fails is skipped.
 //! Warnings that all the rules made by one `each` have are one.
 //!
@@ -44,7 +46,8 @@ pub struct RuleWarning {
     pub file: String,
     /// Line of the rule's name, from 1.
     pub line: usize,
-    /// Name of the rule; with `{each}` where it is so of all rules made for each of a list.
+    /// Name of the rule; with `{each}` where it is so of all rules made for each of a list; empty
+    /// where it is about a list or a limit.
     pub rule: String,
     /// What kind of.
     pub kind: WarningKind,
@@ -62,6 +65,8 @@ pub enum WarningKind {
     Shadowed,
     /// It says something else of the same photos than another rule.
     Contradictory,
+    /// It names somebody who is not enrolled.
+    Stranger,
 }
 
 impl fmt::Display for RuleWarning {
@@ -74,6 +79,13 @@ impl fmt::Display for RuleWarning {
 /// Everything that can be proven to be wrong with rules, sorted by file and line.
 pub fn lint(set: &RuleSet) -> Vec<RuleWarning> {
     let mut warnings = words::warnings(set.rules(), &findings(set));
+    warnings.extend(set.strangers().iter().map(|stranger| RuleWarning {
+        file: stranger.file.clone(),
+        line: stranger.line,
+        rule: String::new(),
+        kind: WarningKind::Stranger,
+        message: stranger.message.clone(),
+    }));
     warnings.sort();
     warnings
 }

@@ -470,6 +470,9 @@ impl<'a> Checker<'a> {
         match (is_icon, is_person) {
             (true, false) => Some(scope::question(question, Of::Icons, [name])),
             (false, true) => Some(scope::question(question, Of::People, [name])),
+            (false, false) if self.names.takes_anybody => {
+                Some(scope::question(question, Of::People, [name]))
+            }
             (true, true) => {
                 let message = format!(
                     "`{name}` is an icon and a person; ask by a list of `[lists]` or `[people]`"
