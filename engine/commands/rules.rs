@@ -22,7 +22,7 @@ use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::cases::{CasesReport, Uncovered};
 use crate::rules::files::{self, is_rule_file};
-use crate::rules::lint::{RuleWarning, lint};
+use crate::rules::lint::{RuleWarning, lint, strangers};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
 /// What the user typed after `signet rules`.
@@ -200,7 +200,8 @@ fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> 
     match &loaded {
         Ok(set) => {
             let (revision, rules_count) = (set.revision(), set.rules_count());
-            let warnings = lint(set);
+            let mut warnings = lint(set);
+            warnings.extend(strangers(set));
             warnings.iter().for_each(complain);
             if context.json {
                 let (revision, warnings) = (Some(revision), Some(warnings.as_slice()));

@@ -16,8 +16,6 @@
 //! different addressees, or as previews of different sizes, are two wishes. Rules that some photos
 //! only have in common are nothing to warn of.
 //!
-//! Lists and limits that name somebody who is not enrolled are told as well.
-//!
 //! What a rule needs to say anything counts as part of its condition: a rule that fails is skipped.
 //! Warnings that all the rules made by one `each` have are one.
 //!
@@ -79,15 +77,19 @@ impl fmt::Display for RuleWarning {
 /// Everything that can be proven to be wrong with rules, sorted by file and line.
 pub fn lint(set: &RuleSet) -> Vec<RuleWarning> {
     let mut warnings = words::warnings(set.rules(), &findings(set));
-    warnings.extend(set.strangers().iter().map(|stranger| RuleWarning {
+    warnings.sort();
+    warnings
+}
+
+/// People whom lists and limits name and who are not enrolled, sorted by file and line.
+pub fn strangers(set: &RuleSet) -> impl Iterator<Item = RuleWarning> {
+    set.strangers().iter().map(|stranger| RuleWarning {
         file: stranger.file.clone(),
         line: stranger.line,
         rule: String::new(),
         kind: WarningKind::Stranger,
         message: stranger.message.clone(),
-    }));
-    warnings.sort();
-    warnings
+    })
 }
 
 fn findings(set: &RuleSet) -> Vec<Finding> {

@@ -516,7 +516,13 @@ impl Reader<'_> {
             "nobody is enrolled as `{name}` (`signet people add` enrols somebody), so no photo shows \
              them{hint}"
         );
-        self.strangers.push(self.source.mistake(at, message));
+        let stranger = self.source.mistake(at, message);
+        let is_same = |other: &RuleMistake| {
+            (&other.file, &other.message) == (&stranger.file, &stranger.message)
+        };
+        if !self.strangers.iter().any(is_same) {
+            self.strangers.push(stranger);
+        }
     }
 
     fn define(&mut self, table: &DeTable<'_>, names: &mut Names<'_>) {

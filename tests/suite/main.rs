@@ -33,6 +33,7 @@ mod mutations;
 mod orders;
 mod outward;
 mod people;
+mod people_enrol;
 mod preview;
 mod printer;
 mod reports;
