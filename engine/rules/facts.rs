@@ -49,6 +49,34 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Those of whom more than one face in one photo speaks, and nobody else; `None` where that is
+    /// everybody.
+    pub(crate) fn proven(&self) -> Option<Self> {
+        let is_proven = |person: &PersonFact| person.tier == Tier::Order && !person.alone;
+        if self.people.iter().all(is_proven) {
+            return None;
+        }
+        let mut facts = self.clone();
+        facts.people.retain(is_proven);
+        Some(facts)
+    }
+
+    /// Why faces are only asked about, in words.
+    pub(crate) fn unproven(&self) -> Vec<String> {
+        let words = |person: &PersonFact| match (person.tier, person.alone) {
+            (Tier::Ask, _) => {
+                Some(format!("it may be `{}`: the face is not recognised surely", person.name))
+            }
+            (Tier::Order, true) => Some(format!(
+                "only a face says that it is `{}`: there is no icon on it, and no other photo of \
+                 that hour shows them",
+                person.name
+            )),
+            (Tier::Order, false) => None,
+        };
+        self.people.iter().filter_map(words).collect()
+    }
+
     /// Names of the people who are there for sure, each once.
     pub fn sure_people(&self) -> Vec<String> {
         let sure = self.people.iter().filter(|person| person.tier == Tier::Order);
