@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use signet::agent::analyse::{Analyst, Eyes};
 use signet::base::ids::ContentHash;
 use signet::detection::faces::{Manifest, manifest};
+use signet::media::{Decoders, SharedBytes, read_shared};
 
 use super::common::{Home, Run, shared};
 use super::world::{World, sample};
@@ -298,6 +300,8 @@ fn add(folder: &Path, name: &str, pictures: &[&str], more: &[&str]) -> Vec<Strin
     args
 }
 
+const HEART: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="currentColor"><path d="M12 21C4 14 2 10 2 7A5 5 0 0 1 12 6A5 5 0 0 1 22 7C22 10 20 14 12 21Z"/></svg>"#;
+
 /// Portraits of one public figure, and of another.
 const HERS: [&str; 5] = ["img1.jpg", "img2.jpg", "img4.jpg", "img5.jpg", "img6.jpg"];
 const OTHERS: [&str; 3] = ["img13.jpg", "img14.jpg", "img15.jpg"];
@@ -341,6 +345,13 @@ fn person_is_enrolled_from_pictures_that_are_good_and_each_other_one_is_told_why
     let again = home.run(&add(&portraits, "Anna", &["img7.jpg"], &["--more"]));
     check_refused(&again, 1, &["a picture that was taken before"]);
 
+    // Her again, under another name: the two would be taken for each other.
+    let twin = add(&portraits, "Twin", &["img7.jpg", "img10.jpg", "img11.jpg"], &agreed);
+    let twin = home.run(&twin).done().json().remove(0);
+    assert_eq!(twin["alike"][0][0], "Anna", "{twin}");
+    home.write("heart.svg", HEART);
+    check_refused(&home.run(&["icons", "add", "twin", "heart.svg"]), 2, &["`Twin` is enrolled"]);
+
     // Until when, and who says so.
     let renew = ["people", "renew", "Anna", "--consent-by", "Her mother", "--until"];
     home.run(&[&renew[..], &["2099-12-31"]].concat()).done();
@@ -349,7 +360,7 @@ fn person_is_enrolled_from_pictures_that_are_good_and_each_other_one_is_told_why
         assert!(list.contains(part), "no `{part}` in {list}");
     }
     let doctor = home.run(&["doctor"]).done().stdout;
-    assert!(doctor.contains("1 enrolled, 1 recognised"), "{doctor}");
+    assert!(doctor.contains("2 enrolled, 2 recognised"), "{doctor}");
 }
 
 #[test]
@@ -368,20 +379,34 @@ fn face_among_several_is_named_by_the_number_that_look_gives_it() {
     toml.push_str(&collection);
     std::fs::write(&config, toml).expect("written");
 
-    let couple = text(&portraits.join("couple.jpg")).to_owned();
-    let seen = |expected: usize| -> Vec<Value> {
-        let look = home.run(&["--json", "look", &couple]).done().json();
-        let faces = look[0]["faces"].as_array().expect("faces").clone();
-        assert_eq!(faces.len(), expected, "{faces:?}");
-        faces
-    };
-    let faces = seen(2);
-    let lefts: Vec<f64> =
-        faces.iter().map(|face| face["box"][0].as_f64().expect("a number")).collect();
-    assert!(lefts.is_sorted(), "{lefts:?}");
-    assert_eq!([&faces[0]["number"], &faces[1]["number"]], [&Value::from(1), &Value::from(2)]);
+    // `people add` counts as `look` does.
+    let eyes = Eyes::open(None, Some(&signet::base::home::Home::at(home.path()))).expect("eyes");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_signet"));
+    let decoder = Decoders::of_program(program, ["decode-worker"]).decoder();
+    let mut analyst = Analyst::new(&eyes).expect("an analyst").with_decoder(decoder);
+    for (name, least) in [("couple.jpg", 2), ("selfie-many-people.jpg", 4)] {
+        let path = portraits.join(name);
+        let look = home.run(&["--json", "look", text(&path)]).done().json().remove(0);
+        let faces = look["faces"].as_array().expect("faces");
+        assert!(faces.len() >= least, "{name}: {faces:?}");
+        let mut original = SharedBytes::default();
+        read_shared(&path, u64::MAX, &mut original).expect("read");
+        let seen = analyst.faces(&original).expect("faces");
+        assert_eq!(faces.len(), seen.len(), "{name}");
+        let shares = |lefts: Vec<f64>| -> Vec<f64> {
+            assert!(lefts.is_sorted(), "{name}: {lefts:?}");
+            lefts.iter().map(|left| left / lefts.last().expect("a face")).collect()
+        };
+        let left = |face: &Value| face["box"][0].as_f64().expect("a number");
+        let told = shares(faces.iter().map(left).collect());
+        let taken = shares(seen.iter().map(|seen| f64::from(seen.face.bounds[0])).collect());
+        for (number, ((face, told), taken)) in (1..).zip(faces.iter().zip(told).zip(taken)) {
+            assert_eq!(face["number"], number, "{name}");
+            assert!((told - taken).abs() < 1e-3, "{name}: {told} {taken}");
+        }
+    }
 
-    // Whoever is the first from the left is found again there, and nobody else is.
+    // A face of a photo in a collection, as `signet run` names it.
     let from = ["--consent-by", "x", "--from", "trips/couple.jpg#2"];
     let pictures = ["img1.jpg", "img2.jpg"];
     let strangers = home.run(&add(&portraits, "Right", &pictures, &from));
