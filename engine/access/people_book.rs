@@ -101,33 +101,40 @@ impl PeopleBook {
         Ok(Self { people })
     }
 
+    /// A name as it would be kept, if somebody could be enrolled by it.
+    ///
+    /// # Errors
+    /// `Name`, `Taken`, `Alike`, `Full`.
+    pub fn room_for(&self, name: &str) -> Result<String, PeopleError> {
+        let name = composed(name);
+        let is_plain = |c: char| !is_hidden(c) && !matches!(c, '"' | '\\' | '\'' | '`');
+        let is_short = name.chars().count() <= NAME_CHARS_MAX;
+        if name.is_empty() || name.trim() != name || !is_short || !name.chars().all(is_plain) {
+            let shown = name.chars().filter(|c| !is_hidden(*c)).take(NAME_CHARS_MAX).collect();
+            return Err(PeopleError::Name(shown));
+        }
+        if self.get(&name).is_some() {
+            return Err(PeopleError::Taken(name));
+        }
+        let folded = name.to_lowercase();
+        if let Some(known) = self.people.iter().find(|of| of.name.to_lowercase() == folded) {
+            return Err(PeopleError::Alike { new: name, known: known.name.clone() });
+        }
+        if self.people.len() >= PEOPLE_MAX {
+            return Err(PeopleError::Full);
+        }
+        Ok(name)
+    }
+
     /// Enrols somebody, under the composed form of their name.
     ///
     /// # Errors
-    /// `Name`, `Taken`, `Alike`, `Full`; or when the book cannot be opened or written.
+    /// As [`Self::room_for`]; or when the book cannot be opened or written.
     pub fn add(home: &Home, mut person: Enrolled) -> Result<Enrolled, PeopleError> {
-        person.name = composed(&person.name);
-        let has_room = |name: &str| name.chars().count() <= NAME_CHARS_MAX;
-        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '\'' | '`');
-        let name = person.name.as_str();
-        if name.is_empty() || name.trim() != name || !has_room(name) || !name.chars().all(is_plain)
-        {
-            let shown = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-            return Err(PeopleError::Name(shown));
-        }
         let vault = Vault::of(home, NAME);
         vault.locked(|| {
             let mut book = Self::open(home)?;
-            if book.get(&person.name).is_some() {
-                return Err(PeopleError::Taken(person.name));
-            }
-            let folded = person.name.to_lowercase();
-            if let Some(known) = book.people.iter().find(|of| of.name.to_lowercase() == folded) {
-                return Err(PeopleError::Alike { new: person.name, known: known.name.clone() });
-            }
-            if book.people.len() >= PEOPLE_MAX {
-                return Err(PeopleError::Full);
-            }
+            person.name = book.room_for(&person.name)?;
             book.people.push(person.clone());
             book.people.sort_by(|a, b| a.name.cmp(&b.name));
             vault.write(&book.plain(&vault)?)?;
@@ -206,8 +213,19 @@ impl PeopleBook {
 }
 
 /// A name as it is kept: letters and their accents in one (Unicode NFC), however they were typed.
-pub fn composed(name: &str) -> String {
+fn composed(name: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
+}
+
+/// Whether nobody sees a character, or it turns others around. Joiners are seen: emoji and some
+/// scripts need them.
+fn is_hidden(c: char) -> bool {
+    let is_format = matches!(
+        c,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    c.is_control() || is_format
 }
 
 fn unusable(vault: &Vault, error: serde_json::Error) -> VaultError {
@@ -274,7 +292,9 @@ mod tests {
     fn name_that_rules_could_not_use_is_refused() {
         let (_folder, home) = home();
         let long = "x".repeat(NAME_CHARS_MAX + 1);
-        for name in ["", " Anna", "An\"na", "An\\na", "An\nna", long.as_str()] {
+        for name in
+            ["", " Anna", "An\"na", "An\\na", "An\nna", "An\u{200b}na", "\u{202e}Anna", &long]
+        {
             let refused = PeopleBook::add(&home, Enrolled { name: name.into(), ..anna() });
             assert!(matches!(refused, Err(PeopleError::Name(_))), "{name}");
         }

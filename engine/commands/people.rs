@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{CommandError, Context, Outcome, failed, output};
-use crate::access::people_book::{Enrolled, PeopleBook, PeopleError, composed};
+use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::base::calendar::{Cycle, Period, Zone};
 use crate::base::causes::one_line;
@@ -150,16 +150,16 @@ fn agreed(by: &str, until: Option<&str>, now: Timestamp) -> Result<Timestamp, Co
 }
 
 fn add(home: &Home, args: &Add, context: &Context) -> Result<Outcome, CommandError> {
-    let (now, name) = (Timestamp::now(), composed(&args.name));
+    let now = Timestamp::now();
     let book = PeopleBook::open(home).map_err(refusal)?;
-    let before = book.get(&name);
-    let new = match (before, args.more) {
-        (Some(_), false) => return Err(refusal(PeopleError::Taken(name))),
-        (None, true) => return Err(refusal(PeopleError::Unknown(name))),
-        (Some(_), true) => None,
-        (None, false) => {
-            Some(agreed(&args.consent.consent_by, args.consent.until.as_deref(), now)?)
-        }
+    let (name, before, new) = if args.more {
+        let before = book.get(&args.name);
+        let before = before.ok_or_else(|| refusal(PeopleError::Unknown(args.name.clone())))?;
+        (before.name.clone(), Some(before), None)
+    } else {
+        let name = book.room_for(&args.name).map_err(refusal)?;
+        let until = agreed(&args.consent.consent_by, args.consent.until.as_deref(), now)?;
+        (name, None, Some(until))
     };
     let before_count = before.map_or(0, |person| person.faces.len());
     let config = Config::load(home).map_err(failed)?;

@@ -268,3 +268,39 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::Warning { text } => format!("note: {text}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_says_how_many_people_are_recognised_and_never_who() {
+        let check = |standing: Standing, expected: Option<&str>| {
+            assert_eq!(people_line(&standing).as_deref(), expected);
+        };
+        let standing = |people_count, has_networks| Standing {
+            people_count,
+            recognised_count: 0,
+            ending: Vec::new(),
+            over: Vec::new(),
+            foreign: Vec::new(),
+            has_networks,
+        };
+        check(standing(0, false), None);
+        check(standing(0, true), None);
+        let pull = "2 people are enrolled and not recognised: `signet models pull faces` fetches the \
+                    networks for that";
+        check(standing(2, false), Some(pull));
+        let all = Standing { recognised_count: 2, ..standing(2, true) };
+        check(all, Some("2 of 2 people are recognised"));
+        let some = Standing {
+            recognised_count: 1,
+            ending: vec!["Anna (2027-01-01)".into()],
+            over: vec!["Ben".into()],
+            ..standing(2, true)
+        };
+        let words = "1 of 2 people are recognised; consent of 1 ends soon; consent of 1 is over: \
+                     `signet people list`";
+        check(some, Some(words));
+    }
+}
