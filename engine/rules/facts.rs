@@ -61,20 +61,19 @@ impl Facts {
         Some(facts)
     }
 
-    /// Why faces are only asked about, in words.
+    /// Why faces are only asked about, in words that name nobody: they stand in orders, mails and logs.
     pub(crate) fn unproven(&self) -> Vec<String> {
-        let words = |person: &PersonFact| match (person.tier, person.alone) {
-            (Tier::Ask, _) => {
-                Some(format!("it may be `{}`: the face is not recognised surely", person.name))
-            }
-            (Tier::Order, true) => Some(format!(
-                "only a face says that it is `{}`: there is no icon on it, and no other photo of \
-                 that hour shows them",
-                person.name
-            )),
-            (Tier::Order, false) => None,
-        };
-        self.people.iter().filter_map(words).collect()
+        let any = |is: fn(&PersonFact) -> bool| self.people.iter().any(is);
+        let mut words = Vec::new();
+        if any(|person| person.tier == Tier::Ask) {
+            words.push("a face is not recognised surely".to_owned());
+        }
+        if any(|person| person.tier == Tier::Order && person.alone) {
+            let why = "only a face speaks for it: no icon is on it, and no other photo of that hour \
+                       shows the same person";
+            words.push(why.to_owned());
+        }
+        words
     }
 
     /// Names of the people who are there for sure, each once.
