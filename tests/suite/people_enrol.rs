@@ -12,7 +12,7 @@ use signet::base::ids::ContentHash;
 use signet::detection::faces::{Manifest, manifest};
 use signet::media::{Decoders, SharedBytes, read_shared};
 
-use super::common::{Home, Run, shared, wait_for};
+use super::common::{Home, Run, shared};
 use super::world::{World, sample};
 
 /// An initialised home.
@@ -419,70 +419,6 @@ fn face_among_several_is_named_by_the_number_that_look_gives_it() {
         2,
         &["`a.jpg` should be PICTURE#N"],
     );
-}
-
-// From a photo to an order ---------------------------------------------------------------
-
-/// A JPEG that says when it was taken, such as `2026:07:01 10:00:00`: an Exif segment
-/// behind its first two bytes.
-fn taken_at(jpeg: &[u8], moment: &str) -> Vec<u8> {
-    let text = [moment.as_bytes(), &[0]].concat();
-    let entry = |tag: u16, kind: u16, count: u32, value: u32| {
-        let [tag, kind] = [tag, kind].map(u16::to_le_bytes);
-        let [count, value, next] = [count, value, 0].map(u32::to_le_bytes);
-        [&1_u16.to_le_bytes()[..], &tag, &kind, &count, &value, &next].concat()
-    };
-    // The first directory leads to that of Exif, whose one entry is the time.
-    let count = u32::try_from(text.len()).expect("short");
-    let directories = [entry(0x8769, 4, 1, 26), entry(0x9003, 2, count, 44)].concat();
-    let tiff = [&b"Exif\0\0II*\0\x08\0\0\0"[..], &directories, &text].concat();
-    let length = u16::try_from(tiff.len() + 2).expect("short").to_be_bytes();
-    let (begin, rest) = jpeg.split_at(2);
-    [begin, &[0xff, 0xe1], &length, &tiff, rest].concat()
-}
-
-#[test]
-fn photo_of_somebody_asks_and_one_more_of_the_hour_orders_what_the_rule_says() {
-    let world = World::new();
-    let Some(portraits) = with_networks(&world.owner) else { return };
-    let args = add(&portraits, "Ermintrude", &HERS, &["--consent-by", "Ermintrude"]);
-    world.owner.run(&args).done();
-    let rule = "[[rule]]\nname = \"hers\"\nwhen = 'has(\"Ermintrude\") && unknown_faces == 0'\n\
-                order = { product = \"print-10x15\", provider = \"lab\", copies = 2 }\nhold = \"0\"\n";
-    world.owner.write("rules/people.toml", rule);
-    let (_lab, mut agent) = (world.start_lab(), world.start_agent());
-    let drop_photo = |name: &str, moment: &str| {
-        let jpeg = std::fs::read(portraits.join(name)).expect("a portrait");
-        world.drop_photo(name, &taken_at(&jpeg, moment));
-    };
-    drop_photo("img7.jpg", "2026:07:01 10:00:00");
-    let asked = world.wait_orders(1, "ask").remove(0);
-    assert_eq!((&asked["product"], &asked["copies"]), (&"print-10x15".into(), &2.into()));
-    let reason = asked["reason"].as_str().expect("a reason");
-    assert!(reason.contains("only a face says that it is `Ermintrude`"), "{reason}");
-    // Somebody else says nothing of her, and orders nothing.
-    drop_photo("img13.jpg", "2026:07:01 10:10:00");
-    agent.line_with("img13.jpg");
-    drop_photo("img10.jpg", "2026:07:01 10:20:00");
-    world.wait_orders(2, "done");
-    // Her photo of another day is alone again, until the owner says yes.
-    drop_photo("img11.jpg", "2026:08:09 18:00:00");
-    let asked = wait_for("one more order that asks", || {
-        world.orders().into_iter().find(|order| order["state"] == "ask")
-    });
-    assert_eq!(asked["relative"], "img11.jpg");
-    let key = asked["order_key"].as_str().expect("a key");
-    world.owner.run(&["orders", "approve", key]).done();
-    world.wait_orders(3, "done");
-    assert_eq!(world.filed().len(), 3);
-    // Who is on the photos stays at home.
-    for (_, (event, files)) in world.filed() {
-        assert!(!event.to_string().contains("Ermintrude"), "{event}");
-        for file in files {
-            let bytes = std::fs::read(&file).expect("a file");
-            assert!(!bytes.windows(10).any(|part| part == b"Ermintrude"), "{}", file.display());
-        }
-    }
 }
 
 // Rules that name people -----------------------------------------------------------------
