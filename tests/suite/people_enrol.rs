@@ -443,16 +443,13 @@ fn running_agent_learns_whom_rules_may_name_and_forgets_without_harm() {
     agent.line_with("faces of 0 people");
     agent.next_line_with("no icon `Anna`");
     // Orders still follow from the other rules, also after a restart.
-    let ends = |world: &World, count: usize| {
-        let mut orders = world.wait_orders(count, "ready");
-        orders.pop().expect("an order")
-    };
+    let _lab = world.start_lab();
     world.drop_photo("meadow.jpg", &sample("meadow"));
-    ends(&world, 1);
+    world.wait_orders(1, "done");
     agent.kill();
     let _agent = world.start_agent();
     world.drop_photo("breakfast.jpg", &sample("breakfast"));
-    ends(&world, 2);
+    world.wait_orders(2, "done");
 }
 
 #[test]
