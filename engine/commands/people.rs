@@ -155,6 +155,12 @@ fn add(home: &Home, args: &Add, context: &Context) -> Result<Outcome, CommandErr
     let (name, before, new) = if args.more {
         let before = book.get(&args.name);
         let before = before.ok_or_else(|| refusal(PeopleError::Unknown(args.name.clone())))?;
+        if before.consent_until <= now {
+            return Err(CommandError::failed(format!(
+                "the consent of `{}` is over: `signet people renew` first",
+                before.name
+            )));
+        }
         (before.name.clone(), Some(before), None)
     } else {
         let name = book.room_for(&args.name).map_err(refusal)?;

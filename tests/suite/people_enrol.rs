@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use signet::access::people_book::PeopleBook;
 use signet::agent::analyse::{Analyst, Eyes};
+use signet::base::clock::Timestamp;
 use signet::base::ids::ContentHash;
 use signet::detection::faces::{Manifest, manifest};
 use signet::media::{Decoders, SharedBytes, read_shared};
@@ -361,6 +363,22 @@ fn person_is_enrolled_from_pictures_that_are_good_and_each_other_one_is_told_why
     }
     let doctor = home.run(&["doctor"]).done().stdout;
     assert!(doctor.contains("2 enrolled, 2 recognised"), "{doctor}");
+
+    // From the moment at which a consent ends nothing goes on, until it is renewed.
+    let inside = signet::base::home::Home::at(home.path());
+    let ended = PeopleBook::change(&inside, "Anna", |anna| anna.consent_until = Timestamp(1));
+    ended.expect("changed");
+    let more = add(&portraits, "Anna", &["img10.jpg"], &["--more"]);
+    check_refused(&home.run(&more), 1, &["the consent of `Anna` is over", "people renew"]);
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("consent is over: Anna"), "{doctor:?}");
+    let seen = || -> Value {
+        let look = ["--json", "look", text(&portraits.join(HERS[0]))].map(str::to_owned);
+        home.run(&look).done().json()[0]["faces"][0]["person"].clone()
+    };
+    assert_ne!(seen(), "Anna");
+    home.run(&["people", "renew", "Anna", "--consent-by", "Anna"]).done();
+    assert_eq!(seen(), "Anna");
 }
 
 #[test]
