@@ -59,13 +59,14 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (seen, mut answers) = (asked.clone(), answers.to_vec().into_iter());
+        let (seen, mut answers) = (asked.clone(), answers.to_vec());
+        answers.reverse();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let name = requested(&stream);
                 let bytes = files.iter().find(|(file, _)| *file == name).map(|(_, bytes)| bytes);
                 seen.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-                answer(stream, bytes.map(Vec::as_slice), answers.next().unwrap_or(Answer::Whole));
+                answer(stream, bytes.map(Vec::as_slice), answers.pop().unwrap_or(Answer::Whole));
             }
         });
         Self { port, asked }
