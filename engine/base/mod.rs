@@ -19,3 +19,4 @@ pub mod mail;
 pub mod markup;
 pub mod member;
 pub mod money;
+pub mod names;

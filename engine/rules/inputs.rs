@@ -7,11 +7,13 @@
 //! Knows no index, clock or money.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::facts::Facts;
 use super::roll::CardFact;
 use super::set::{Judgement, RuleSet};
 use super::verdict::{Confirm, Verdict, Wish};
+use crate::base::names::Names;
 
 /// What rules are asked about.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,27 @@ impl Inputs {
             judgement.ask(doubt);
         }
         judgement
+    }
+}
+
+/// Inputs as they were kept, as JSON of any version.
+impl Inputs {
+    /// Whether one of these people was seen.
+    pub fn names_any_of(json: &Value, names: &Names) -> bool {
+        let people = json["facts"]["people"].as_array();
+        let mut people = people.into_iter().flatten().filter_map(|one| one["name"].as_str());
+        people.any(|name| names.holds(name))
+    }
+
+    /// Takes names out of the words of rules and of ours; those of the photo's files are the owner's.
+    /// Tells whether there were any.
+    pub fn take_out(json: &mut Value, names: &Names) -> bool {
+        let mut changed = json.get_mut("doubts").is_some_and(|doubts| names.out_of_json(doubts));
+        let ordered = json.get_mut("facts").and_then(|facts| facts.get_mut("ordered"));
+        for order in ordered.and_then(Value::as_array_mut).into_iter().flatten() {
+            changed |= order.get_mut("rule").is_some_and(|rule| names.out_of_json(rule));
+        }
+        changed
     }
 }
 

@@ -21,7 +21,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// How long a statement waits for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+///
+/// Long enough for a database of some gigabytes to be written anew, see [`super::erase::scrub`].
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The write-ahead log is cut back to this size once it was copied into the database.
 const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
@@ -69,7 +71,7 @@ pub enum StoreError {
         /// Steps this program has.
         known: usize,
     },
-    /// Another process kept writing for longer than we wait (5 s).
+    /// Another process kept writing for longer than we wait (30 s).
     #[error("another process is using the database")]
     Busy(#[source] rusqlite::Error),
     /// Anything else that SQLite refuses, such as a broken constraint.
@@ -171,6 +173,19 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
+    Ok(connection)
+}
+
+/// Opens a database file that is there to write it anew: what is freed in it is overwritten.
+///
+/// # Errors
+/// See [`StoreError`]; never `Newer`, as whoever changed it has looked at its schema.
+pub(super) fn open_to_scrub(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }
 

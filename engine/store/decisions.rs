@@ -21,7 +21,8 @@ use super::orders::hash_of;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ContentHash;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE revisions (
         revision TEXT PRIMARY KEY,
         rules TEXT NOT NULL,
@@ -37,7 +38,12 @@ const STEPS: &[&str] = &["
         answer TEXT NOT NULL
     ) STRICT;
     CREATE INDEX decisions_by_photo ON decisions (photo, decision_seq);
-"];
+",
+    // Decisions about people who were removed are not kept; how many there were is.
+    "
+    CREATE TABLE erasures (at_ms INTEGER NOT NULL, decisions_count INTEGER NOT NULL) STRICT;
+",
+];
 
 /// One decision about one photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +161,17 @@ impl Decisions {
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
+    /// How many decisions are not kept any more because they were about people who were removed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn erased_count(&self) -> Result<usize, StoreError> {
+        let connection = self.guard();
+        let sql = "SELECT coalesce(sum(decisions_count), 0) FROM erasures";
+        let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
     /// A page of decisions, oldest first, each with its number.
     ///
     /// - `since`: none made before it
@@ -179,7 +196,7 @@ impl Decisions {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn guard(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn guard(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -191,7 +208,7 @@ fn last_of(db: &Connection, photo: &ContentHash) -> Result<Option<DecisionRow>, 
     Ok(statement.query_row([photo.as_bytes()], decision_of).optional()?)
 }
 
-fn decision_of(row: &Row<'_>) -> rusqlite::Result<DecisionRow> {
+pub(super) fn decision_of(row: &Row<'_>) -> rusqlite::Result<DecisionRow> {
     Ok(DecisionRow {
         photo: hash_of(row, "photo")?,
         at: Timestamp(row.get("at_ms")?),

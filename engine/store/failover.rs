@@ -93,13 +93,27 @@ impl State {
                 return Ok(false);
             }
             revoke(tx, Some(order_key), REPLACED, now)?;
+            let mut instead = instead.clone();
+            if let Some(order) = find_order(tx, order_key)? {
+                stay_erased(&mut instead, order, note);
+            }
             let key = &instead.order_key;
             if find_order(tx, key)?.is_none() || is_open(tx, key)? {
                 tx.execute("DELETE FROM outbox WHERE order_key = ?1", [key])?;
-                put(tx, instead)?;
+                put(tx, &instead)?;
             }
             Ok(true)
         })
+    }
+}
+
+/// Takes out of an order whom the one that it stands in for does not name any more: somebody may
+/// have been removed since that one was read.
+fn stay_erased(instead: &mut Order, of: Order, note: &str) {
+    instead.people.retain(|name| of.people.contains(name));
+    if !instead.origin.starts_with(&of.origin) {
+        instead.reason = format!("{}; {note}", of.origin);
+        instead.origin = of.origin;
     }
 }
 
