@@ -145,13 +145,10 @@ impl Fitting<'_> {
 }
 
 impl Photo {
-    /// Where faces are, and whose.
+    /// Where faces are. Whose is not said: what an order waits for is told by mail, too.
     fn faces(&self) -> impl Iterator<Item = (Crop, String)> {
         self.marks.iter().filter_map(|mark| match mark {
-            Mark::Face { person: Some(person), part } => {
-                Some((*part, format!("the face of {person}")))
-            }
-            Mark::Face { person: None, part } => Some((*part, "a face".to_owned())),
+            Mark::Face { part, .. } => Some((*part, "a face".to_owned())),
             Mark::Icon { .. } => None,
         })
     }

@@ -102,7 +102,7 @@ fn face_at_the_edge_moves_the_crop_or_asks_where_that_cannot_be_told() {
     check(&[icon(100, 20, true)], "print-10x15", false, Some(top), &[]);
     check(&[icon(100, 20, false)], "print-10x15", false, None, &[]);
     check(&[face(100, 20)], "mug", false, None, &[]);
-    let words = "its provider cuts it by itself, and the face of Anna would not be whole; 3000 x \
+    let words = "its provider cuts it by itself, and a face would not be whole; 3000 x \
                  2013 px at 0, 20 of it would do, which this provider cannot be told";
     let fit = fit(&photo(Some(PIXELS), &[face(1100, 20)]), "print-10x15", false, false);
     assert_eq!((fit.crop, fit.doubts), (None, vec![words.to_owned()]));
@@ -111,7 +111,7 @@ fn face_at_the_edge_moves_the_crop_or_asks_where_that_cannot_be_told() {
 #[test]
 fn faces_too_far_apart_ask_and_an_icon_gives_way_to_them() {
     let words = "no part of it in the shape of `print-10x15` has all faces whole; in the middle a \
-                 face and the face of Anna would not be";
+                 face and a face would not be";
     check(&[face(100, 20), face(1100, 2040)], "print-10x15", false, None, &[words]);
     let photo = photo(Some(PIXELS), &[face(100, 20), icon(1100, 2040, true)]);
     let fit = fit(&photo, "print-10x15", true, false);
