@@ -31,6 +31,7 @@ pub mod bucket;
 mod desk;
 mod dossier;
 pub mod enrol;
+pub mod erase;
 pub mod event;
 mod gather;
 mod group;
@@ -59,6 +60,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::access::key::KeyError;
 use crate::access::membership::MembershipError;
+use crate::access::people_book::Register;
 use crate::access::seals::SealsError;
 use crate::access::{Key, LinkKey, Membership, consent::ConsentError};
 use crate::base::calendar::Zone;
@@ -362,6 +364,7 @@ impl Agent {
                 _ = shutdown.wait_for(|stop| *stop) => {}
             }
         }
+        let register = Register::of(&self.home);
         let photos = PhotoLoop {
             home: self.home,
             config: self.config,
@@ -378,6 +381,8 @@ impl Agent {
             waiting: Vec::new(),
             queued: BTreeSet::new(),
             arrivals: BTreeMap::new(),
+            register,
+            consents_over_told: 0,
         };
         let stop = shutdown.clone();
         let photos = tokio::task::spawn_blocking(move || photos.run(&stop));

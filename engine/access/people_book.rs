@@ -8,15 +8,21 @@
 //! anew under a new key, and the old key is overwritten where it lay, so that older copies of the
 //! file and what the disk still holds of it cannot be opened.
 //!
-//! Nothing of it leaves the computer: only `agent/analyse` and `signet people` read it.
+//! Names stand in other files of the home, too: in what was seen, decided and ordered. Whoever writes
+//! them there holds the [`Register`]; whoever erases somebody holds the same lock until all is done.
+//!
+//! Nothing of it leaves the computer: only `agent/` and `signet people` read it.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 
-use super::vault::{Vault, VaultError};
+use super::vault::{Vault, VaultError, VaultLock};
 use crate::base::clock::Timestamp;
+use crate::base::file_state::FileState;
 use crate::base::home::Home;
 use crate::base::ids::ContentHash;
 use crate::detection::faces::{People, Person};
@@ -163,20 +169,30 @@ impl PeopleBook {
         })
     }
 
-    /// Erases somebody; what was kept of them cannot be opened any more.
+    /// Erases people; what was kept of them cannot be opened any more.
+    ///
+    /// - `elsewhere`: erases them from the other files of the home, while nobody writes names there.
+    ///   Is given those who are enrolled. Until it is done they stay enrolled, so that whoever is
+    ///   stopped on the way can do it again
     ///
     /// # Errors
-    /// `Unknown`; or when the book cannot be opened or written.
-    pub fn erase(home: &Home, name: &str) -> Result<Enrolled, PeopleError> {
+    /// When the book cannot be opened or written; and what `elsewhere` says.
+    pub fn erase<T, E: From<PeopleError>>(
+        home: &Home,
+        names: &[String],
+        elsewhere: impl FnOnce(&[String]) -> Result<T, E>,
+    ) -> Result<T, E> {
         let vault = Vault::of(home, NAME);
-        vault.locked(|| {
-            let mut book = Self::open(home)?;
-            let place = book.people.iter().position(|person| person.name == name);
-            let place = place.ok_or_else(|| PeopleError::Unknown(name.to_owned()))?;
-            let erased = book.people.remove(place);
-            vault.write_anew(&book.plain(&vault)?)?;
-            Ok(erased)
-        })
+        let _lock = vault.lock().map_err(PeopleError::from)?;
+        let mut book = Self::open(home)?;
+        let erased = book.people.extract_if(.., |person| names.contains(&person.name));
+        let erased: Vec<String> = erased.map(|person| person.name).collect();
+        let done = elsewhere(&erased)?;
+        if !erased.is_empty() {
+            let plain = book.plain(&vault).map_err(PeopleError::from)?;
+            vault.write_anew(&plain).map_err(PeopleError::from)?;
+        }
+        Ok(done)
     }
 
     /// All, by name.
@@ -200,6 +216,11 @@ impl PeopleBook {
         People::new(valid.map(|of| Person::new(&*of.name, of.faces.clone())).collect())
     }
 
+    /// How many are not recognised any more because their consent is over.
+    pub fn over_count(&self, now: Timestamp) -> usize {
+        self.people.iter().filter(|person| person.consent_until <= now).count()
+    }
+
     /// When others are to be recognised than at `now`: the next moment at which a consent begins or
     /// ends.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
@@ -212,8 +233,76 @@ impl PeopleBook {
     }
 }
 
+/// Who is enrolled, for those who write names into other files of the home.
+///
+/// INVARIANT: a name is written there only while the register is held, and only if it is enrolled
+/// then. Erasing somebody holds the same lock, so nobody brings them back.
+#[derive(Debug)]
+pub struct Register {
+    home: Home,
+    vault: Vault,
+    known: Mutex<Option<Known>>,
+}
+
+/// Names, and the state of the file that they were read from.
+#[derive(Debug)]
+struct Known {
+    file: Option<FileState>,
+    names: Arc<BTreeSet<String>>,
+}
+
+/// The register while nobody changes it.
+#[derive(Debug)]
+pub struct Held {
+    names: Arc<BTreeSet<String>>,
+    _lock: Option<VaultLock>,
+}
+
+impl Held {
+    /// Whether this is the name of somebody.
+    pub fn is_enrolled(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+}
+
+impl Register {
+    /// The register of a home; nothing is read yet.
+    pub fn of(home: &Home) -> Self {
+        Self { home: home.clone(), vault: Vault::of(home, NAME), known: Mutex::new(None) }
+    }
+
+    /// Holds it; waits while somebody is being enrolled or erased. Where it cannot be read nobody is
+    /// enrolled.
+    pub fn hold(&self) -> Held {
+        let held = self.vault.lock().map_err(PeopleError::from).and_then(|lock| {
+            let names = self.names()?;
+            Ok(Held { names, _lock: Some(lock) })
+        });
+        held.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nobody counts as enrolled");
+            Held { names: Arc::default(), _lock: None }
+        })
+    }
+
+    fn names(&self) -> Result<Arc<BTreeSet<String>>, PeopleError> {
+        let file = self.vault.path().metadata().ok().map(|metadata| FileState::of(&metadata));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known
+            && known.file == file
+        {
+            return Ok(known.names.clone());
+        }
+        *known = None;
+        let book = PeopleBook::open(&self.home)?;
+        let names: BTreeSet<String> = book.people.into_iter().map(|person| person.name).collect();
+        let names = Arc::new(names);
+        *known = Some(Known { file, names: names.clone() });
+        Ok(names)
+    }
+}
+
 /// A name as it is kept: letters and their accents in one (Unicode NFC), however they were typed.
-fn composed(name: &str) -> String {
+pub fn composed(name: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
 }
 
@@ -269,6 +358,8 @@ mod tests {
         assert_eq!(count(b"a network", HOUR_MS), 0);
         assert_eq!(count(b"a network", -1), 0);
         assert_eq!(count(b"another", 1), 0);
+        let over_count = |now| book.over_count(Timestamp(now));
+        assert_eq!((over_count(HOUR_MS - 1), over_count(HOUR_MS)), (0, 1));
         assert_eq!(book.next_change(Timestamp(-1)), Some(Timestamp(0)));
         assert_eq!(book.next_change(Timestamp(0)), Some(Timestamp(HOUR_MS)));
         assert_eq!(book.next_change(Timestamp(HOUR_MS)), None);
@@ -281,11 +372,59 @@ mod tests {
         PeopleBook::add(&home, anna()).expect("enrolled");
         PeopleBook::add(&home, ben.clone()).expect("enrolled");
         let copy = std::fs::read(home.vault_path(NAME)).expect("a copy");
-        assert_eq!(PeopleBook::erase(&home, "Anna").expect("erased"), anna());
+        let erase = || {
+            PeopleBook::erase(&home, &["Anna".to_owned()], |names| {
+                Ok::<_, PeopleError>(names.to_vec())
+            })
+        };
+        assert_eq!(erase().expect("erased"), ["Anna"]);
         assert_eq!(PeopleBook::open(&home).expect("the book").all(), [ben]);
-        assert!(matches!(PeopleBook::erase(&home, "Anna"), Err(PeopleError::Unknown(_))));
+        assert!(erase().expect("nobody").is_empty());
         std::fs::write(home.vault_path(NAME), copy).expect("the copy is back");
         assert!(PeopleBook::open(&home).is_err());
+    }
+
+    #[test]
+    fn somebody_stays_enrolled_until_all_else_is_erased() {
+        let (_folder, home) = home();
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        let stopped = PeopleBook::erase(&home, &["Anna".to_owned()], |names| {
+            assert_eq!(names, ["Anna"]);
+            Err::<(), _>(PeopleError::Full)
+        });
+        assert!(matches!(stopped, Err(PeopleError::Full)));
+        assert_eq!(PeopleBook::open(&home).expect("the book").all(), [anna()]);
+    }
+
+    #[test]
+    fn register_waits_while_somebody_is_erased_and_does_not_name_them_then() {
+        let (_folder, home) = home();
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        PeopleBook::add(&home, Enrolled { name: "Ben".into(), ..anna() }).expect("enrolled");
+        let register = Register::of(&home);
+        let held = register.hold();
+        assert!(held.is_enrolled("Anna") && held.is_enrolled("Ben") && !held.is_enrolled("An"));
+        drop(held);
+        let (began, begun) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let register = &register;
+            let writer = scope.spawn(move || {
+                begun.recv().expect("told");
+                let held = register.hold();
+                (held.is_enrolled("Anna"), held.is_enrolled("Ben"))
+            });
+            PeopleBook::erase(&home, &["Anna".to_owned()], |_| {
+                began.send(()).expect("told");
+                // The writer is at the lock or comes to it: it has to wait in both cases.
+                std::thread::yield_now();
+                assert!(!writer.is_finished());
+                Ok::<_, PeopleError>(())
+            })
+            .expect("erased");
+            assert_eq!(writer.join().expect("a writer"), (false, true));
+        });
+        std::fs::write(home.vault_path(NAME), b"something else").expect("written");
+        assert!(!register.hold().is_enrolled("Ben"), "what cannot be read names nobody");
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub struct Vault {
     name: &'static str,
 }
 
+/// Holds an encrypted file until it is dropped, however that comes.
+#[derive(Debug)]
+pub struct VaultLock {
+    _file: File,
+}
+
 /// Why an encrypted file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -125,13 +131,18 @@ impl Vault {
         let Some(cipher) = load_key(&self.key_path)? else {
             return Err(VaultError::KeyMissing { key, sealed, name: self.name });
         };
-        body.split_first_chunk::<NONCE_BYTES>()
-            .and_then(|(nonce, msg)| {
-                let payload = Payload { msg, aad: &header };
-                cipher.decrypt(&XNonce::from(*nonce), payload).ok()
-            })
-            .map(Some)
-            .ok_or(VaultError::Damaged { sealed, key, name: self.name })
+        if let Some(plain) = open_body(&cipher, &header, body) {
+            return Ok(Some(plain));
+        }
+        // A crash came between the two steps of `write_anew`: the second is done now.
+        let next = read(&self.next_path())?;
+        let next = next.as_deref().and_then(|file| file.strip_prefix(&*header));
+        let plain = next.and_then(|body| open_body(&cipher, &header, body));
+        if plain.is_none() {
+            return Err(VaultError::Damaged { sealed, key, name: self.name });
+        }
+        self.take_next()?;
+        Ok(plain)
     }
 
     /// Puts something else inside.
@@ -149,17 +160,26 @@ impl Vault {
     /// overwritten where it lay and gone.
     ///
     /// # Errors
-    /// When the key or the file cannot be written. After a crash between the two the file is
-    /// damaged, and has to be written again by who knows what was inside.
+    /// When the key or the file cannot be written. After a crash on the way either what was inside
+    /// can still be read or what was to come there can.
     pub fn write_anew(&self, plain: &[u8]) -> Result<(), VaultError> {
         let failed = |source: io::Error| VaultError::File { path: self.key_path.clone(), source };
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
         // Sealed first: the old key goes when what the new one opens is there to be renamed.
-        let next = Self { path: self.path.with_extension("next"), ..self.clone() };
+        let next = Self { path: self.next_path(), ..self.clone() };
         next.seal(&XChaCha20Poly1305::new(&secret.into()), plain)?;
         overwrite(&self.key_path, key_text(&secret).as_bytes()).map_err(failed)?;
-        std::fs::rename(&next.path, &self.path)
+        self.take_next()
+    }
+
+    /// What the file is to be once its key is there.
+    fn next_path(&self) -> PathBuf {
+        self.path.with_extension("next")
+    }
+
+    fn take_next(&self) -> Result<(), VaultError> {
+        std::fs::rename(self.next_path(), &self.path)
             .map_err(|source| VaultError::File { path: self.path.clone(), source })
     }
 
@@ -171,13 +191,19 @@ impl Vault {
         &self,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        let _lock = self.lock()?;
+        work()
+    }
+
+    /// Waits until nobody else holds the file.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub fn lock(&self) -> Result<VaultLock, VaultError> {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(&self.lock_path);
-        // Held until the file is closed, however this ends.
-        let _lock: File = lock
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(|source| VaultError::File { path: self.lock_path.clone(), source })?;
-        work()
+        lock.and_then(|file| file.lock().map(|()| VaultLock { _file: file }))
+            .map_err(|source| VaultError::File { path: self.lock_path.clone(), source })
     }
 
     fn seal(&self, key: &XChaCha20Poly1305, plain: &[u8]) -> Result<(), VaultError> {
@@ -203,6 +229,12 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, VaultError> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(bytes))
+}
+
+/// What a nonce and the sealed bytes behind it hold; nothing under another key.
+fn open_body(cipher: &XChaCha20Poly1305, header: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, msg) = body.split_first_chunk::<NONCE_BYTES>()?;
+    cipher.decrypt(&XNonce::from(*nonce), Payload { msg, aad: header }).ok()
 }
 
 fn load_key(path: &Path) -> Result<Option<XChaCha20Poly1305>, VaultError> {
@@ -248,6 +280,26 @@ mod tests {
         home.create().expect("a home");
         let vault = Vault::of(&home, "secrets");
         (folder, vault)
+    }
+
+    #[test]
+    fn crash_while_it_is_written_anew_leaves_what_was_or_what_comes() {
+        let (_folder, vault) = vault();
+        vault.write(b"Anna and Ben").expect("written");
+        let (old, old_key) = (std::fs::read(&vault.path), std::fs::read(&vault.key_path));
+        vault.write_anew(b"Ben").expect("written");
+        let (new, new_key) = (std::fs::read(&vault.path), std::fs::read(&vault.key_path));
+        let [old, old_key, new, new_key] =
+            [old, old_key, new, new_key].map(|bytes| bytes.expect("a file"));
+        for (key, plain) in [(&old_key, &b"Anna and Ben"[..]), (&new_key, b"Ben")] {
+            std::fs::write(&vault.path, &old).expect("written");
+            std::fs::write(vault.next_path(), &new).expect("written");
+            std::fs::write(&vault.key_path, key).expect("written");
+            for _ in 0..2 {
+                assert_eq!(vault.read().expect("read").as_deref(), Some(plain));
+            }
+        }
+        assert!(!vault.next_path().exists());
     }
 
     #[test]

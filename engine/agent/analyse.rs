@@ -16,6 +16,7 @@ use crate::base::clock::Timestamp;
 use crate::base::config::{Config, Icons, environment};
 use crate::base::home::Home;
 use crate::base::ids::{ContentHash, derived};
+use crate::base::names::Names;
 use crate::detection::card::is_card;
 use crate::detection::detector::{self, FORBIDDING};
 use crate::detection::embed::Embedder;
@@ -258,6 +259,11 @@ impl Eyes {
     pub fn people_count(&self) -> Option<usize> {
         let faces = self.faces.as_ref()?;
         Some(faces.book.recognised(&faces.recogniser, Timestamp::now()).all().len())
+    }
+
+    /// How many people are not recognised any more because their consent is over.
+    pub fn consents_over_count(&self) -> usize {
+        self.faces.as_ref().map_or(0, |faces| faces.book.over_count(Timestamp::now()))
     }
 
     /// Where decisions about faces fall; `None` where no networks for them were pulled.
@@ -513,6 +519,39 @@ impl Analysis {
     }
 }
 
+impl Analysis {
+    /// Whether somebody is recognised.
+    pub fn names_people(&self) -> bool {
+        self.faces.iter().any(|face| face.person.is_some())
+    }
+
+    /// Makes those unknown who are not enrolled any more.
+    pub fn forget_others(&mut self, is_enrolled: impl Fn(&str) -> bool) {
+        for face in &mut self.faces {
+            if face.person.as_deref().is_some_and(|name| !is_enrolled(name)) {
+                // How much it is a face was not kept.
+                (face.person, face.tier, face.score) = (None, None, 0.0);
+            }
+        }
+    }
+
+    /// A kept analysis in which these people are unknown; `None` where none of them is in it.
+    ///
+    /// - `json`: of any version
+    pub fn without(json: &str, names: &Names) -> Option<String> {
+        let mut analysis: serde_json::Value = serde_json::from_str(json).ok()?;
+        let mut is_named = false;
+        for face in analysis.get_mut("faces")?.as_array_mut()? {
+            if face["person"].as_str().is_some_and(|name| names.holds(name)) {
+                (face["person"], face["tier"]) = (serde_json::Value::Null, serde_json::Value::Null);
+                face["score"] = 0.0.into();
+                is_named = true;
+            }
+        }
+        is_named.then(|| analysis.to_string())
+    }
+}
+
 /// Tells cameras apart without keeping what they say of themselves.
 fn camera_of(metadata: &Metadata) -> Option<String> {
     let parts = [&metadata.camera_make, &metadata.camera_model, &metadata.camera_serial];
@@ -577,5 +616,33 @@ mod tests {
             assert_eq!((facts.icons[0].tier, facts.icons[0].lowered), (tier, false));
             assert_eq!(facts.icons[0].seal, seal.unwrap_or(Seal::Unreadable));
         }
+    }
+
+    #[test]
+    fn analysis_without_somebody_keeps_all_but_who_it_is() {
+        let face = |name: Option<&str>| FaceSighting {
+            person: name.map(str::to_owned),
+            tier: name.map(|_| Tier::Order),
+            score: if name.is_some() { 0.61 } else { 0.0 },
+            bounds: [1.5, 2.0, 30.1, 40.0],
+        };
+        let seen = |names: [Option<&str>; 3]| Analysis {
+            faces: names.into_iter().map(face).collect(),
+            camera_model: Some("Anna".to_owned()),
+            ..analysis(&[("share", Tier::Order, None)])
+        };
+        let json = |seen: &Analysis| serde_json::to_string(seen).expect("JSON");
+        let before = seen([Some("Anna"), Some("Ben"), Some("Anna Berg")]);
+        let after = seen([None, Some("Ben"), Some("Anna Berg")]);
+        let names = Names::new(["Anna"]);
+        let without = Analysis::without(&json(&before), &names).expect("she is on it");
+        assert_eq!(serde_json::from_str::<Analysis>(&without).expect("an analysis"), after);
+        assert_eq!(Analysis::without(&json(&after), &names), None);
+        for other in ["{}", "no JSON", r#"{"faces": null}"#, r#"{"faces": ["Anna"]}"#] {
+            assert_eq!(Analysis::without(other, &names), None, "{other}");
+        }
+        let mut held = before.clone();
+        held.forget_others(|name| name != "Anna");
+        assert_eq!(held, after);
     }
 }

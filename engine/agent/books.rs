@@ -190,7 +190,7 @@ impl RuleBook {
     /// Neither the files nor a last good copy can be used.
     pub fn open(home: &Home, known: Known) -> Result<(Self, Option<RuleChange>), RuleBookError> {
         let folder = home.rules_dir();
-        let good = home.root().join("rules-in-force");
+        let good = home.rules_in_force_dir();
         let stamp = stamp(&folder);
         let (set, change) = match read_set(&folder, &known) {
             Ok(set) => (set, None),

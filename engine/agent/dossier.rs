@@ -144,6 +144,18 @@ impl Dossier {
         Ok(self)
     }
 
+    /// Whether somebody is named.
+    pub(super) fn names_people(&self) -> bool {
+        !self.inputs.facts.people.is_empty()
+    }
+
+    /// Makes those unknown who are not enrolled any more.
+    pub(super) fn forget_others(&mut self, is_enrolled: impl Fn(&str) -> bool) {
+        let facts = &mut self.inputs.facts;
+        let gone = facts.people.extract_if(.., |person| !is_enrolled(&person.name)).count();
+        facts.unknown_faces += u32::try_from(gone).unwrap_or(u32::MAX);
+    }
+
     /// The photo as the planner wants it.
     ///
     /// - `unread`: files that lay beside it and were not read in time

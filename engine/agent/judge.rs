@@ -20,6 +20,7 @@ use std::sync::Mutex;
 use super::analyse::{Analysis, path_fact};
 use super::dossier::Dossier;
 use super::lock;
+use crate::access::people_book::Register;
 use crate::base::clock::{Moment, Timestamp};
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
@@ -155,6 +156,8 @@ pub(super) struct Judge<'a> {
     pub(super) providers: &'a BTreeMap<String, Terms>,
     /// Whether icons have to carry the owner's seal.
     pub(super) icons: Icons,
+    /// Who may be named.
+    pub(super) register: &'a Register,
 }
 
 impl Judge<'_> {
@@ -170,7 +173,17 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Result<Judged, StoreError> {
         let mut outcome = Outcome::default();
-        let dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
+        let mut dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
+        // Somebody may be removed meanwhile: who is named is read again under the lock, and stays
+        // enrolled until all is written.
+        let held =
+            dossier.as_ref().is_some_and(Dossier::names_people).then(|| self.register.hold());
+        if let Some(held) = &held {
+            dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
+            if let Some(dossier) = &mut dossier {
+                dossier.forget_others(|name| held.is_enrolled(name));
+            }
+        }
         let Some(dossier) = dossier.filter(|dossier| dossier.may_order) else {
             // It was there before the first start; or nobody knows it, and the next scan
             // looks at it again.

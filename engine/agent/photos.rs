@@ -21,7 +21,7 @@ use super::intake::{Intake, is_changed};
 use super::judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use super::worker::{self, Job, Report, Seen};
 use super::{AgentError, AgentEvent, Tell, Wishes, keep, lock};
-use crate::access::people_book;
+use crate::access::people_book::{self, Register};
 use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::file_state::FileState;
@@ -74,6 +74,10 @@ pub(super) struct PhotoLoop {
     pub(super) queued: BTreeSet<ContentHash>,
     /// When the last photo of each collection came.
     pub(super) arrivals: BTreeMap<String, Instant>,
+    /// Who may be named.
+    pub(super) register: Register,
+    /// Of how many consents that are over the owner was told.
+    pub(super) consents_over_told: usize,
 }
 
 /// A photo that is to be judged.
@@ -144,6 +148,7 @@ impl PhotoLoop {
                 Err(error) => break Err(error),
             }
             self.refresh_eyes(&mut eyes);
+            self.tell_consents_over();
             if let Some(change) = self.rules.refresh() {
                 self.tell_rules(&change);
             }
@@ -210,6 +215,21 @@ impl PhotoLoop {
                 (self.tell)(AgentEvent::Warning { text });
             }
         }
+    }
+
+    /// Tells once of consents that are over: those people are not recognised any more.
+    fn tell_consents_over(&mut self) {
+        let eyes = self.eyes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let count = eyes.consents_over_count();
+        if count > self.consents_over_told {
+            let text = format!(
+                "the consent of {count} enrolled {} is over and their faces are not recognised any \
+                 more: `signet people list` says whose, `signet people remove` erases them",
+                if count == 1 { "person" } else { "people" }
+            );
+            (self.tell)(AgentEvent::Warning { text });
+        }
+        self.consents_over_told = count;
     }
 
     /// When each collection was first watched.
@@ -393,6 +413,7 @@ impl PhotoLoop {
             rules: self.rules.set(),
             providers: &providers,
             icons: self.config.icons,
+            register: &self.register,
         };
         let judged = judge.judge(photo, readiness, Timestamp::now()).map_err(keep_error)?;
         let outcome = match judged {
@@ -515,7 +536,12 @@ impl PhotoLoop {
             Seen::Known { state, photo } => {
                 self.keep_file(&mut lock(&self.index), &job, &state, &photo).map_err(keep_error)?;
             }
-            Seen::New { state, photo, analysis, beside } => {
+            Seen::New { state, photo, mut analysis, beside } => {
+                // Somebody may have been removed since the photo was looked at.
+                let held = analysis.names_people().then(|| self.register.hold());
+                if let Some(held) = &held {
+                    analysis.forget_others(|name| held.is_enrolled(name));
+                }
                 let first = first_started.get(&job.collection).copied();
                 let existing = first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;
@@ -548,6 +574,7 @@ impl PhotoLoop {
                 }
                 index.commit_batch().map_err(keep_error)?;
                 drop(index);
+                drop(held);
                 for raw in raws {
                     self.queue(raw, &job.collection, Vec::new());
                 }

@@ -120,7 +120,7 @@ impl Study {
         progress: &dyn Fn(usize, usize),
         mut see: impl FnMut(&DecisionRow, Replay),
     ) -> Result<(), StoreError> {
-        let mut sets: BTreeMap<String, Result<RuleSet, String>> = BTreeMap::new();
+        let mut sets: BTreeMap<String, Result<Kept, String>> = BTreeMap::new();
         let (all_count, mut done_count, mut last) = (self.decisions.count(since)?, 0, 0);
         loop {
             let page = self.decisions.page(since, last, BATCH_DECISIONS)?;
@@ -135,7 +135,12 @@ impl Study {
                     sets.insert(row.revision.clone(), rules_of(json.as_deref()));
                 }
                 let replay = match sets.get(&row.revision) {
-                    Some(Ok(set)) => replay_of(&row, set),
+                    Some(Ok(Kept { set, lacks_names })) => match replay_of(&row, set) {
+                        Replay::Differs { .. } if *lacks_names => {
+                            Replay::Unreadable(LACKS_NAMES.to_owned())
+                        }
+                        replay => replay,
+                    },
                     Some(Err(why)) => Replay::Unreadable(why.clone()),
                     None => Replay::Unreadable("its rules were not kept".to_owned()),
                 };
@@ -143,6 +148,14 @@ impl Study {
             }
             progress(done_count, all_count.max(done_count));
         }
+    }
+
+    /// How many decisions cannot be made again because they were about people who were removed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn erased_count(&self) -> Result<usize, StoreError> {
+        self.decisions.erased_count()
     }
 
     /// Counts what one rule would order with its numbers moved.
@@ -232,13 +245,27 @@ impl Study {
     }
 }
 
-fn rules_of(json: Option<&str>) -> Result<RuleSet, String> {
+/// The rules of a revision as they are kept.
+struct Kept {
+    set: RuleSet,
+    lacks_names: bool,
+}
+
+/// Why a decision cannot be made again by rules from which a name was taken.
+const LACKS_NAMES: &str = "its rules named somebody who was removed since";
+
+fn rules_of(json: Option<&str>) -> Result<Kept, String> {
     let json = json.ok_or("its rules were not kept")?;
     let archive: Archive = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    archive.load().map_err(|mistakes| {
+    let lacks_names = archive.lacks_names();
+    let set = archive.load().map_err(|mistakes| {
         let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-        format!("its rules are refused today: {first}")
-    })
+        match lacks_names {
+            true => format!("{LACKS_NAMES}, and cannot be asked without: {first}"),
+            false => format!("its rules are refused today: {first}"),
+        }
+    })?;
+    Ok(Kept { set, lacks_names })
 }
 
 fn replay_of(row: &DecisionRow, set: &RuleSet) -> Replay {

@@ -10,12 +10,15 @@
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
 //! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again
+//! people.sealed        who agreed to be recognised, encrypted with a key in keys/
 //! rules/*.toml         rule files, with their cases beside them
+//! rules-in-force/      copies of those that were last without a mistake
 //! previews/            low-resolution copies, can be made again
 //! reports/feed.xml     what was fetched, for feed readers; can be made again
 //! private/             originals that were to be kept; offered to nobody
 //! state.sqlite         orders, outbox, grants, access log, ledger: never rebuilt
 //! index.sqlite         what was seen in the collections: can be rebuilt
+//! decisions.sqlite     what rules said and why: can be done without
 //! hub.json             the hub that the agent joined, if any
 //! agent.lock           held while an agent runs
 //! ```
@@ -214,6 +217,11 @@ impl Home {
     /// Rule files.
     pub fn rules_dir(&self) -> PathBuf {
         self.root.join("rules")
+    }
+
+    /// Copies of the rule files that were last without a mistake.
+    pub fn rules_in_force_dir(&self) -> PathBuf {
+        self.root.join("rules-in-force")
     }
 
     /// Low-resolution copies.

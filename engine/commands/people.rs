@@ -3,14 +3,18 @@
 //! Pictures are looked at and not kept; what is kept are numbers, encrypted (`access/people_book`).
 //! A picture with several faces is named with a number, `PICTURE#2`: faces are counted from left to
 //! right, as `signet look` counts them.
+//!
+//! `remove` erases somebody from every file of the home (`agent/erase`) and says which words of the
+//! owner's still bear the name.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::{CommandError, Context, Outcome, failed, output};
-use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
+use crate::access::people_book::{Enrolled, PeopleBook, PeopleError, composed};
 use crate::agent::analyse::{Analyst, Eyes};
+use crate::agent::erase::{Erased, Left, erase};
 use crate::base::calendar::{Cycle, Period, Zone};
 use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
@@ -59,11 +63,15 @@ enum Command {
     List,
     /// Write down that somebody agrees for longer
     Renew(Renew),
-    /// Erase what is kept of somebody
+    /// Erase somebody from every file of the home
     Remove {
-        /// Whose
+        /// Who
         #[arg(required = true)]
         names: Vec<String>,
+        /// They were removed before: erase what names them since, such as copies of rule files that
+        /// still did
+        #[arg(long)]
+        again: bool,
     },
 }
 
@@ -116,7 +124,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Add(args) => add(&home, args, context),
         Command::List => list(&home, context),
         Command::Renew(args) => renew(&home, args, context),
-        Command::Remove { names } => remove(&home, names, context),
+        Command::Remove { names, again } => remove(&home, names, *again, context),
     }
 }
 
@@ -428,7 +436,9 @@ fn list(home: &Home, context: &Context) -> Result<Outcome, CommandError> {
     }
     for person in book.all() {
         let state = match recogniser {
-            _ if person.consent_until <= now => "consent is over, not recognised: `people renew`",
+            _ if person.consent_until <= now => {
+                "consent is over, not recognised: `people renew` or `people remove`"
+            }
             None => "no networks: `signet models pull faces`",
             Some(recogniser) if recogniser != person.recogniser => {
                 "enrolled with another network: remove and add them again"
@@ -456,18 +466,88 @@ fn list(home: &Home, context: &Context) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
-fn remove(home: &Home, names: &[String], context: &Context) -> Result<Outcome, CommandError> {
-    for name in names {
-        PeopleBook::erase(home, name).map_err(refusal)?;
-        if context.json {
-            output::json(&json!({ "removed": name }));
-        } else {
-            output::line(format_args!(
-                "erased the face of `{name}`; photos seen before still name them in the index"
-            ));
+fn remove(
+    home: &Home,
+    names: &[String],
+    again: bool,
+    context: &Context,
+) -> Result<Outcome, CommandError> {
+    let names: Vec<String> = names.iter().map(|name| composed(name)).collect();
+    let erased = erase(home, &names, again, Timestamp::now()).map_err(failed)?;
+    let unknown: Vec<&String> = names.iter().filter(|name| !erased.people.contains(name)).collect();
+    let hint = "`signet people list` says who is; if they were removed before and something names \
+                them since, `--again` erases that";
+    if erased.people.is_empty() && !again {
+        let quoted: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("nobody is enrolled as {}: {hint}", quoted.join(" or "));
+        return Err(CommandError::Usage(message));
+    }
+    match context.json {
+        true => output::json(&json_of(&erased, &unknown)),
+        false => print_erased(&erased, again),
+    }
+    if again || unknown.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    unknown.iter().for_each(|name| tracing::error!("nobody is enrolled as `{name}`: {hint}"));
+    Ok(Outcome::SomeFailed)
+}
+
+fn json_of(erased: &Erased, unknown: &[&String]) -> serde_json::Value {
+    let Left { rule_lines, rules, paths_count, addressed_count } = &erased.left;
+    let lines = rule_lines.iter().map(|(file, line)| json!({ "file": file, "line": line }));
+    json!({
+        "removed": erased.people, "not_enrolled": unknown,
+        "erased": {
+            "photos": erased.photos_count, "decisions": erased.decisions_count,
+            "orders": erased.orders_count, "other_texts": erased.other_texts,
+        },
+        "yours": {
+            "rule_lines": lines.collect::<Vec<_>>(), "rules": rules, "paths": paths_count,
+            "addressed_orders": addressed_count,
+        },
+    })
+}
+
+fn print_erased(erased: &Erased, again: bool) {
+    for name in &erased.people {
+        output::line(format_args!("erased `{name}`: the face and the name"));
+    }
+    if again && erased.is_nothing() {
+        output::line("nothing names them any more");
+    }
+    for (count, what) in [
+        (erased.photos_count, "photos in which they are nobody's face now"),
+        (erased.decisions_count, "decisions about such photos, which are not kept any more"),
+        (erased.orders_count, "orders, which stay as they are without the name"),
+    ] {
+        if count > 0 {
+            output::line(format_args!("  {count} {what}"));
         }
     }
-    Ok(Outcome::Done)
+    let Left { rule_lines, rules, paths_count, addressed_count } = &erased.left;
+    if !rule_lines.is_empty() {
+        output::line("your rule files still bear the name, and are yours to change:");
+        for (file, line) in rule_lines {
+            output::line(format_args!("  {}:{line}", file.display()));
+        }
+        for rule in rules {
+            output::line(format_args!("  orders keep the name of the rule `{rule}`"));
+        }
+        output::line(
+            "a condition that asks for somebody who is not enrolled is never true, also where it \
+             forbids; what these files say is copied when it is used: change them, then `signet \
+             people remove --again` erases the copies",
+        );
+    }
+    if *paths_count > 0 {
+        output::line(format_args!("{paths_count} files of yours have the name in their path"));
+    }
+    if *addressed_count > 0 {
+        output::line(format_args!(
+            "{addressed_count} orders go to an addressee of that label: `signet addressees remove`"
+        ));
+    }
 }
 
 /// How those stand who are enrolled in a home.

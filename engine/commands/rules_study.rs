@@ -471,8 +471,11 @@ pub(super) fn replay(args: &ReplayArgs, context: &Context) -> Result<Outcome, Co
     });
     bar.finish();
     replayed.map_err(failed)?;
+    let erased_count = study.erased_count().map_err(failed)?;
     if context.json {
-        output::json(&serde_json::json!({ "decisions_count": all_count, "odd_count": odd_count }));
+        output::json(&serde_json::json!({
+            "decisions_count": all_count, "odd_count": odd_count, "erased_count": erased_count,
+        }));
     } else {
         let all = counted(all_count, "decision");
         let odd = if odd_count == 0 {
@@ -481,6 +484,10 @@ pub(super) fn replay(args: &ReplayArgs, context: &Context) -> Result<Outcome, Co
             format!("{odd_count} do not say the same")
         };
         output::line(format_args!("{all} made again: {odd}"));
+        if erased_count > 0 {
+            let erased = counted(erased_count, "decision");
+            output::line(format_args!("not kept: {erased} about people who were removed"));
+        }
     }
     Ok(if odd_count == 0 { Outcome::Done } else { Outcome::SomeFailed })
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
 use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
+use crate::base::home::Home;
 use crate::base::member::Member;
 use crate::base::money::Currency;
 use crate::detection::faces::FaceSighting;
@@ -115,6 +117,28 @@ struct Desk {
     decisions: Decisions,
     rules: RuleSet,
     providers: BTreeMap<String, Terms>,
+    home: Home,
+    register: Register,
+    _folder: tempfile::TempDir,
+}
+
+/// A home in which Anna and Ben are enrolled.
+fn home() -> (tempfile::TempDir, Home) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home::at(folder.path());
+    home.create().expect("made");
+    for name in ["Anna", "Ben"] {
+        let person = Enrolled {
+            name: name.to_owned(),
+            consent_by: name.to_owned(),
+            consent_at: Timestamp(0),
+            consent_until: NOW,
+            recogniser: ContentHash::of(b"a network"),
+            faces: Vec::new(),
+        };
+        PeopleBook::add(&home, person).expect("enrolled");
+    }
+    (folder, home)
 }
 
 impl Desk {
@@ -132,7 +156,11 @@ impl Desk {
             service: "signet".into(),
             ..Terms::new(Currency::try_from("EUR".to_owned()).expect("a currency"))
         };
+        let (_folder, home) = home();
         Self {
+            register: Register::of(&home),
+            home,
+            _folder,
             index: Mutex::new(Index::open_in_memory().expect("an index")),
             state: State::in_memory().expect("a state"),
             decisions: Decisions::in_memory().expect("a log"),
@@ -164,6 +192,7 @@ impl Desk {
             rules: &self.rules,
             providers: &self.providers,
             icons: Icons::default(),
+            register: &self.register,
         }
     }
 
@@ -717,4 +746,48 @@ fn every_kept_decision_is_made_again_and_says_the_same() {
     lock(&desk.index).set_judged(&taken("10", 0, &[]).hash(), false).expect("marked");
     desk.judge();
     assert_eq!(desk.decisions.count(Timestamp(0)).expect("read"), rows.len());
+}
+
+#[test]
+fn photo_of_somebody_who_was_removed_meanwhile_names_nobody() {
+    let mut desk = Desk::new();
+    let rules = "[people]\nfriends = [\"Anna\", \"Ben\"]\n[[rule]]\nname = \"faces\"\n\
+                 when = 'seen(friends)'\nnote = \"somebody is there\"\n";
+    let known = Known::of_icons(Vec::new());
+    desk.rules = RuleSet::load(&[RuleFile::new("a.toml", rules)], &known).expect("a rule");
+    let photo = taken("1", 0, &[]);
+    desk.arrive(&photo);
+    let face = |name: &str| FaceSighting {
+        person: Some(name.to_owned()),
+        tier: Some(Tier::Order),
+        score: 0.7,
+        bounds: [10.0, 10.0, 90.0, 90.0],
+    };
+    let analysis = Analysis { faces: vec![face("Anna"), face("Ben")], ..photo.analysis() };
+    let row = PhotoRow {
+        hash: photo.hash(),
+        analysis_json: serde_json::to_string(&analysis).expect("JSON"),
+        first_seen: NOW,
+        may_order: true,
+    };
+    let inputs = |desk: &Desk| -> crate::rules::Inputs {
+        // As if the photo had been looked at before, and were kept only now.
+        lock(&desk.index).record_photo(&row).expect("recorded");
+        lock(&desk.index).set_judged(&photo.hash(), false).expect("marked");
+        assert_eq!(desk.judge()[0].notes, ["somebody is there"]);
+        let last = desk.decisions.last(&photo.hash()).expect("read").expect("decided");
+        serde_json::from_str(&last.inputs_json).expect("JSON")
+    };
+    let named = |inputs: &crate::rules::Inputs| -> Vec<String> {
+        inputs.facts.people.iter().map(|person| person.name.clone()).collect()
+    };
+    let before = inputs(&desk);
+    assert_eq!(
+        (named(&before), before.facts.unknown_faces),
+        (vec!["Anna".into(), "Ben".into()], 0)
+    );
+    PeopleBook::erase(&desk.home, &["Anna".to_owned()], |_| Ok::<_, PeopleError>(()))
+        .expect("erased");
+    let after = inputs(&desk);
+    assert_eq!((named(&after), after.facts.unknown_faces), (vec!["Ben".into()], 1));
 }
