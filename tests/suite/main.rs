@@ -10,6 +10,7 @@ mod composite;
 mod crash;
 mod disorder;
 mod enrol;
+mod erasure;
 mod faces;
 mod faces_orders;
 mod fit;
