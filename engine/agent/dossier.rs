@@ -13,6 +13,7 @@ use super::group::Group;
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::collection::group::{Kind, kind_of};
+use crate::detection::faces::FaceSighting;
 use crate::detection::{IconSighting, Tier};
 use crate::orders::crop::{Crop, card_around};
 use crate::orders::plan::{Mark, Missing, Photo};
@@ -71,6 +72,8 @@ pub(super) struct Dossier {
     pub(super) seen_by: String,
     /// Icons on it; corners in pixels of the upright original.
     icons: Vec<IconSighting>,
+    /// Portraits on it, in the same pixels.
+    portraits: Vec<FaceSighting>,
 }
 
 impl Dossier {
@@ -115,6 +118,7 @@ impl Dossier {
             may_order: row.may_order,
             seen_by: analysis.seen_by,
             icons: analysis.icons,
+            portraits: analysis.faces.into_iter().filter(FaceSighting::is_portrait).collect(),
         }))
     }
 
@@ -172,12 +176,19 @@ impl Dossier {
             let (name, is_sure) = (icon.name.clone(), icon.tier == Tier::Order);
             Some(Mark::Icon { name, is_sure, part, card })
         });
-        let faces = self.inputs.facts.people.iter().filter_map(|person| {
+        // A portrait is an icon: it may be cropped away, a face may not.
+        let portraits = self.portraits.iter().filter_map(|portrait| {
+            let part = Crop::around(portrait.frame.as_ref()?, pixels)?;
+            let name = format!("portrait of {}", portrait.person.as_deref()?);
+            let is_sure = portrait.tier == Some(Tier::Order);
+            Some(Mark::Icon { name, is_sure, part, card: part })
+        });
+        let faces = self.inputs.facts.present().filter_map(|person| {
             let part = Crop::around(&face_corners(person, pixels), pixels)?;
             let is_sure = person.tier == Tier::Order;
             Some(Mark::Face { person: is_sure.then(|| person.name.clone()), part })
         });
-        faces.chain(icons).collect()
+        faces.chain(icons).chain(portraits).collect()
     }
 }
 

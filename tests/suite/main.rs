@@ -33,6 +33,7 @@ mod mutations;
 mod orders;
 mod outward;
 mod people;
+mod portraits;
 mod preview;
 mod printer;
 mod reports;
