@@ -59,6 +59,8 @@ struct FaceLine<'a> {
     person: Option<&'a str>,
     tier: Option<Tier>,
     score: f32,
+    /// It is a picture in the house frame, and not somebody who is there.
+    portrait: bool,
     /// Left, top, width and height in px of the upright original.
     #[serde(rename = "box")]
     bounds: [f32; 4],
@@ -68,12 +70,13 @@ impl<'a> FaceLine<'a> {
     fn of(face: &'a FaceSighting) -> Self {
         let [left, top, right, bottom] = face.bounds;
         let (person, bounds) = (face.person.as_deref(), [left, top, right - left, bottom - top]);
-        Self { person, tier: face.tier, score: face.score, bounds }
+        Self { person, tier: face.tier, score: face.score, portrait: face.is_portrait(), bounds }
     }
 
     fn words(&self) -> Option<String> {
         let question = if self.tier == Some(Tier::Ask) { "?" } else { "" };
-        Some(format!("{}{question} {:.2}", self.person?, self.score))
+        let what = if self.portrait { "portrait of " } else { "" };
+        Some(format!("{what}{}{question} {:.2}", self.person?, self.score))
     }
 }
 

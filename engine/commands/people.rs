@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CommandError, Context, Outcome, failed, output};
+use super::{CommandError, Context, Outcome, failed, output, people_card};
 use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::base::calendar::{Period, Zone};
@@ -51,6 +51,8 @@ enum Command {
     Add(Add),
     /// Print who is enrolled, who agreed, and until when
     List,
+    /// Write a portrait of somebody in the frame of an icon, to print or to stamp
+    Card(people_card::Card),
     /// Erase what is kept of somebody
     Remove {
         /// Whose
@@ -85,6 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match &args.command {
         Command::Add(args) => add(&home, args, context),
         Command::List => list(&home, context),
+        Command::Card(args) => people_card::run(&home, args, context),
         Command::Remove { names } => remove(&home, names, context),
     }
 }

@@ -100,9 +100,9 @@ fn surer(inputs: &Inputs) -> Option<(Facts, Option<CardFact>)> {
 /// What was not seen for sure, in words.
 fn unsure(inputs: &Inputs) -> String {
     let icons = inputs.card.iter().flat_map(|card| &card.icons).chain(&inputs.facts.icons);
-    let icons = icons.map(|icon| (&icon.name, icon.tier, icon.score));
+    let icons = icons.map(|icon| (icon.name.clone(), icon.tier, icon.score));
     let people = inputs.facts.people.iter();
-    let people = people.map(|person| (&person.name, person.tier, person.score));
+    let people = people.map(|person| (person.words(), person.tier, person.score));
     let unsure = icons.chain(people).filter(|(_, tier, _)| *tier == Tier::Ask);
     let unsure: Vec<String> =
         unsure.map(|(name, _, score)| format!("{name} ({score:.2})")).collect();

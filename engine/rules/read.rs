@@ -427,7 +427,7 @@ impl Reader<'_> {
         let known = self.known;
         let (one, all) = match of {
             Of::Icons => ("icon", Some(known.icons.as_slice())),
-            Of::People => ("person", known.people.as_deref()),
+            Of::People | Of::Portraits => ("person", known.people.as_deref()),
         };
         for (key, value) in table {
             if self.has_more {
