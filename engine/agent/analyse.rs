@@ -2,6 +2,7 @@
 //!
 //! Each worker thread owns an [`Analyst`] with its decoder, networks and buffers.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::media::{
 };
 use crate::preview::{Imprint, PreviewError, PreviewSpec, Renderer, orient};
 use crate::rules::facts::{CameraFact, PersonFact, PlaceFact};
+use crate::rules::roll::clock_ms;
 use crate::rules::{Facts, IconFact, PathFact, TimeFact};
 
 /// What was seen in one photo version. Kept in the index.
@@ -454,6 +456,19 @@ impl Analyst {
 }
 
 impl Analysis {
+    /// When it was taken by the camera's clock, milliseconds since 1970 there.
+    pub fn taken_ms(&self) -> Option<i64> {
+        clock_ms(self.taken_at.as_deref()?, self.taken_millis)
+    }
+
+    /// Names of the enrolled people who are there, whose faces were recognised surely, each once.
+    pub fn sure_people(&self) -> Vec<String> {
+        let is_sure = |face: &&FaceSighting| face.tier == Some(Tier::Order) && !face.is_portrait();
+        let sure = self.faces.iter().filter(is_sure);
+        let names: BTreeSet<&String> = sure.filter_map(|face| face.person.as_ref()).collect();
+        names.into_iter().cloned().collect()
+    }
+
     /// What rules may know of it by itself; what travels with it is added by others.
     ///
     /// Where the owner requires a seal, an icon without it is lowered to `ask`; here, so that

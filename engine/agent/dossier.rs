@@ -13,12 +13,13 @@ use super::group::Group;
 use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::collection::group::{Kind, kind_of};
+use crate::detection::detector::FORBIDDING;
 use crate::detection::faces::FaceSighting;
 use crate::detection::{IconSighting, Tier};
 use crate::orders::crop::{Crop, card_around};
 use crate::orders::plan::{Mark, Missing, Photo};
 use crate::rules::facts::{OrderedFact, PersonFact};
-use crate::rules::{CardFact, Facts, Inputs, Role, Standing};
+use crate::rules::{CardFact, Facts, IconFact, Inputs, Role, Standing};
 use crate::store::index::{Index, Shot};
 use crate::store::{Order, State, StoreError};
 
@@ -100,6 +101,7 @@ impl Dossier {
         let group = Group::of(index, photo, &analysis)?;
         let mut facts = analysis.facts(path_fact(&collection, &relative), icons);
         group.add_to(&mut facts);
+        find_alone(index, &mut facts, analysis.taken_ms())?;
         facts.album = name_of(relative.parent());
         let card = shot.as_ref().map(|shot| card_of(index, shot, icons)).transpose()?.flatten();
         let standing = match Role::of(&facts.icons, analysis.card) {
@@ -190,6 +192,25 @@ impl Dossier {
         });
         faces.chain(icons).chain(portraits).collect()
     }
+}
+
+/// Finds out for whom nothing speaks but a face: no icon on the photo, and no other photo of the
+/// same hour.
+fn find_alone(index: &Index, facts: &mut Facts, taken_ms: Option<i64>) -> Result<(), StoreError> {
+    let is_icon = |icon: &IconFact| icon.tier == Tier::Order && icon.name != FORBIDDING;
+    // A portrait in the frame of an icon is one.
+    let is_portrait = |portrait: &PersonFact| portrait.tier == Tier::Order && !portrait.alone;
+    if facts.icons.iter().any(is_icon) || facts.portraits().any(is_portrait) {
+        return Ok(());
+    }
+    for person in facts.people.iter_mut().filter(|person| !person.portrait) {
+        let is_seen_about = match taken_ms {
+            Some(taken_ms) => index.is_seen_about(&person.name, taken_ms)?,
+            None => false,
+        };
+        person.alone = !is_seen_about;
+    }
+    Ok(())
 }
 
 /// Two opposite corners of a face.

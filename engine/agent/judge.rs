@@ -25,7 +25,7 @@ use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::orders::Terms;
 use crate::orders::plan::{Agreed, Before, Missing, plan};
-use crate::rules::roll::{self, InForce, Role, Step, clock_ms};
+use crate::rules::roll::{self, InForce, Role, Step};
 use crate::rules::{Judgement, RuleFailure, RuleSet, Wish};
 use crate::store::index::{Index, Neighbour, Shot, name_key};
 use crate::store::{DecisionRow, Decisions, Replanned, Spent, State, StoreError};
@@ -89,9 +89,7 @@ pub(super) fn arrive(
 ) -> Result<Vec<ContentHash>, StoreError> {
     let facts = analysis.facts(path_fact(collection, relative), icons);
     let role = Role::of(&facts.icons, analysis.card);
-    let taken_ms = analysis.taken_at.as_deref();
-    let taken_ms = taken_ms.and_then(|taken| clock_ms(taken, analysis.taken_millis));
-    let Some(taken_ms) = taken_ms else {
+    let Some(taken_ms) = analysis.taken_ms() else {
         index.record_place(photo, collection, relative, None)?;
         return Ok(vec![*photo]);
     };
@@ -118,6 +116,16 @@ pub(super) fn arrive(
         index.set_card(&behind.photo, behind.card.as_ref(), behind.is_doubtful)?;
         changed.push(behind.photo);
         shot = behind;
+    }
+    // Photos of the hour speak for each other's people.
+    let people = analysis.sure_people();
+    let before = index.record_people(photo, taken_ms, &people)?;
+    for person in people.iter().chain(&before) {
+        for other in index.nearest_of(person, taken_ms)? {
+            if !changed.contains(&other) && index.judge_again(&other)? {
+                changed.push(other);
+            }
+        }
     }
     Ok(changed)
 }

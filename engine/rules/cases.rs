@@ -250,7 +250,7 @@ const CASE_KEYS: [&str; 26] = [
 const JOB_KEYS: [&str; 7] = ["kind", "copies", "size_mm", "channel", "paper", "caption", "creator"];
 const CAMERA_KEYS: [&str; 2] = ["make", "model"];
 const ORDERED_KEYS: [&str; 4] = ["product", "provider", "copies", "rule"];
-const PERSON_KEYS: [&str; 6] = ["name", "tier", "score", "size", "x", "y"];
+const PERSON_KEYS: [&str; 7] = ["name", "tier", "alone", "score", "size", "x", "y"];
 const ICON_KEYS: [&str; 7] = ["name", "tier", "seal", "score", "size", "x", "y"];
 /// Scores of a short icon without and with `?`; any that fit their tier would do.
 const SCORE_ORDER: f64 = 0.95;
@@ -433,7 +433,14 @@ impl Reader<'_> {
         } else if !is_name(&name) {
             self.mistake(at, "a person has a name, on one line");
         }
-        Some(PersonFact { name, tier, score, size, x, y, alone: false, portrait: false })
+        let alone = match value.get_ref().as_table().and_then(|table| table.get("alone")) {
+            None => false,
+            Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
+                self.mistake(value.span().start, "`alone` is true or false");
+                false
+            }),
+        };
+        Some(PersonFact { name, tier, alone, portrait: false, score, size, x, y })
     }
 
     /// Something seen in the photo: its name in quotes, `?` behind it where it is not sure, or

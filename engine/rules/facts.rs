@@ -69,8 +69,8 @@ impl Facts {
     /// The person who is nearest to the middle of the photo, sure or not; `None` where that is a
     /// stranger or nobody.
     pub fn nearest_middle(&self) -> Option<&PersonFact> {
-        let off = |person: &&PersonFact| -self.off_middle(person.x, person.y);
-        let nearest = || self.present().max_by(|a, b| off(a).total_cmp(&off(b)));
+        let off = |person: &PersonFact| self.off_middle(person.x, person.y);
+        let nearest = || self.present().min_by(|a, b| off(a).total_cmp(&off(b)));
         if self.unknown_is_nearest { None } else { nearest() }
     }
 
@@ -86,6 +86,42 @@ impl Facts {
     /// - `x`, `y`: shares of width and height
     pub fn off_middle(&self, x: f64, y: f64) -> f64 {
         ((x - 0.5) * f64::from(self.width_px)).hypot((y - 0.5) * f64::from(self.height_px))
+    }
+
+    /// Those of whom more than one face in one photo speaks, and nobody else; `None` where that is
+    /// everybody.
+    pub(crate) fn proven(&self) -> Option<Self> {
+        let is_proven = |person: &PersonFact| person.tier == Tier::Order && !person.alone;
+        if self.people.iter().all(is_proven) {
+            return None;
+        }
+        let mut facts = self.clone();
+        facts.people.retain(is_proven);
+        Some(facts)
+    }
+
+    /// Why faces are only asked about, in words.
+    pub(crate) fn unproven(&self) -> Vec<String> {
+        let words = |person: &PersonFact| {
+            let name = &person.name;
+            match (person.tier, person.alone, person.portrait) {
+                (Tier::Ask, _, false) => {
+                    Some(format!("it may be `{name}`: the face is not recognised surely"))
+                }
+                (Tier::Ask, _, true) => {
+                    Some(format!("it may be the portrait of `{name}`: it is not recognised surely"))
+                }
+                (Tier::Order, true, false) => Some(format!(
+                    "only a face says that it is `{name}`: there is no icon on it, and no other \
+                     photo of that hour shows them"
+                )),
+                (Tier::Order, true, true) => {
+                    Some(format!("the portrait of `{name}` does not carry your seal"))
+                }
+                (Tier::Order, false, _) => None,
+            }
+        };
+        self.people.iter().filter_map(words).collect()
     }
 
     /// Names of the people who are there for sure, each once.

@@ -320,7 +320,11 @@ impl RuleSet {
                 doubts.push(doubt.reason.clone());
             }
         }
-        let confirm = if asks { Confirm::Ask } else { rule.confirm };
+        let mut confirm = if asks { Confirm::Ask } else { rule.confirm };
+        if plan.leaves() && self.hangs_on_faces(rule, photo, &wish, confirm) {
+            confirm = Confirm::Ask;
+            doubts.extend(photo.facts().unproven());
+        }
         if confirm == Confirm::Ask {
             doubts.extend(photo.facts().unsealed());
         }
@@ -334,6 +338,25 @@ impl RuleSet {
             hold_ms: hold_of(rule, plan, photo.facts()),
         };
         Ok(Some((verdict, applies)))
+    }
+
+    /// Whether a rule would say something else, or ask, did it not see the people of whom no more
+    /// than one face speaks.
+    fn hangs_on_faces(
+        &self,
+        rule: &Rule,
+        photo: &PhotoScope<'_>,
+        wish: &Wish,
+        confirm: Confirm,
+    ) -> bool {
+        let Some(proven) = photo.facts().proven() else { return false };
+        match self.ask(rule, &PhotoScope::new(&proven)) {
+            Ok(Some((verdict, _))) => {
+                verdict.wish != *wish
+                    || (verdict.confirm == Confirm::Ask && confirm != Confirm::Ask)
+            }
+            Ok(None) | Err(_) => true,
+        }
     }
 }
 

@@ -7,7 +7,8 @@
 //! *photo* is a content. Several files may hold one photo, so a copy, a rename or a
 //! second scan finds the photo already judged.
 //!
-//! Files are in [`files`]; this file opens the index and keeps photos and their rolls.
+//! Files are in [`files`], who is seen in which photo in [`people`]; this file opens the index and
+//! keeps photos and their rolls.
 //!
 //! A photo with a capture time has its place in a *roll*: the photos of one camera in one
 //! collection, in the order in which they were taken. The index keeps that order, and what
@@ -19,6 +20,7 @@
 //! Knows an analysis only as a JSON text; its shape belongs to other stages.
 
 pub mod files;
+pub mod people;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -108,6 +110,7 @@ const STEPS: &[&str] = &[
     ALTER TABLE collections ADD COLUMN root_inode INTEGER;
 ",
     super::members::STEP,
+    people::STEP,
 ];
 
 /// Where a photo lies.

@@ -9,6 +9,7 @@ use crate::base::file_kind::FileKind;
 use crate::base::file_state::FileState;
 use crate::base::member::Member;
 use crate::base::money::Currency;
+use crate::detection::faces::FaceSighting;
 use crate::detection::{IconSet, IconSighting, Tier};
 use crate::orders::catalogue::Product;
 use crate::orders::terms::Fees;
@@ -29,11 +30,18 @@ struct Taken {
     second: u32,
     /// `name` or `name?`.
     icons: Vec<&'static str>,
+    /// The same.
+    people: Vec<&'static str>,
     card: bool,
 }
 
 fn taken(name: &str, second: u32, icons: &[&'static str]) -> Taken {
-    Taken { name: name.to_owned(), camera: "a", second, icons: icons.to_vec(), card: false }
+    let (name, icons) = (name.to_owned(), icons.to_vec());
+    Taken { name, camera: "a", second, icons, people: Vec::new(), card: false }
+}
+
+fn with_people(name: &str, second: u32, people: &[&'static str]) -> Taken {
+    Taken { people: people.to_vec(), ..taken(name, second, &[]) }
 }
 
 fn card(name: &str, second: u32, icons: &[&'static str]) -> Taken {
@@ -54,6 +62,13 @@ impl Taken {
             score: 0.9,
             corners: [[0.0, 0.0], [40.0, 0.0], [40.0, 40.0], [0.0, 40.0]],
         };
+        let face = |text: &&str| FaceSighting {
+            person: Some(text.trim_end_matches('?').to_owned()),
+            tier: Some(if text.ends_with('?') { Tier::Ask } else { Tier::Order }),
+            score: 0.6,
+            bounds: [100.0, 100.0, 180.0, 200.0],
+            frame: None,
+        };
         Analysis {
             width_px: 400,
             height_px: 300,
@@ -71,13 +86,29 @@ impl Taken {
             camera_model: None,
             place: None,
             icons: self.icons.iter().map(icon).collect(),
-            faces: Vec::new(),
+            faces: self.people.iter().map(face).collect(),
             card: self.card,
             extras: crate::media::Extras::default(),
             seen_by: String::new(),
         }
     }
 }
+
+/// Orders for faces, beside the shipped rules.
+const FACES: &str = r#"
+[people]
+friends = ["Anna", "Ben"]
+[[rule]]
+name = "anna"
+when = 'has("Anna")'
+order = { product = "canvas", provider = "lab" }
+hold = "0"
+[[rule]]
+name = "friends"
+when = 'seen(friends)'
+order = { product = "mug", provider = "lab" }
+hold = "0"
+"#;
 
 struct Desk {
     index: Mutex<Index>,
@@ -91,7 +122,7 @@ impl Desk {
     fn new() -> Self {
         let known = Known::of_icons(IconSet::house().expect("the icons").names());
         let text = include_str!("../../../rules/family.toml");
-        let file = RuleFile::new("family.toml", text);
+        let files = [RuleFile::new("family.toml", text), RuleFile::new("faces.toml", FACES)];
         let products = ["print-10x15", "canvas", "mug"];
         let terms = Terms {
             orders_url: "http://127.0.0.1:1/".into(),
@@ -106,7 +137,7 @@ impl Desk {
             index: Mutex::new(Index::open_in_memory().expect("an index")),
             state: State::in_memory().expect("a state"),
             decisions: Decisions::in_memory().expect("a log"),
-            rules: RuleSet::load(&[file], &known).expect("the shipped rules"),
+            rules: RuleSet::load(&files, &known).expect("the shipped rules"),
             providers: [("lab".to_owned(), terms)].into(),
         }
     }
@@ -505,6 +536,89 @@ fn picture_whose_raw_data_is_on_its_way_asks() {
     assert!(asked.reason.contains("but its raw file `1.NEF` was ordered"), "{}", asked.reason);
 }
 
+/// What becomes of photos with people, in the words of [`Desk::orders`].
+#[track_caller]
+fn check_people(photos: &[Taken], expected: &[&str]) {
+    check(photos, expected);
+    // Whichever came last.
+    let back: Vec<Taken> = photos.iter().rev().cloned().collect();
+    check(&back, expected);
+}
+
+#[test]
+fn face_alone_asks_and_a_second_photo_of_the_hour_orders() {
+    let anna = |name: &str, second| with_people(name, second, &["Anna"]);
+    check_people(&[anna("1", 0)], &["1: ask: canvas x 1", "1: ask: mug x 1"]);
+    let both = ["1: canvas x 1", "1: mug x 1", "2: canvas x 1", "2: mug x 1"];
+    check_people(&[anna("1", 0), anna("2", 3600)], &both);
+    // Another camera's photo says as much.
+    check_people(&[anna("1", 0), Taken { camera: "b", ..anna("2", 60) }], &both);
+    let apart = ["1: ask: canvas x 1", "1: ask: mug x 1", "2: ask: canvas x 1", "2: ask: mug x 1"];
+    check_people(&[anna("1", 0), anna("2", 3601)], &apart);
+    // The same moment twice is one picture in two files.
+    check_people(&[anna("1", 0), anna("2", 0)], &apart);
+    check_people(
+        &[anna("1", 0), with_people("2", 10, &["Anna?"])],
+        &["1: ask: canvas x 1", "1: ask: mug x 1", "2: ask: mug x 1"],
+    );
+    // Two who agree on one of them.
+    check_people(&[anna("1", 0), with_people("2", 10, &["Anna", "Ben"])], &both);
+}
+
+#[test]
+fn face_beside_a_sure_icon_orders_and_one_that_is_not_sure_asks_whatever_is_beside_it() {
+    let with_icon =
+        |icon, people: &[&'static str]| Taken { icons: vec![icon], ..with_people("1", 0, people) };
+    check(&[with_icon("copies-2", &["Anna"])], &["1: canvas x 1", "1: mug x 1"]);
+    check(&[with_icon("copies-2?", &["Anna"])], &["1: ask: canvas x 1", "1: ask: mug x 1"]);
+    check(&[with_icon("copies-2", &["Ben?"])], &["1: ask: mug x 1"]);
+    check(&[with_icon("do-not-share", &["Anna"])], &[]);
+}
+
+#[test]
+fn reason_says_why_a_face_is_asked_about() {
+    let desk = Desk::new();
+    desk.arrive(&with_people("1", 0, &["Anna", "Ben?"]));
+    desk.judge();
+    let reason = |product: Option<&str>| {
+        let found = desk.live().into_iter().find(|order| order.product.as_deref() == product);
+        found.expect("planned").reason
+    };
+    let canvas = reason(Some("canvas"));
+    assert!(canvas.contains("only a face says that it is `Anna`"), "{canvas}");
+    let mug = reason(Some("mug"));
+    assert!(mug.contains("it may be `Ben`"), "{mug}");
+}
+
+#[test]
+fn owner_who_said_no_to_a_face_is_not_asked_again_by_a_second_photo() {
+    let desk = Desk::new();
+    desk.arrive(&with_people("1", 0, &["Anna"]));
+    desk.judge();
+    for order in desk.live() {
+        let (asked, cancelled) = ([OrderState::Ask], OrderState::Cancelled);
+        assert!(
+            desk.state.move_order(&order.order_key, &asked, cancelled, "", NOW).expect("moved")
+        );
+    }
+    desk.arrive(&with_people("2", 10, &["Anna"]));
+    desk.judge();
+    let expected = ["2: canvas x 1", "2: mug x 1"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into());
+}
+
+#[test]
+fn photo_that_shows_somebody_no_more_speaks_for_nobody() {
+    let desk = Desk::new();
+    desk.arrive(&with_people("1", 0, &["Anna"]));
+    desk.arrive(&with_people("2", 10, &["Anna"]));
+    desk.judge();
+    desk.arrive(&with_people("2", 10, &[]));
+    desk.judge();
+    let expected = ["1: ask: canvas x 1", "1: ask: mug x 1"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into());
+}
+
 fn any_roll() -> impl Strategy<Value = Vec<Taken>> {
     let icons = prop_oneof![
         8 => Just(vec![]),
@@ -528,13 +642,20 @@ fn any_roll() -> impl Strategy<Value = Vec<Taken>> {
     ];
     // Some gaps are pauses, some photos are taken in the same second.
     let gap = prop_oneof![Just(0_u32), 1_u32..400, 500_u32..700];
-    let photo = (kind, gap, proptest::sample::select(vec!["a", "a", "a", "b"]));
+    let people = prop_oneof![
+        4 => Just(vec![]),
+        2 => Just(vec!["Anna"]),
+        1 => Just(vec!["Ben"]),
+        1 => Just(vec!["Anna?", "Ben"]),
+    ];
+    let photo = (kind, people, gap, proptest::sample::select(vec!["a", "a", "a", "b"]));
     proptest::collection::vec(photo, 1..14).prop_map(|photos| {
         let mut second = 0;
-        let number = |(number, ((icons, card), gap, camera)): (usize, ((_, _), u32, _))| {
-            second += gap;
-            Taken { name: format!("IMG_{number}"), camera, second, icons, card }
-        };
+        let number =
+            |(number, ((icons, card), people, gap, camera)): (usize, ((_, _), _, u32, _))| {
+                second += gap * 3;
+                Taken { name: format!("IMG_{number}"), camera, second, icons, people, card }
+            };
         photos.into_iter().enumerate().map(number).collect()
     })
 }

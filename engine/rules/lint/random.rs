@@ -14,7 +14,7 @@ use crate::detection::{Seal, Tier};
 use crate::rules::facts::{CameraFact, OrderedFact, PersonFact, PlaceFact, PrintFact, PrintKind};
 use crate::rules::facts::{PathFact, TimeFact, WordsFact};
 use crate::rules::roll::CardFact;
-use crate::rules::verdict::{Confirm, Verdict, Wish};
+use crate::rules::verdict::{Verdict, Wish};
 use crate::rules::{Facts, IconFact, Judgement, RuleFile};
 
 const ATOMS: [&str; 86] = [
@@ -333,8 +333,9 @@ fn refuted(
         About::NeverFalse => (said(&by_itself(this), this, true).is_none(), "its else happens"),
         About::NeverAsks(_) => {
             let judgement = by_itself(this);
-            let asks = judgement.verdicts.iter().any(|verdict| verdict.confirm == Confirm::Ask);
-            (!asks, "it asks")
+            // Faces of which little speaks ask by themselves, with other words.
+            let asks = |verdict: &Verdict| verdict.doubts.iter().any(|doubt| doubt == "asks");
+            (!judgement.verdicts.iter().any(asks), "it asks")
         }
         About::Stopped { is_else, by } => {
             let is_said = said(&by_itself(this), this, *is_else).is_some();

@@ -633,6 +633,76 @@ fn rule_does_not_see_what_it_ordered_itself() {
 }
 
 #[test]
+fn what_only_a_face_decides_asks_and_the_rest_does_not() {
+    let person = |name: &str, tier, alone| PersonFact {
+        name: name.to_owned(),
+        tier,
+        alone,
+        portrait: false,
+        score: 0.9,
+        size: 0.1,
+        x: 0.5,
+        y: 0.5,
+    };
+    let sure = |name| person(name, Tier::Order, false);
+    let alone = |name| person(name, Tier::Order, true);
+    let faint = |name| person(name, Tier::Ask, false);
+    let asks = |rule: &str, people: &[PersonFact]| {
+        let text =
+            format!("[people]\nfamily = ['Anna', 'Ben', 'Carla']\n[[rule]]\nname = 'a'\n{rule}");
+        let set = load(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let facts = Facts { people: people.to_vec(), ..photo(&[("mug", Tier::Order)]) };
+        let verdicts = set.judge(&facts).verdicts;
+        verdicts.first().map(|verdict| verdict.confirm == Confirm::Ask)
+    };
+    let mug = "order = { product = 'mug', provider = 'lab' }\n";
+    let order = |when: &str| format!("when = '{when}'\n{mug}");
+    let cases = [
+        (order(r#"has("Anna")"#), vec![sure("Anna")], Some(false)),
+        (order(r#"has("Anna")"#), vec![alone("Anna")], Some(true)),
+        (order(r#"has("Anna")"#), vec![faint("Anna")], None),
+        (order(r#"seen("Anna")"#), vec![faint("Anna")], Some(true)),
+        // Somebody else does not matter, and whoever speaks against it does.
+        (order(r#"has("Anna")"#), vec![sure("Anna"), alone("Ben"), faint("Carla")], Some(false)),
+        (order("has(family)"), vec![alone("Anna"), alone("Ben")], Some(true)),
+        (order("has(family)"), vec![alone("Anna"), sure("Ben")], Some(false)),
+        (order("all(family)"), vec![sure("Anna"), sure("Ben"), alone("Carla")], Some(true)),
+        (order("only(family)"), vec![alone("Anna")], Some(true)),
+        (order(r#"has("mug") && !has("Anna")"#), vec![faint("Anna")], Some(false)),
+        (order(r#"has("mug") && none("Anna")"#), vec![faint("Anna")], None),
+        (order(r#"has("mug") || has("Anna")"#), vec![alone("Anna")], Some(false)),
+        // What it would be without the face counts as well: copies, another product.
+        (
+            "when = 'has(\"mug\")'\norder = { product = 'mug', provider = 'lab', copies = \
+             'has(\"Anna\") ? 2 : 1' }\n"
+                .to_owned(),
+            vec![alone("Anna")],
+            Some(true),
+        ),
+        (
+            format!("{}ask = [{{ when = '!has(\"Anna\")', reason = 'x' }}]\n", order("true")),
+            vec![alone("Anna")],
+            Some(true),
+        ),
+        // Nothing leaves by these.
+        ("when = 'has(\"Anna\")'\nkeep = true\n".to_owned(), vec![alone("Anna")], Some(false)),
+        ("when = 'has(\"Anna\")'\nforbid = true\n".to_owned(), vec![alone("Anna")], Some(false)),
+    ];
+    for (rule, people, expected) in cases {
+        assert_eq!(asks(&rule, &people), expected, "{rule} {people:?}");
+    }
+    // Where the owner is asked anyway, faces that decide nothing are no reason.
+    let set = load(&format!(
+        "[people]\nfamily = ['Anna']\n[[rule]]\nname = 'a'\nconfirm = 'ask'\n{}",
+        order(r#"has("mug")"#)
+    ));
+    let people = vec![alone("Anna")];
+    let facts = Facts { people, ..photo(&[("mug", Tier::Order)]) };
+    let verdict = set.expect("loads").judge(&facts).verdicts.remove(0);
+    assert_eq!((verdict.confirm, verdict.doubts), (Confirm::Ask, Vec::new()));
+}
+
+#[test]
 fn people_are_those_who_are_enrolled_or_stand_in_a_list() {
     let alone = r#"[[rule]]
 name = "a"
