@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::icons_words::chosen;
 use super::{CommandError, Context, failed, icons_seal, output};
+use crate::base::causes::one_line;
 use crate::base::files::{Readers, write_atomic};
 use crate::detection::IconSet;
 use crate::detection::draw::{Brush, draw};
@@ -199,7 +200,9 @@ fn check(stamp: &Stamp) -> Result<(), CommandError> {
 /// The portrait in a file that `signet people card` wrote.
 fn card(decoders: &Decoders, path: &Path) -> Result<Picture, CommandError> {
     let mut bytes = SharedBytes::default();
-    read_shared(path, BYTES_MAX, &mut bytes).map_err(failed)?;
+    read_shared(path, BYTES_MAX, &mut bytes).map_err(|error| {
+        CommandError::failed(format!("`{}`: {}", path.display(), one_line(&error)))
+    })?;
     let spec = DecodeSpec { cover_px: SIDE_PX_MAX, ..DecodeSpec::default() };
     let decoded = decoders
         .decoder()
@@ -339,7 +342,6 @@ mod tests {
 
     use super::super::icons_export::png;
     use super::*;
-    use crate::base::causes::one_line;
     use crate::detection::faces::align::PLACES;
     use crate::detection::faces::portrait_card::portrait_card;
 

@@ -152,7 +152,7 @@ const fn sign(of: Of) -> char {
     match of {
         Of::Icons => '@',
         Of::People => '^',
-        Of::Portraits => '~',
+        Of::Portraits => '&',
     }
 }
 

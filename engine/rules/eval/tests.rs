@@ -212,6 +212,12 @@ fn portrait_is_an_icon_of_somebody_and_nobody_who_is_there() {
     // A stranger beside them is nothing about portraits.
     facts.unknown_faces = 1;
     check_of(&facts, r#"only(portrait(everybody)) && !only("Anna")"#, true);
+    // Who minds no strangers says so.
+    check_of(
+        &facts,
+        r#"any(pair) && people.all(p, p.name in pair) && size(people) + unknown_faces == 2"#,
+        true,
+    );
 }
 
 #[test]
