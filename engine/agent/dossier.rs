@@ -181,9 +181,9 @@ impl Dossier {
         // A portrait is an icon: it may be cropped away, a face may not.
         let portraits = self.portraits.iter().filter_map(|portrait| {
             let part = Crop::around(portrait.frame.as_ref()?, pixels)?;
-            let name = format!("portrait of {}", portrait.person.as_deref()?);
-            let is_sure = portrait.tier == Some(Tier::Order);
-            Some(Mark::Icon { name, is_sure, part, card: part })
+            let is_sure = portrait.tier? == Tier::Order;
+            // Marks are named in reasons of orders: nobody is.
+            Some(Mark::Icon { name: "portrait".to_owned(), is_sure, part, card: part })
         });
         let faces = self.inputs.facts.present().filter_map(|person| {
             let part = Crop::around(&face_corners(person, pixels), pixels)?;
