@@ -629,7 +629,7 @@ mod tests {
         assert!(seen.unknown_faces == 1 && seen.unknown_is_nearest && seen.unknown_is_largest);
         assert!(
             !facts(&[], false).unknown_is_nearest
-                && !facts(&[anna.clone()], false).unknown_is_largest
+                && !facts(std::slice::from_ref(&anna), false).unknown_is_largest
         );
         // A portrait carries no seal: where one is required, nothing else speaks for it.
         let seen = facts(&[anna, ben], true);

@@ -100,28 +100,25 @@ impl Facts {
         Some(facts)
     }
 
-    /// Why faces are only asked about, in words.
+    /// Why faces are only asked about, in words that name nobody: they stand in orders, mails and logs.
     pub(crate) fn unproven(&self) -> Vec<String> {
-        let words = |person: &PersonFact| {
-            let name = &person.name;
-            match (person.tier, person.alone, person.portrait) {
-                (Tier::Ask, _, false) => {
-                    Some(format!("it may be `{name}`: the face is not recognised surely"))
-                }
-                (Tier::Ask, _, true) => {
-                    Some(format!("it may be the portrait of `{name}`: it is not recognised surely"))
-                }
-                (Tier::Order, true, false) => Some(format!(
-                    "only a face says that it is `{name}`: there is no icon on it, and no other \
-                     photo of that hour shows them"
-                )),
-                (Tier::Order, true, true) => {
-                    Some(format!("the portrait of `{name}` does not carry your seal"))
-                }
-                (Tier::Order, false, _) => None,
-            }
-        };
-        self.people.iter().filter_map(words).collect()
+        let any = |is: fn(&PersonFact) -> bool| self.people.iter().any(is);
+        let mut words = Vec::new();
+        if any(|person| person.tier == Tier::Ask && !person.portrait) {
+            words.push("a face is not recognised surely".to_owned());
+        }
+        if any(|person| person.tier == Tier::Ask && person.portrait) {
+            words.push("a portrait is not recognised surely".to_owned());
+        }
+        if any(|person| person.tier == Tier::Order && person.alone && !person.portrait) {
+            let why = "only a face speaks for it: no icon is on it, and no other photo of that hour \
+                       shows the same person";
+            words.push(why.to_owned());
+        }
+        if any(|person| person.tier == Tier::Order && person.alone && person.portrait) {
+            words.push("a portrait does not carry your seal".to_owned());
+        }
+        words
     }
 
     /// Names of the people who are there for sure, each once.

@@ -153,10 +153,11 @@ impl Service {
         if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
             return line.clone();
         }
-        let until = Instant::now() + PATIENCE;
+        // What goes on talking is at work: a slow machine is no failure.
+        let until = Instant::now() + PATIENCE * 10;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
+            match self.lines.recv_timeout(left.min(PATIENCE)) {
                 Ok(line) => {
                     self.said.push(line.clone());
                     if line.contains(text) {
@@ -164,7 +165,10 @@ impl Service {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("no line with `{text}` in {PATIENCE:?}; said: {:#?}", self.said)
+                    panic!(
+                        "nothing said for {PATIENCE:?}, no line with `{text}`; said: {:#?}",
+                        self.said
+                    )
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("it ended without a line with `{text}`; said: {:#?}", self.said)

@@ -19,7 +19,7 @@ use signet::detection::{Enrolment, IconSet, LibrarySearch, Memory, Runtime, dete
 use super::common::{Home, Run};
 use super::world::{World, sample};
 
-const HEART: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="currentColor"><path d="M12 21C4 14 2 10 2 7A5 5 0 0 1 12 6A5 5 0 0 1 22 7C22 10 20 14 12 21Z"/></svg>"#;
+pub(crate) const HEART: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="currentColor"><path d="M12 21C4 14 2 10 2 7A5 5 0 0 1 12 6A5 5 0 0 1 22 7C22 10 20 14 12 21Z"/></svg>"#;
 const RULE: &str = "[[rule]]\nname = \"love\"\nwhen = 'has(\"love\")'\nforbid = true\n";
 
 /// A home with a photo that shows nothing and a drawing of a heart.

@@ -244,7 +244,7 @@ fn card_of_somebody_is_their_icon_and_the_same_picture_without_its_frame_is_a_pe
     let before = files_of(home.path());
     home.run(&["people", "card", "Ada", "--from", &original, "--out", &folder]).done();
     let after: Vec<_> = files_of(home.path()).into_iter().filter(|f| !before.contains(f)).collect();
-    assert_eq!(after, [card.clone()], "nothing else is kept");
+    assert_eq!(after, std::slice::from_ref(&card), "nothing else is kept");
     // Nobody but Ada becomes a card of Ada, and nothing is overwritten.
     for (words, expected) in [
         (["people", "card", "Bea", "--from", &original, "--out", "b.png"], "too much like Ada"),
@@ -338,7 +338,7 @@ fn portraits_of_many_people_are_no_icons_and_a_picture_frame_makes_none() {
         let ring = Picture { rgba: without_middle(&closed), ..closed };
         draw(&mut framed, &Brush::new(&ring), &quad, 1.0);
         icons.examine(&framed).expect("a look");
-        let faces = detector.look(&framed, &framed, &people, &icons.frames().to_vec());
+        let faces = detector.look(&framed, &framed, &people, icons.frames());
         let faces = faces.expect("a look");
         assert!(!faces.is_empty() && faces.iter().all(|face| !face.is_portrait()), "{faces:?}");
     }

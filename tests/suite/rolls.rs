@@ -13,7 +13,7 @@ use crate::composite::{Dice, invented};
 use crate::world::{World, sample};
 
 /// A photo of a camera: EXIF with its model and the moment.
-fn with_exif(jpeg: &[u8], camera: &str, clock: &str) -> Vec<u8> {
+pub(crate) fn with_exif(jpeg: &[u8], camera: &str, clock: &str) -> Vec<u8> {
     let model = format!("{camera}\0");
     let moment = format!("2026:07:01 {clock}\0");
     let model_at = 8 + 2 + 2 * 12 + 4;

@@ -27,6 +27,7 @@ use signet::preview::encode;
 
 use crate::common::{Home, finish, program, skipped, wait_for};
 use crate::composite::{Dice, Scene, compose, easy, hard, invented, is_held_out, open, photos};
+use crate::enrol::HEART;
 use crate::icons::detector;
 use crate::world::World;
 
@@ -162,6 +163,20 @@ fn required_seal_makes_a_strangers_card_ask_and_the_owners_order() {
         let orders = world.orders();
         let done = orders.iter().any(|order| order["state"] == "done");
         (orders.len() == 2 && done).then_some(())
+    });
+    // An icon that is added while it runs does not make it forget the seal.
+    world.owner.write("heart.svg", HEART);
+    world.owner.run(&["icons", "add", "love", "heart.svg"]).done();
+    agent.line_with("icons are looked for from now on");
+    let other = photo(&scratch, "other.jpg", 4);
+    world.drop_photo(
+        "d-sealed.jpg",
+        &read(&stamped(&world.owner, &other, "print-10x15", &["--seal"])),
+    );
+    wait_for("an order for the last photo", || {
+        let orders = world.orders();
+        let done = orders.iter().filter(|order| order["state"] == "done").count();
+        (orders.len() == 3 && done == 2).then_some(())
     });
 }
 
