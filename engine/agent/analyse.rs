@@ -25,6 +25,7 @@ use crate::detection::faces::{
     FaceDetector, FaceFiles, FaceFilesError, FaceModels, FaceSighting, People,
 };
 use crate::detection::quads::Quad;
+use crate::detection::warp::Pyramid;
 use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
@@ -399,7 +400,10 @@ impl Analyst {
         let best = orient::upright(photo.frame, photo.metadata.orientation);
         let mut seen = Vec::new();
         let Some(FaceSeer { detector, .. }) = &mut self.faces else { return Ok((seen, best)) };
-        for face in detector.find(&best, &preview)? {
+        // They are counted as `look` counts them, portraits in the frame of an icon among them.
+        self.detector.look_closely(&best, &preview)?;
+        let mut pyramid = Pyramid::new(&best);
+        for (face, _) in detector.find_all(&mut pyramid, &preview, self.detector.frames())? {
             seen.extend(detector.look_at(&best, face)?);
         }
         seen.sort_by(|a, b| a.face.bounds[0].total_cmp(&b.face.bounds[0]));

@@ -293,6 +293,11 @@ fn card_of_somebody_is_their_icon_and_the_same_picture_without_its_frame_is_a_pe
     let flags: Vec<_> =
         line["faces"].as_array().expect("faces").iter().map(|f| &f["portrait"]).collect();
     assert!(flags.len() == 2 && flags[0] != flags[1], "{line}");
+    // Faces are counted with the portraits.
+    let place = |number| format!("{}#{number}", text(&bea));
+    home.run(&["people", "card", "Bea", "--from", &place(1), "--out", "first.png"]).done();
+    let run = home.run(&["people", "card", "Bea", "--from", &place(2), "--out", "second.png"]);
+    assert!(run.code == 1 && run.stderr.contains("too much like Ada"), "{run:#?}");
     // Without the frame it is Ada who is there.
     let there = seen(&mut analyst, &faces.join("img1.jpg"));
     assert!(there.faces.iter().all(|face| !face.is_portrait()));

@@ -128,6 +128,26 @@ impl FaceDetector {
         Ok(self.faces.iter().map(|face| face.scaled(factor)).collect())
     }
 
+    /// The same, and the faces in frames, each with its frame.
+    ///
+    /// - `frames`: outlines in px of `frame` that may be house frames around portraits
+    ///
+    /// # Errors
+    /// `Network` when it fails to run.
+    pub fn find_all(
+        &mut self,
+        pyramid: &mut Pyramid<'_>,
+        preview: &Frame,
+        frames: &[Quad],
+    ) -> Result<Vec<(Face, Option<Quad>)>, DetectionError> {
+        let faces = self.find(pyramid.base(), preview)?;
+        let mut faces: Vec<_> = faces.into_iter().map(|face| (face, None)).collect();
+        for quad in portrait::proven(pyramid, frames)? {
+            self.find_in(pyramid, quad, &mut faces)?;
+        }
+        Ok(faces)
+    }
+
     /// Looks at faces closely.
     ///
     /// # Errors
@@ -166,12 +186,8 @@ impl FaceDetector {
         people: &People,
         frames: &[Quad],
     ) -> Result<Vec<FaceSighting>, DetectionError> {
-        let mut faces: Vec<(Face, Option<Quad>)> =
-            self.find(frame, preview)?.into_iter().map(|face| (face, None)).collect();
         let mut pyramid = Pyramid::new(frame);
-        for quad in portrait::proven(&mut pyramid, frames)? {
-            self.find_in(&mut pyramid, quad, &mut faces)?;
-        }
+        let faces = self.find_all(&mut pyramid, preview, frames)?;
         let mut sightings = Vec::with_capacity(faces.len());
         for (face, quad) in faces {
             // Nobody to be found: where faces are is all there is to know.
