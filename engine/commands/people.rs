@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CommandError, Context, Outcome, failed, output};
+use super::{CommandError, Context, Outcome, failed, output, people_card};
 use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::base::calendar::{Cycle, Period, Zone};
@@ -59,6 +59,8 @@ enum Command {
     List,
     /// Write down that somebody agrees for longer
     Renew(Renew),
+    /// Write a portrait of somebody in the frame of an icon, to print or to stamp
+    Card(people_card::Card),
     /// Erase what is kept of somebody
     Remove {
         /// Whose
@@ -116,6 +118,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Add(args) => add(&home, args, context),
         Command::List => list(&home, context),
         Command::Renew(args) => renew(&home, args, context),
+        Command::Card(args) => people_card::run(&home, args, context),
         Command::Remove { names } => remove(&home, names, context),
     }
 }
