@@ -380,7 +380,7 @@ const fn cure(flaw: Flaw) -> &'static str {
         Flaw::Small => "take the original, or one from nearer",
         Flaw::Soft => "take one that is in focus and not enlarged",
         Flaw::Turned => "take one from the front, eyes open, head upright or tilted a little",
-        Flaw::Flat => "take one in daylight, not against the light",
+        _ => "take one in daylight, not against the light, with nothing before the face",
     }
 }
 
