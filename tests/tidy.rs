@@ -68,6 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "media/companion/xmp.rs",
             "detection/foreign.rs",
+            "detection/faces/graph.rs",
             "orders/target/xjdf/tests.rs",
             "reports/",
         ],

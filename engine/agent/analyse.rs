@@ -25,6 +25,8 @@ use crate::detection::faces::manifest::FaceThresholds;
 use crate::detection::faces::{
     FaceDetector, FaceFiles, FaceFilesError, FaceModels, FaceSighting, People,
 };
+use crate::detection::quads::Quad;
+use crate::detection::warp::Pyramid;
 use crate::detection::{
     DetectionError, Enrolment, IconDetector, IconModels, IconSet, IconSetError, IconSighting,
     LibrarySearch, Memory, Runtime, Seal, SealWord, Tier,
@@ -315,13 +317,20 @@ impl FaceSeer {
     }
 
     /// Finds faces and names those of people whose consent holds now.
-    fn look(&mut self, best: &Frame, preview: &Frame) -> Result<Vec<FaceSighting>, DetectionError> {
+    ///
+    /// - `frames`: what may be house frames around portraits
+    fn look(
+        &mut self,
+        best: &Frame,
+        preview: &Frame,
+        frames: &[Quad],
+    ) -> Result<Vec<FaceSighting>, DetectionError> {
         let (now, (then, _)) = (Timestamp::now(), &self.people);
         // The clock may have been set back, too.
         if now < *then || self.book.next_change(*then).is_some_and(|at| at <= now) {
             self.people = (now, self.book.recognised(&self.recogniser, now));
         }
-        self.detector.look(best, preview, &self.people.1)
+        self.detector.look(best, preview, &self.people.1, frames)
     }
 }
 
@@ -381,16 +390,30 @@ impl Analyst {
     /// # Errors
     /// See [`AnalyseError`].
     pub fn faces(&mut self, original: &SharedBytes) -> Result<Vec<SeenFace>, AnalyseError> {
+        Ok(self.faces_on(original)?.0)
+    }
+
+    /// The same, and the upright picture in whose px they are.
+    ///
+    /// # Errors
+    /// See [`AnalyseError`].
+    pub fn faces_on(
+        &mut self,
+        original: &SharedBytes,
+    ) -> Result<(Vec<SeenFace>, Frame), AnalyseError> {
         let photo = self.decoder.decode(original, DecodeSpec::default())?;
         let preview = self.renderer.upright(&photo, PreviewSpec::default().long_side_px)?;
         let best = orient::upright(photo.frame, photo.metadata.orientation);
-        let Some(FaceSeer { detector, .. }) = &mut self.faces else { return Ok(Vec::new()) };
         let mut seen = Vec::new();
-        for face in detector.find(&best, &preview)? {
+        let Some(FaceSeer { detector, .. }) = &mut self.faces else { return Ok((seen, best)) };
+        // They are counted as `look` counts them, portraits in the frame of an icon among them.
+        self.detector.look_closely(&best, &preview)?;
+        let mut pyramid = Pyramid::new(&best);
+        for (face, _) in detector.find_all(&mut pyramid, &preview, self.detector.frames())? {
             seen.extend(detector.look_at(&best, face)?);
         }
         seen.sort_by(|a, b| a.face.bounds[0].total_cmp(&b.face.bounds[0]));
-        Ok(seen)
+        Ok((seen, best))
     }
 
     fn look(
@@ -412,7 +435,7 @@ impl Analyst {
         let best = orient::upright(decoded, metadata.orientation);
         let seen = self.detector.look_closely(&best, &frame)?;
         let faces = match &mut self.faces {
-            Some(seer) => seer.look(&best, &frame)?,
+            Some(seer) => seer.look(&best, &frame, self.detector.frames())?,
             None => Vec::new(),
         };
         #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
@@ -448,9 +471,10 @@ impl Analysis {
         clock_ms(self.taken_at.as_deref()?, self.taken_millis)
     }
 
-    /// Names of the enrolled people whose faces were recognised surely, each once.
+    /// Names of the enrolled people who are there, whose faces were recognised surely, each once.
     pub fn sure_people(&self) -> Vec<String> {
-        let sure = self.faces.iter().filter(|face| face.tier == Some(Tier::Order));
+        let is_sure = |face: &&FaceSighting| face.tier == Some(Tier::Order) && !face.is_portrait();
+        let sure = self.faces.iter().filter(is_sure);
         let names: BTreeSet<&String> = sure.filter_map(|face| face.person.as_ref()).collect();
         names.into_iter().cloned().collect()
     }
@@ -483,24 +507,43 @@ impl Analysis {
                 y: mean(1) / height,
             }
         };
+        let size = |face: &FaceSighting| {
+            let [left, top, right, bottom] = face.bounds.map(f64::from);
+            (right - left + bottom - top) / 2.0 / width.max(height)
+        };
+        let off_middle = |face: &FaceSighting| {
+            let [left, top, right, bottom] = face.bounds.map(f64::from);
+            ((left + right - width) / 2.0).hypot((top + bottom - height) / 2.0)
+        };
         let person_fact = |face: &FaceSighting| {
             let [left, top, right, bottom] = face.bounds.map(f64::from);
             Some(PersonFact {
                 name: face.person.clone()?,
                 tier: face.tier?,
-                alone: false,
-                portrait: false,
+                // A portrait is an icon, and carries no seal.
+                alone: face.is_portrait() && icons.require_seal,
+                portrait: face.is_portrait(),
                 score: f64::from(face.score),
-                size: (right - left + bottom - top) / 2.0 / width.max(height),
+                size: size(face),
                 x: ((left + right) / 2.0 / width).clamp(0.0, 1.0),
                 y: ((top + bottom) / 2.0 / height).clamp(0.0, 1.0),
             })
         };
-        let unknown_count = self.faces.iter().filter(|face| face.person.is_none()).count();
+        let (mut unknown_faces, mut nearest, mut largest) = (0, f64::INFINITY, 0.0_f64);
+        for face in self.faces.iter().filter(|face| face.person.is_none()) {
+            unknown_faces += 1;
+            nearest = off_middle(face).min(nearest);
+            largest = size(face).max(largest);
+        }
+        let living = self.faces.iter().filter(|face| face.person.is_some() && !face.is_portrait());
         Facts {
             icons: self.icons.iter().map(icon_fact).collect(),
             people: self.faces.iter().filter_map(person_fact).collect(),
-            unknown_faces: u32::try_from(unknown_count).unwrap_or(u32::MAX),
+            unknown_faces,
+            unknown_is_nearest: living.clone().all(|face| off_middle(face) > nearest)
+                && unknown_faces > 0,
+            unknown_is_largest: living.clone().all(|face| size(face) < largest)
+                && unknown_faces > 0,
             path,
             taken: self.taken_at.as_deref().and_then(TimeFact::parse),
             width_px: self.width_px,
@@ -595,6 +638,49 @@ mod tests {
     }
 
     #[test]
+    fn faces_become_people_portraits_and_a_count_of_strangers() {
+        let face = |person: Option<&str>, x: f32, side: f32, frame| FaceSighting {
+            person: person.map(str::to_owned),
+            tier: person.map(|_| Tier::Order),
+            score: 0.9,
+            bounds: [x, 100.0, x + side, 100.0 + side],
+            frame,
+        };
+        let frame = Some([[0.0, 0.0], [90.0, 0.0], [90.0, 90.0], [0.0, 90.0]]);
+        let facts = |faces: &[FaceSighting], require_seal| {
+            let mut seen = analysis(&[]);
+            seen.faces = faces.to_vec();
+            seen.facts(path_fact("photos", Path::new("a.jpg")), Icons { require_seal })
+        };
+        // The photo is 400 px wide and 300 high.
+        let (anna, ben) =
+            (face(Some("Anna"), 100.0, 60.0, None), face(Some("Ben"), 10.0, 40.0, frame));
+        let (near, far) = (face(None, 180.0, 40.0, None), face(None, 340.0, 50.0, None));
+        let stranger = face(None, 30.0, 90.0, frame);
+        let seen = facts(&[anna.clone(), ben.clone(), far.clone()], false);
+        let told: Vec<_> =
+            seen.people.iter().map(|p| (p.name.as_str(), p.portrait, p.alone)).collect();
+        assert_eq!(told, [("Anna", false, false), ("Ben", true, false)]);
+        assert_eq!((seen.unknown_faces, seen.sure_people()), (1, vec!["Anna".to_owned()]));
+        assert!(!seen.unknown_is_nearest && !seen.unknown_is_largest);
+        assert_eq!(seen.nearest_middle().map(|p| p.name.as_str()), Some("Anna"));
+        let seen = facts(&[anna.clone(), near, stranger.clone()], false);
+        assert_eq!((seen.unknown_faces, seen.people.len()), (2, 1));
+        assert!(seen.unknown_is_nearest && seen.unknown_is_largest);
+        // Whose portrait nobody knows is a stranger whom everybody sees; nobody else is there.
+        let seen = facts(&[ben.clone(), stranger], false);
+        assert!(seen.unknown_faces == 1 && seen.unknown_is_nearest && seen.unknown_is_largest);
+        assert!(
+            !facts(&[], false).unknown_is_nearest
+                && !facts(std::slice::from_ref(&anna), false).unknown_is_largest
+        );
+        // A portrait carries no seal: where one is required, nothing else speaks for it.
+        let seen = facts(&[anna, ben], true);
+        let alone: Vec<_> = seen.people.iter().map(|person| person.alone).collect();
+        assert_eq!(alone, [false, true]);
+    }
+
+    #[test]
     fn icon_without_the_owners_seal_is_lowered_only_where_one_is_required() {
         let path = || path_fact("photos", Path::new("a.jpg"));
         let cases = [
@@ -625,6 +711,7 @@ mod tests {
             tier: name.map(|_| Tier::Order),
             score: if name.is_some() { 0.61 } else { 0.0 },
             bounds: [1.5, 2.0, 30.1, 40.0],
+            frame: None,
         };
         let seen = |names: [Option<&str>; 3]| Analysis {
             faces: names.into_iter().map(face).collect(),

@@ -14,6 +14,7 @@ use crate::base::config::Icons;
 use crate::base::ids::ContentHash;
 use crate::collection::group::{Kind, kind_of};
 use crate::detection::detector::FORBIDDING;
+use crate::detection::faces::FaceSighting;
 use crate::detection::{IconSighting, Tier};
 use crate::orders::crop::{Crop, card_around};
 use crate::orders::plan::{Mark, Missing, Photo};
@@ -72,6 +73,8 @@ pub(super) struct Dossier {
     pub(super) seen_by: String,
     /// Icons on it; corners in pixels of the upright original.
     icons: Vec<IconSighting>,
+    /// Portraits on it, in the same pixels.
+    portraits: Vec<FaceSighting>,
 }
 
 impl Dossier {
@@ -83,8 +86,21 @@ impl Dossier {
         photo: &ContentHash,
         icons: Icons,
     ) -> Result<Option<Self>, StoreError> {
+        Self::naming(index, photo, icons, |_| true)
+    }
+
+    /// The same, in which whoever is not enrolled any more is unknown.
+    pub(super) fn naming(
+        index: &Index,
+        photo: &ContentHash,
+        icons: Icons,
+        is_enrolled: impl Fn(&str) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(row) = index.photo(photo)? else { return Ok(None) };
-        let analysis = serde_json::from_str::<Analysis>(&row.analysis_json).ok();
+        let mut analysis = serde_json::from_str::<Analysis>(&row.analysis_json).ok();
+        if let Some(analysis) = &mut analysis {
+            analysis.forget_others(is_enrolled);
+        }
         let (Some(analysis), Some((collection, relative))) = (analysis, index.first_place(photo)?)
         else {
             // Kept by another version of Signet: the next scan looks at it again.
@@ -117,6 +133,7 @@ impl Dossier {
             may_order: row.may_order,
             seen_by: analysis.seen_by,
             icons: analysis.icons,
+            portraits: analysis.faces.into_iter().filter(FaceSighting::is_portrait).collect(),
         }))
     }
 
@@ -149,13 +166,6 @@ impl Dossier {
         !self.inputs.facts.people.is_empty()
     }
 
-    /// Makes those unknown who are not enrolled any more.
-    pub(super) fn forget_others(&mut self, is_enrolled: impl Fn(&str) -> bool) {
-        let facts = &mut self.inputs.facts;
-        let gone = facts.people.extract_if(.., |person| !is_enrolled(&person.name)).count();
-        facts.unknown_faces += u32::try_from(gone).unwrap_or(u32::MAX);
-    }
-
     /// The photo as the planner wants it.
     ///
     /// - `unread`: files that lay beside it and were not read in time
@@ -186,12 +196,19 @@ impl Dossier {
             let (name, is_sure) = (icon.name.clone(), icon.tier == Tier::Order);
             Some(Mark::Icon { name, is_sure, part, card })
         });
-        let faces = self.inputs.facts.people.iter().filter_map(|person| {
+        // A portrait is an icon: it may be cropped away, a face may not.
+        let portraits = self.portraits.iter().filter_map(|portrait| {
+            let part = Crop::around(portrait.frame.as_ref()?, pixels)?;
+            let is_sure = portrait.tier? == Tier::Order;
+            // Marks are named in reasons of orders: nobody is.
+            Some(Mark::Icon { name: "portrait".to_owned(), is_sure, part, card: part })
+        });
+        let faces = self.inputs.facts.present().filter_map(|person| {
             let part = Crop::around(&face_corners(person, pixels), pixels)?;
             let is_sure = person.tier == Tier::Order;
             Some(Mark::Face { person: is_sure.then(|| person.name.clone()), part })
         });
-        faces.chain(icons).collect()
+        faces.chain(icons).chain(portraits).collect()
     }
 }
 
@@ -199,10 +216,11 @@ impl Dossier {
 /// same hour.
 fn find_alone(index: &Index, facts: &mut Facts, taken_ms: Option<i64>) -> Result<(), StoreError> {
     let is_icon = |icon: &IconFact| icon.tier == Tier::Order && icon.name != FORBIDDING;
-    if facts.icons.iter().any(is_icon) {
+    // A portrait in the frame of an icon is one.
+    let is_portrait = |portrait: &PersonFact| portrait.tier == Tier::Order && !portrait.alone;
+    if facts.icons.iter().any(is_icon) || facts.portraits().any(is_portrait) {
         return Ok(());
     }
-    // A portrait in the frame of an icon is one.
     for person in facts.people.iter_mut().filter(|person| !person.portrait) {
         let is_seen_about = match taken_ms {
             Some(taken_ms) => index.is_seen_about(&person.name, taken_ms)?,

@@ -179,10 +179,8 @@ impl Judge<'_> {
         let held =
             dossier.as_ref().is_some_and(Dossier::names_people).then(|| self.register.hold());
         if let Some(held) = &held {
-            dossier = Dossier::of(&lock(self.index), photo, self.icons)?;
-            if let Some(dossier) = &mut dossier {
-                dossier.forget_others(|name| held.is_enrolled(name));
-            }
+            let is_enrolled = |name: &str| held.is_enrolled(name);
+            dossier = Dossier::naming(&lock(self.index), photo, self.icons, is_enrolled)?;
         }
         let Some(dossier) = dossier.filter(|dossier| dossier.may_order) else {
             // It was there before the first start; or nobody knows it, and the next scan

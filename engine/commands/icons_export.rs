@@ -112,7 +112,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     write_atomic(path, bytes, Readers::Usual).map_err(|error| trouble(path, &error))
 }
 
-fn png(rgba: &[u8], side_px: u32) -> Result<Vec<u8>, CommandError> {
+/// A square picture as PNG.
+///
+/// # Errors
+/// When the pixels are not so many.
+pub(super) fn png(rgba: &[u8], side_px: u32) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(rgba, side_px, side_px, ExtendedColorType::Rgba8)

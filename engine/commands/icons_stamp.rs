@@ -1,4 +1,5 @@
-//! `signet icons stamp`: a copy of a photo with icons drawn on it, as a phone's editor would.
+//! `signet icons stamp`: a copy of a photo with icons or portraits drawn on it, as a phone's editor
+//! would.
 //!
 //! The photo itself is never changed. The copy is upright JPEG; of the metadata only the
 //! moment it was taken goes along, so that a stamped copy gives away no place or camera.
@@ -11,11 +12,15 @@ use std::path::{Path, PathBuf};
 
 use super::icons_words::chosen;
 use super::{CommandError, Context, failed, icons_seal, output};
+use crate::base::causes::one_line;
 use crate::base::files::{Readers, write_atomic};
 use crate::detection::IconSet;
 use crate::detection::draw::{Brush, draw};
+use crate::detection::faces::portrait::FrameLooks;
+use crate::detection::icon_set::{FRAME_SVG, Picture, render_text};
 use crate::detection::quads::Quad;
 use crate::detection::seal::{CARD_SCALE, sealed_picture};
+use crate::detection::warp::Pyramid;
 use crate::media::decode::SIDE_PX_MAX;
 use crate::media::read::BYTES_MAX;
 use crate::media::{
@@ -25,6 +30,8 @@ use crate::preview::{encode, orient};
 
 /// Side of the drawing that icons are sampled from: more than any stamp needs.
 const BRUSH_PX: u32 = 1024;
+/// Sides of the pictures of portraits that are taken.
+const CARD_PX: std::ops::RangeInclusive<u32> = 128..=4096;
 /// JPEG quality of the copy.
 const QUALITY: u8 = 92;
 /// Distance from the picture's edge and between icons, as a share of an icon's side.
@@ -36,8 +43,16 @@ pub(super) struct Stamp {
     /// The photo: JPEG, PNG or WebP
     photo: PathBuf,
     /// Icons by name, separated by commas (`signet icons list` shows them)
-    #[arg(long, required = true, value_delimiter = ',', value_name = "NAME[,NAME]")]
+    #[arg(
+        long,
+        required_unless_present = "card",
+        value_delimiter = ',',
+        value_name = "NAME[,NAME]"
+    )]
     icon: Vec<String>,
+    /// A portrait in the frame, as `signet people card` writes it; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "seal")]
+    card: Vec<PathBuf>,
     /// The copy [default: PHOTO-ICON.jpg beside the photo]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -107,7 +122,10 @@ fn run_with(
     context: &Context,
 ) -> Result<(), CommandError> {
     let icons = chosen(&stamp.icon, set)?;
-    let names: Vec<&str> = icons.iter().map(|icon| icon.name()).collect();
+    let cards = stamp.card.iter().map(|path| Ok((stem(path), card(decoders, path)?)));
+    let cards: Vec<(String, Picture)> = cards.collect::<Result<_, CommandError>>()?;
+    let names = icons.iter().map(|icon| icon.name());
+    let names: Vec<&str> = names.chain(cards.iter().map(|(name, _)| name.as_str())).collect();
     check(stamp)?;
     let word = stamp.seal.then(|| icons_seal::word(context)).transpose()?;
     let out = stamp.out.clone().unwrap_or_else(|| copy_path(&stamp.photo, &names));
@@ -123,14 +141,14 @@ fn run_with(
     let mut frame = orient::upright(decoded.frame, decoded.metadata.orientation);
     let side_px = stamp.size_percent / 100.0 * frame.long_side_px() as f32;
     let sticker_px = if word.is_some() { side_px * CARD_SCALE } else { side_px };
-    let quads = places(&frame, icons.len(), sticker_px, stamp.at, stamp.turn.to_radians())?;
-    for (icon, quad) in icons.iter().zip(&quads) {
-        let picture = match word {
-            Some(word) => sealed_picture(icon, word, BRUSH_PX),
-            None => icon.picture(BRUSH_PX),
-        };
-        let brush = Brush::new(&picture.map_err(failed)?);
-        draw(&mut frame, &brush, quad, stamp.opacity);
+    let quads = places(&frame, names.len(), sticker_px, stamp.at, stamp.turn.to_radians())?;
+    let pictures = icons.iter().map(|icon| match word {
+        Some(word) => sealed_picture(icon, word, BRUSH_PX).map_err(failed),
+        None => icon.picture(BRUSH_PX).map_err(failed),
+    });
+    let pictures = pictures.chain(cards.iter().map(|(_, picture)| Ok(picture.clone())));
+    for (picture, quad) in pictures.zip(&quads) {
+        draw(&mut frame, &Brush::new(&picture?), quad, stamp.opacity);
     }
     let mut jpeg = encode::jpeg(&frame, QUALITY, PACKET).map_err(failed)?;
     if let Some(taken_at) = taken_at {
@@ -177,6 +195,44 @@ fn check(stamp: &Stamp) -> Result<(), CommandError> {
         return usage("--turn should be a number of degrees");
     }
     Ok(())
+}
+
+/// The portrait in a file that `signet people card` wrote.
+fn card(decoders: &Decoders, path: &Path) -> Result<Picture, CommandError> {
+    let mut bytes = SharedBytes::default();
+    read_shared(path, BYTES_MAX, &mut bytes).map_err(|error| {
+        CommandError::failed(format!("`{}`: {}", path.display(), one_line(&error)))
+    })?;
+    let spec = DecodeSpec { cover_px: SIDE_PX_MAX, ..DecodeSpec::default() };
+    let decoded = decoders
+        .decoder()
+        .decode(&bytes, spec)
+        .map_err(|source| failed(InPhoto { path: path.to_path_buf(), source }))?;
+    let frame = decoded.frame;
+    let side_px = frame.width_px();
+    let quad = Quad::square(0.0, 0.0, side_px as f32);
+    let is_card = CARD_PX.contains(&side_px)
+        && frame.height_px() == side_px
+        && FrameLooks::of(&mut Pyramid::new(&frame), &quad)
+            .map_err(failed)?
+            .is_some_and(|looks| looks.is_frame());
+    if !is_card {
+        return Err(CommandError::Usage(format!(
+            "`{}` is no portrait in the frame: `signet people card` writes one",
+            path.display()
+        )));
+    }
+    // Pictures are read without what is transparent; the tile is the same for all.
+    let mut picture = render_text(FRAME_SVG, side_px).map_err(failed)?;
+    for (pixel, colour) in picture.rgba.chunks_exact_mut(4).zip(frame.rgb().chunks_exact(3)) {
+        pixel[..3].copy_from_slice(colour);
+    }
+    Ok(picture)
+}
+
+/// What a card is called in names of files.
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn copy_path(photo: &Path, names: &[&str]) -> PathBuf {
@@ -284,7 +340,10 @@ fn with_moment(jpeg: &[u8], taken_at: CivilTime) -> Vec<u8> {
 mod tests {
     use clap::Parser;
 
+    use super::super::icons_export::png;
     use super::*;
+    use crate::detection::faces::align::PLACES;
+    use crate::detection::faces::portrait_card::portrait_card;
 
     #[derive(Parser)]
     struct Typed {
@@ -333,6 +392,41 @@ mod tests {
         let pixel = |x: usize, y: usize| decoded.frame.rgb()[3 * (y * 400 + x)];
         // Icon of 100 px, 15 px from the edges: ring at 10 px inside, paper beyond.
         assert!(pixel(65, 25) < 70 && pixel(65, 18) > 200 && pixel(300, 200).abs_diff(90) < 4);
+    }
+
+    #[test]
+    fn portrait_is_stamped_with_the_round_corners_of_its_tile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = photo(folder.path());
+        // Any five points will do: a red picture with nobody on it.
+        let red = Frame::new(112, 112, [200, 20, 20].repeat(112 * 112)).expect("a frame");
+        let drawn = portrait_card(&mut Pyramid::new(&red), &PLACES).expect("a card");
+        let drawn = drawn.expect("points apart");
+        let file = folder.path().join("Anna.png");
+        std::fs::write(&file, png(&drawn.rgba, 1024).expect("a PNG")).expect("a file");
+        let set = IconSet::house().expect("the built-in icons");
+        let text = file.to_string_lossy().into_owned();
+        let words = ["--card", &text, "--icon", "mug", "--at", "top-left", "--size-percent", "25"];
+        run(&typed(&path, &words), &set, &context()).expect("a copy");
+        let copy = std::fs::read(folder.path().join("beach-mug-Anna.jpg")).expect("the copy");
+        let copy = crate::media::decode(&copy, DecodeSpec::default()).expect("a JPEG").frame;
+        let pixel = |x: usize, y: usize| {
+            let at = 3 * (y * 400 + x);
+            [copy.rgb()[at], copy.rgb()[at + 1]]
+        };
+        // The second tile of 100 px begins at 130, 15; its corner is the photo's.
+        let ([red, green], [corner, _], [ring, _]) =
+            (pixel(180, 65), pixel(131, 16), pixel(140, 65));
+        assert!(red > 150 && green < 60, "{red} {green}");
+        assert!(corner.abs_diff(90) < 25 && ring < 70, "{corner} {ring}");
+        for (words, expected) in [
+            (&["--card", &*path.to_string_lossy()][..], "signet people card"),
+            (&["--card", "/nowhere.png"], "nowhere"),
+        ] {
+            let error = run(&typed(&path, words), &set, &context()).expect_err("refused");
+            let error = one_line(&error);
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -61,6 +61,8 @@ struct FaceLine<'a> {
     person: Option<&'a str>,
     tier: Option<Tier>,
     score: f32,
+    /// It is a picture in the house frame, and not somebody who is there.
+    portrait: bool,
     /// Left, top, width and height in px of the upright original.
     #[serde(rename = "box")]
     bounds: [f32; 4],
@@ -77,7 +79,8 @@ impl<'a> FaceLine<'a> {
     fn of(face: &'a FaceSighting, number: usize) -> Self {
         let [left, top, right, bottom] = face.bounds;
         let (person, bounds) = (face.person.as_deref(), [left, top, right - left, bottom - top]);
-        Self { number, person, tier: face.tier, score: face.score, bounds }
+        let portrait = face.is_portrait();
+        Self { number, person, tier: face.tier, score: face.score, portrait, bounds }
     }
 }
 
@@ -94,7 +97,8 @@ fn faces_in_words(faces: &[FaceLine<'_>]) -> Vec<String> {
         let question = if face.tier == Some(Tier::Ask) { "?" } else { "" };
         let place = place(face.number);
         let place = if place.is_empty() { place } else { format!(" {place}") };
-        words.push(format!("{person}{question}{place} {:.2}", face.score));
+        let what = if face.portrait { "portrait of " } else { "" };
+        words.push(format!("{what}{person}{question}{place} {:.2}", face.score));
     }
     let unknown = faces.iter().filter(|face| face.person.is_none());
     let places: Vec<String> = unknown.map(|face| place(face.number)).collect();
@@ -352,6 +356,7 @@ mod tests {
             tier,
             score: 0.75,
             bounds: [left, 0.0, left + 10.0, 10.0],
+            frame: None,
         };
         let ask = Some(Tier::Ask);
         let seen = [

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CommandError, Context, Outcome, failed, output};
+use super::{CommandError, Context, Outcome, failed, output, people_card};
 use crate::access::people_book::{Enrolled, PeopleBook, PeopleError, composed};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::agent::erase::{Erased, Left, erase};
@@ -63,6 +63,8 @@ enum Command {
     List,
     /// Write down that somebody agrees for longer
     Renew(Renew),
+    /// Write a portrait of somebody in the frame of an icon, to print or to stamp
+    Card(people_card::Card),
     /// Erase somebody from every file of the home
     Remove {
         /// Who
@@ -124,6 +126,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::Add(args) => add(&home, args, context),
         Command::List => list(&home, context),
         Command::Renew(args) => renew(&home, args, context),
+        Command::Card(args) => people_card::run(&home, args, context),
         Command::Remove { names, again } => remove(&home, names, *again, context),
     }
 }
@@ -385,7 +388,7 @@ const fn cure(flaw: Flaw) -> &'static str {
         Flaw::Small => "take the original, or one from nearer",
         Flaw::Soft => "take one that is in focus and not enlarged",
         Flaw::Turned => "take one from the front, eyes open, head upright or tilted a little",
-        Flaw::Flat => "take one in daylight, not against the light",
+        _ => "take one in daylight, not against the light, with nothing before the face",
     }
 }
 

@@ -201,7 +201,8 @@ fn seen(facts: &Facts) -> Vec<String> {
         format!("{name} {sure} ({score:.2})")
     };
     let icons = facts.icons.iter().map(|icon| sure(&icon.name, icon.tier, icon.score));
-    let people = facts.people.iter().map(|person| sure(&person.name, person.tier, person.score));
+    let people = facts.people.iter();
+    let people = people.map(|person| sure(&person.words(), person.tier, person.score));
     let mut people: Vec<String> = people.collect();
     if facts.unknown_faces > 0 {
         people.push(counted(facts.unknown_faces as usize, "unknown face"));

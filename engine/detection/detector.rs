@@ -154,6 +154,8 @@ pub struct Thresholds {
     pub drift_px_max: f32,
     /// Of a covered icon, as a share of the side.
     pub drift_covered_max: f32,
+    /// A place that looks so much framed and is no icon is handed on as a frame.
+    pub frame_min: f32,
 }
 
 impl Default for Thresholds {
@@ -264,6 +266,7 @@ impl Default for Thresholds {
             drift_max: 0.06,
             drift_px_max: 1.2,
             drift_covered_max: 0.12,
+            frame_min: 0.3,
         }
     }
 }
@@ -379,6 +382,7 @@ pub struct IconDetector {
     candidates: Vec<Candidate>,
     embeddings: Vec<Embedding>,
     framed: Vec<f32>,
+    frames: Vec<Quad>,
     seal_words: Vec<SealWord>,
     seal_reader: SealReader,
 }
@@ -409,6 +413,7 @@ impl IconDetector {
             candidates: Vec::new(),
             embeddings: Vec::new(),
             framed: Vec::new(),
+            frames: Vec::new(),
             seal_words: Vec::new(),
             seal_reader: SealReader::default(),
         })
@@ -428,6 +433,12 @@ impl IconDetector {
     /// Name of an icon by its index in a [`Finding`].
     pub fn name(&self, icon: usize) -> &str {
         self.names.get(icon).map_or("", String::as_str)
+    }
+
+    /// Outlines in the frame that was looked at last which look like a house frame around something
+    /// other than an icon of the set: a sign that is not enrolled, a portrait.
+    pub fn frames(&self) -> &[Quad] {
+        &self.frames
     }
 
     /// The numbers that decide.
@@ -542,6 +553,11 @@ impl IconDetector {
             self.read_seal(&mut pyramid, &mut finding);
             findings.push(finding);
         }
+        self.frames.clear();
+        let frame_min = self.thresholds.frame_min;
+        let framed = findings.iter().filter(|seen| seen.tier != Some(Tier::Order));
+        let framed = framed.filter(|seen| seen.framed >= frame_min);
+        self.frames.extend(framed.map(|seen| seen.quad));
         findings.sort_by(|a, b| b.tier.cmp(&a.tier).then(b.score.total_cmp(&a.score)));
         Ok(findings)
     }

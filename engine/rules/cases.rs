@@ -14,8 +14,8 @@
 //! card that was photographed before. A photo may have `collection`,
 //! `path` (folders and name), `taken`, `width_px`, `height_px`, `bytes_count`, `companions`
 //! (`["voice-memo"]`), `dpof` (`[{ kind, copies, size_mm, channel, paper, caption, creator }]`),
-//! `keywords`, `title`, `instructions`, `rating`, `people` (`["anna", "ben?"]`), `unknown_faces`,
-//! `place` (`[52.52, 13.40]`), `camera` (`{ make, model }`), `album`,
+//! `keywords`, `title`, `instructions`, `rating`, `people` (`["anna", "ben?"]`), `portraits` (the
+//! same), `unknown_faces`, `unknown_is_nearest`, `unknown_is_largest`, `place` (`[52.52, 13.40]`), `camera` (`{ make, model }`), `album`,
 //! `ordered` (`[{ product, provider, copies, rule }]`). `fails` names the rules that are meant to be
 //! skipped. The order of what is expected is free.
 //!
@@ -219,7 +219,7 @@ struct Case {
     fails: Vec<String>,
 }
 
-const CASE_KEYS: [&str; 23] = [
+const CASE_KEYS: [&str; 26] = [
     "name",
     "icons",
     "card",
@@ -236,7 +236,10 @@ const CASE_KEYS: [&str; 23] = [
     "instructions",
     "rating",
     "people",
+    "portraits",
     "unknown_faces",
+    "unknown_is_nearest",
+    "unknown_is_largest",
     "place",
     "camera",
     "album",
@@ -324,9 +327,23 @@ impl Reader<'_> {
             None => None,
         };
         let mut people = Vec::new();
-        for value in self.list(table, "people") {
-            people.extend(self.person(value));
+        for (key, portrait) in [("people", false), ("portraits", true)] {
+            for value in self.list(table, key) {
+                people.extend(self.person(value).map(|person| PersonFact { portrait, ..person }));
+            }
         }
+        let unknown_faces = self.number(table, "unknown_faces", 0)?;
+        let [unknown_is_nearest, unknown_is_largest] = ["unknown_is_nearest", "unknown_is_largest"]
+            .map(|key| {
+                let value = table.get(key)?;
+                let (at, truth) = (value.span().start, value.get_ref().as_bool());
+                if truth.is_none() {
+                    self.mistake(at, format!("`{key}` is true or false"));
+                } else if truth == Some(true) && unknown_faces == 0 {
+                    self.mistake(at, format!("`{key}` needs an unknown face: `unknown_faces = 1`"));
+                }
+                truth
+            });
         let place = match table.get("place") {
             Some(value) => Some(self.place(value)?),
             None => None,
@@ -334,7 +351,9 @@ impl Reader<'_> {
         let facts = Facts {
             icons,
             people,
-            unknown_faces: self.number(table, "unknown_faces", 0)?,
+            unknown_faces,
+            unknown_is_nearest: unknown_is_nearest.unwrap_or_default(),
+            unknown_is_largest: unknown_is_largest.unwrap_or_default(),
             place,
             camera: self.camera(table)?,
             album: match table.get("album") {

@@ -80,6 +80,7 @@ pub(crate) enum Kind {
     Icon,
     People,
     Person,
+    Portraits,
     Companions,
     Companion,
     Jobs,
@@ -106,6 +107,7 @@ impl Kind {
             Self::Icon => "an icon",
             Self::People => "a list of people",
             Self::Person => "a person",
+            Self::Portraits => "a list of portraits",
             Self::Companions => "a list of companions",
             Self::Companion => "a companion",
             Self::Jobs => "a list of print jobs",
@@ -124,7 +126,7 @@ impl Kind {
     fn element(self) -> Option<Self> {
         match self {
             Self::Icons => Some(Self::Icon),
-            Self::People => Some(Self::Person),
+            Self::People | Self::Portraits => Some(Self::Person),
             Self::Companions => Some(Self::Companion),
             Self::Jobs => Some(Self::Job),
             Self::Orders => Some(Self::Order),
@@ -187,6 +189,8 @@ pub(crate) struct List {
 pub(crate) enum Of {
     Icons,
     People,
+    /// Of people, in the house frame.
+    Portraits,
 }
 
 /// A named part of conditions, checked and ready to be put in.
@@ -215,6 +219,7 @@ pub(crate) struct Condition {
 struct Looks {
     icons: bool,
     people: bool,
+    portraits: bool,
 }
 
 /// Whether a definition may have this name: a word of its own that hides no fact or function.
@@ -271,6 +276,7 @@ pub(crate) fn compile(
         let of = scope::asked(name).map(|asked| asked.of);
         looks.icons |= name == "icons" || of == Some(Of::Icons);
         looks.people |= ["people", "unknown_faces"].contains(&name) || of == Some(Of::People);
+        looks.portraits |= name == "portraits" || of == Some(Of::Portraits);
     }
     let (tree, nodes_count) = (Box::new(tree), size.nodes_count);
     Ok(Condition { tree, clauses, patterns, nodes_count, looks })
@@ -339,11 +345,12 @@ impl Condition {
         Self { tree, ..self.clone() }
     }
 
-    /// Whether it looks at icons, or at people.
+    /// Whether it looks at icons, at people, or at portraits.
     pub(crate) fn looks_at(&self, of: Of) -> bool {
         match of {
             Of::Icons => self.looks.icons,
             Of::People => self.looks.people,
+            Of::Portraits => self.looks.portraits,
         }
     }
 

@@ -12,12 +12,19 @@ use crate::detection::{Seal, Tier};
 pub struct Facts {
     /// Icons found, best score first.
     pub icons: Vec<IconFact>,
-    /// Enrolled people recognised, best score first.
+    /// Enrolled people recognised, and portraits of them, best score first.
     #[serde(default)]
     pub people: Vec<PersonFact>,
-    /// Faces that are nobody's who is enrolled.
+    /// Faces that are nobody's who is enrolled, portraits among them: whoever gets the photo sees them.
     #[serde(default)]
     pub unknown_faces: u32,
+    /// One of those is nearer to the middle of the photo than everybody who was recognised. Where it
+    /// is, no rule is told.
+    #[serde(default)]
+    pub unknown_is_nearest: bool,
+    /// One of those is larger than the face of everybody who was recognised.
+    #[serde(default)]
+    pub unknown_is_largest: bool,
     /// Where the file lies inside its collection.
     pub path: PathFact,
     /// When it was taken, by its own clock; absent when the file does not say.
@@ -49,6 +56,38 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The people who are there themselves.
+    pub fn present(&self) -> impl Iterator<Item = &PersonFact> {
+        self.people.iter().filter(|person| !person.portrait)
+    }
+
+    /// The portraits of people.
+    pub fn portraits(&self) -> impl Iterator<Item = &PersonFact> {
+        self.people.iter().filter(|person| person.portrait)
+    }
+
+    /// The person who is nearest to the middle of the photo, sure or not; `None` where that is a
+    /// stranger or nobody.
+    pub fn nearest_middle(&self) -> Option<&PersonFact> {
+        let off = |person: &PersonFact| self.off_middle(person.x, person.y);
+        let nearest = || self.present().min_by(|a, b| off(a).total_cmp(&off(b)));
+        if self.unknown_is_nearest { None } else { nearest() }
+    }
+
+    /// The person whose face is the largest, sure or not; `None` where that is a stranger's or
+    /// nobody's.
+    pub fn largest_face(&self) -> Option<&PersonFact> {
+        let largest = || self.present().max_by(|a, b| a.size.total_cmp(&b.size));
+        if self.unknown_is_largest { None } else { largest() }
+    }
+
+    /// How far a place is from the middle of the photo, in px of the original.
+    ///
+    /// - `x`, `y`: shares of width and height
+    pub fn off_middle(&self, x: f64, y: f64) -> f64 {
+        ((x - 0.5) * f64::from(self.width_px)).hypot((y - 0.5) * f64::from(self.height_px))
+    }
+
     /// Those of whom more than one face in one photo speaks, and nobody else; `None` where that is
     /// everybody.
     pub(crate) fn proven(&self) -> Option<Self> {
@@ -65,20 +104,26 @@ impl Facts {
     pub(crate) fn unproven(&self) -> Vec<String> {
         let any = |is: fn(&PersonFact) -> bool| self.people.iter().any(is);
         let mut words = Vec::new();
-        if any(|person| person.tier == Tier::Ask) {
+        if any(|person| person.tier == Tier::Ask && !person.portrait) {
             words.push("a face is not recognised surely".to_owned());
         }
-        if any(|person| person.tier == Tier::Order && person.alone) {
+        if any(|person| person.tier == Tier::Ask && person.portrait) {
+            words.push("a portrait is not recognised surely".to_owned());
+        }
+        if any(|person| person.tier == Tier::Order && person.alone && !person.portrait) {
             let why = "only a face speaks for it: no icon is on it, and no other photo of that hour \
                        shows the same person";
             words.push(why.to_owned());
+        }
+        if any(|person| person.tier == Tier::Order && person.alone && person.portrait) {
+            words.push("a portrait does not carry your seal".to_owned());
         }
         words
     }
 
     /// Names of the people who are there for sure, each once.
     pub fn sure_people(&self) -> Vec<String> {
-        let sure = self.people.iter().filter(|person| person.tier == Tier::Order);
+        let sure = self.present().filter(|person| person.tier == Tier::Order);
         let names: BTreeSet<&str> = sure.map(|person| person.name.as_str()).collect();
         names.into_iter().map(str::to_owned).collect()
     }
@@ -106,6 +151,16 @@ pub struct PersonFact {
     pub x: f64,
     /// Centre, as a share of the height, `0.0..=1.0` from the top.
     pub y: f64,
+}
+
+impl PersonFact {
+    /// Who it is, in words.
+    pub fn words(&self) -> String {
+        match self.portrait {
+            true => format!("portrait of {}", self.name),
+            false => self.name.clone(),
+        }
+    }
 }
 
 /// A place on Earth (WGS 84), as rules see it.

@@ -100,9 +100,9 @@ fn surer(inputs: &Inputs) -> Option<(Facts, Option<CardFact>)> {
 /// What was not seen for sure, in words.
 fn unsure(inputs: &Inputs) -> String {
     let icons = inputs.card.iter().flat_map(|card| &card.icons).chain(&inputs.facts.icons);
-    let icons = icons.map(|icon| (&icon.name, icon.tier, icon.score));
+    let icons = icons.map(|icon| (icon.name.clone(), icon.tier, icon.score));
     let people = inputs.facts.people.iter();
-    let people = people.map(|person| (&person.name, person.tier, person.score));
+    let people = people.map(|person| (person.words(), person.tier, person.score));
     let unsure = icons.chain(people).filter(|(_, tier, _)| *tier == Tier::Ask);
     let unsure: Vec<String> =
         unsure.map(|(name, _, score)| format!("{name} ({score:.2})")).collect();
@@ -250,6 +250,48 @@ note = "never"
         assert_eq!(stories[2].says.as_deref(), Some("share with lab after 24h"));
         assert_eq!(told(3), (Answer::NotAsked, vec![of(false, "width_px=1800")]));
         assert_eq!(stories[3].says.as_deref(), Some("loop"));
+    }
+
+    #[test]
+    fn portraits_are_told_apart_from_people_in_stories_near_misses_and_tuning() {
+        let rules = r#"
+[[rule]]
+name = "portrait"
+when = 'has(portrait("Anna")) && middle("Ben")'
+share = { provider = "lab" }
+"#;
+        let people = Some(["Anna", "Ben"].map(str::to_owned).to_vec());
+        let known = Known { people, ..Known::of_icons(Vec::new()) };
+        let set = RuleSet::load(&[RuleFile::new("a.toml", rules)], &known).expect("loads");
+        let mut inputs = inputs(100, (Tier::Order, 0.9), &["Anna", "Ben"]);
+        let anna = &mut inputs.facts.people[0];
+        (anna.portrait, anna.tier) = (true, Tier::Ask);
+        let told = |inputs: &Inputs| {
+            let clauses = &stories(&set, &inputs.facts, None)[0].clauses;
+            let values = clauses.iter().flat_map(|clause| &clause.values);
+            values.map(|value| format!("{}={}", value.name, value.value)).collect::<Vec<_>>()
+        };
+        let portrait = "has(portrait(\"Anna\"))=Anna not for sure (0.70)";
+        assert_eq!(told(&inputs), [portrait, "middle(\"Ben\")=Ben for sure (0.70)"]);
+        let found = NearMisses::new(&set, 0.1).find(&inputs);
+        assert_eq!(found[0].lacks, "not seen for sure: portrait of Anna (0.70)");
+        let mut tuning = Tuning::new(&set, "portrait").expect("there");
+        tuning.add(&inputs);
+        let sweeps = tuning.sweeps();
+        let of: Vec<_> = sweeps.iter().map(|sweep| sweep.what.as_str()).collect();
+        let score = |whom: &str| format!("score from which {whom} are seen for sure");
+        assert_eq!(of, [score("people"), score("portraits")]);
+        let goes = |sweep: usize, at: f64| {
+            let step = sweeps[sweep].steps.iter().find(|step| step.at == Some(at)).expect("a step");
+            step.goes_count
+        };
+        // Anna's portrait is not made sure by what makes people sure.
+        assert_eq!((goes(0, 0.5), goes(1, 0.7), goes(1, 0.75)), (0, 1, 0));
+        (inputs.facts.unknown_faces, inputs.facts.unknown_is_nearest) = (1, true);
+        assert_eq!(told(&inputs), [portrait, "middle(\"Ben\")=an unknown face"]);
+        inputs.facts.unknown_is_nearest = false;
+        inputs.facts.people.truncate(1);
+        assert_eq!(told(&inputs), [portrait, "middle(\"Ben\")=nobody"]);
     }
 
     #[test]

@@ -448,7 +448,7 @@ impl Reader<'_> {
         let (one, all) = match of {
             Of::Icons => ("icon", Some(known.icons.as_slice())),
             // Lists are written before everybody is enrolled, and stay when somebody is removed.
-            Of::People => ("person", None),
+            Of::People | Of::Portraits => ("person", None),
         };
         for (key, value) in table {
             if self.has_more {

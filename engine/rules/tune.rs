@@ -46,7 +46,7 @@ pub struct Step {
 enum Lever {
     /// The rule with each number.
     Number(Vec<Rule>),
-    /// Icons or people count as sure from a score on.
+    /// Icons, people or portraits count as sure from a score on.
     Sureness(Of),
 }
 
@@ -76,7 +76,8 @@ impl<'s> Tuning<'s> {
             let what = format!("{} in `{clause}`", rounded(threshold.value));
             levers.push((Lever::Number(rules), Sweep { what, now: Some(threshold.value), steps }));
         }
-        for (of, whom) in [(Of::Icons, "icons"), (Of::People, "people")] {
+        let whoms = [(Of::Icons, "icons"), (Of::People, "people"), (Of::Portraits, "portraits")];
+        for (of, whom) in whoms {
             if !rule.when.looks_at(of) {
                 continue;
             }
@@ -148,8 +149,10 @@ fn sure_from(inputs: &Inputs, of: Of, score: Option<f64>) -> (Facts, Option<Card
             let icons = card.iter_mut().flat_map(|card| &mut card.icons).chain(&mut facts.icons);
             icons.for_each(|icon| icon.tier = tier(icon.score));
         }
-        Of::People => {
-            facts.people.iter_mut().for_each(|person| person.tier = tier(person.score));
+        Of::People | Of::Portraits => {
+            let people = facts.people.iter_mut();
+            let people = people.filter(|person| person.portrait == (of == Of::Portraits));
+            people.for_each(|person| person.tier = tier(person.score));
         }
     }
     (facts, card)

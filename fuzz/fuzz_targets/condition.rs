@@ -44,7 +44,9 @@ fn facts() -> Facts {
     };
     Facts {
         icons: vec![icon("mug", Tier::Order), icon("copies-2", Tier::Ask)],
-        people: vec![person("Anna")],
+        people: vec![person("Anna"), PersonFact { portrait: true, ..person("Ben") }],
+        unknown_faces: 1,
+        unknown_is_largest: true,
         taken: TimeFact::parse("2026-07-01T10:00:00"),
         place: Some(PlaceFact { latitude: 52.5, longitude: 13.4 }),
         width_px: 4000,

@@ -36,6 +36,7 @@ mod orders;
 mod outward;
 mod people;
 mod people_enrol;
+mod portraits;
 mod preview;
 mod printer;
 mod reports;

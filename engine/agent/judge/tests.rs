@@ -64,11 +64,21 @@ impl Taken {
             score: 0.9,
             corners: [[0.0, 0.0], [40.0, 0.0], [40.0, 40.0], [0.0, 40.0]],
         };
-        let face = |text: &&str| FaceSighting {
-            person: Some(text.trim_end_matches('?').to_owned()),
-            tier: Some(if text.ends_with('?') { Tier::Ask } else { Tier::Order }),
-            score: 0.6,
-            bounds: [100.0, 100.0, 180.0, 200.0],
+        // `[Anna]` is her portrait.
+        let face = |text: &&str| {
+            let name = text.trim_matches(['[', ']']);
+            FaceSighting {
+                person: Some(name.trim_end_matches('?').to_owned()),
+                tier: Some(if name.ends_with('?') { Tier::Ask } else { Tier::Order }),
+                score: 0.6,
+                bounds: [100.0, 100.0, 180.0, 200.0],
+                frame: (name != *text).then_some([
+                    [60.0, 60.0],
+                    [220.0, 60.0],
+                    [220.0, 220.0],
+                    [60.0, 220.0],
+                ]),
+            }
         };
         Analysis {
             width_px: 400,
@@ -109,6 +119,10 @@ name = "friends"
 when = 'seen(friends)'
 order = { product = "mug", provider = "lab" }
 hold = "0"
+[[rule]]
+name = "portrait"
+when = 'seen(portrait("Anna"))'
+order = { product = "print-10x15", provider = "lab" }
 "#;
 
 struct Desk {
@@ -604,6 +618,26 @@ fn face_beside_a_sure_icon_orders_and_one_that_is_not_sure_asks_whatever_is_besi
 }
 
 #[test]
+fn portrait_orders_by_the_rule_that_says_portrait_and_is_nobody_of_the_hour() {
+    let desk = Desk::new();
+    desk.arrive(&with_people("1", 0, &["Anna"]));
+    desk.arrive(&with_people("2", 10, &["[Anna]"]));
+    desk.arrive(&with_people("3", 20, &["[Anna?]"]));
+    desk.judge();
+    let expected =
+        ["1: ask: canvas x 1", "1: ask: mug x 1", "2: print-10x15 x 1", "3: ask: print-10x15 x 1"];
+    assert_eq!(desk.orders(), expected.map(str::to_owned).into());
+    let asked = desk.live().into_iter().find(|order| order.relative == "3").expect("planned");
+    assert!(asked.reason.contains("a portrait is not recognised surely"), "{}", asked.reason);
+    // As an icon it speaks for whoever is on the same photo.
+    let desk = Desk::new();
+    desk.arrive(&with_people("1", 0, &["Anna", "[Ben]"]));
+    desk.judge();
+    let expected = ["1: canvas x 1", "1: mug x 1"].map(str::to_owned);
+    assert_eq!(desk.orders(), expected.into());
+}
+
+#[test]
 fn reason_says_why_a_face_is_asked_about() {
     let desk = Desk::new();
     desk.arrive(&with_people("1", 0, &["Anna", "Ben?"]));
@@ -762,6 +796,7 @@ fn photo_of_somebody_who_was_removed_meanwhile_names_nobody() {
         tier: Some(Tier::Order),
         score: 0.7,
         bounds: [10.0, 10.0, 90.0, 90.0],
+        frame: None,
     };
     let analysis = Analysis { faces: vec![face("Anna"), face("Ben")], ..photo.analysis() };
     let row = PhotoRow {

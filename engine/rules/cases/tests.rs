@@ -167,6 +167,34 @@ keep = true
 }
 
 #[test]
+fn portraits_and_places_in_the_photo_can_stand_in_a_case() {
+    let rules = r#"
+[people]
+family = ["Anna", "Ben"]
+
+[[rule]]
+name = "all-of-it"
+when = '''has(portrait("Ben")) && none("Ben") && faint(portrait("Anna")) && middle("Anna") && largest(family)'''
+keep = true
+"#;
+    let case = |more: &str| {
+        format!(
+            "[[case]]\nname = 'x'\npeople = [{{ name = 'Anna', x = 0.4, size = 0.2 }}]\n\
+             portraits = ['Ben', 'Anna?']\n{more}\nexpect = ['keep']\n"
+        )
+    };
+    assert!(run_text(rules, &case("unknown_faces = 1")).expect("a case").passed());
+    for key in ["unknown_is_nearest", "unknown_is_largest"] {
+        let stranger = format!("unknown_faces = 1\n{key} = true");
+        assert!(!run_text(rules, &case(&stranger)).expect("a case").passed(), "{key}");
+        let mistakes = run_text(rules, &case(&format!("{key} = true"))).expect_err("nobody");
+        assert!(mistakes[0].contains("needs an unknown face"), "{mistakes:?}");
+    }
+    let mistakes = run_text(rules, &case("unknown_is_nearest = 1")).expect_err("no truth");
+    assert!(mistakes[0].ends_with("`unknown_is_nearest` is true or false"), "{mistakes:?}");
+}
+
+#[test]
 fn clauses_that_no_case_shows_both_ways_are_named() {
     let rules = r#"
 [define]

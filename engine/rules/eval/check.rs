@@ -2,7 +2,7 @@
 //!
 //! In:  the syntax tree as its author wrote it (no macro expanded), the names in force.
 //! Out: the kind of value it gives, every mistake with its place, and the tree rewritten:
-//! `has("x")`, `only(family)` and their kin become names the photo's scope answers, names from
+//! `has("x")`, `only(family)`, `has(portrait("x"))` and their kin become names the photo's scope answers, names from
 //! `[define]`, `[lists]` and `[people]` and the word
 //! `each` are replaced by what they stand for, `matches` gets its expression compiled, `exists`,
 //! `all`, `exists_one`, `filter`, `map` become loops that count their steps, and what may be long
@@ -28,6 +28,7 @@ use super::pattern::{self, MATCHES, Pattern, Patterns};
 use super::scope::{self, CAMERA_FIELDS, COMPANION_FIELDS, ICON_FIELDS, JOB_FIELDS, ORDER_FIELDS};
 use super::scope::{PATH_FIELDS, PERSON_FIELDS, PLACE_FIELDS, TAKEN_FIELDS};
 use super::{Defined, ExprMistake, Kind, List, Names, Of};
+use crate::detection::icon_set::Icon;
 use crate::rules::source::hint;
 
 /// Parts (names, values, operators) that a condition may have, definitions filled in.
@@ -37,9 +38,10 @@ pub const DEPTH_MAX: usize = 48;
 /// Loops inside loops.
 pub const LOOPS_DEPTH_MAX: usize = 2;
 
-const FACTS: [(&str, Kind); 18] = [
+const FACTS: [(&str, Kind); 19] = [
     ("icons", Kind::Icons),
     ("people", Kind::People),
+    ("portraits", Kind::Portraits),
     ("unknown_faces", Kind::Whole),
     ("place", Kind::Place),
     ("camera", Kind::Camera),
@@ -57,10 +59,8 @@ const FACTS: [(&str, Kind); 18] = [
     ("instructions", Kind::Text),
     ("rating", Kind::Whole),
 ];
-/// About icons and people.
-const QUESTIONS: [&str; 9] =
-    ["has", "any", "all", "only", "none", "seen", "faint", "count", "different"];
-const FUNCTIONS: [&str; 16] = [
+/// About icons, people and portraits.
+const QUESTIONS: [&str; 11] = [
     "has",
     "any",
     "all",
@@ -70,7 +70,27 @@ const FUNCTIONS: [&str; 16] = [
     "faint",
     "count",
     "different",
+    "middle",
+    "largest",
+];
+/// About people alone: where they are matters.
+const OF_PEOPLE: [&str; 2] = ["middle", "largest"];
+/// Inside a question, before a name: the portrait of that person.
+const PORTRAIT: &str = "portrait";
+const FUNCTIONS: [&str; 19] = [
+    "has",
+    "any",
+    "all",
+    "only",
+    "none",
+    "seen",
+    "faint",
+    "count",
+    "different",
+    "middle",
+    "largest",
     "near",
+    PORTRAIT,
     "size",
     "int",
     "double",
@@ -262,9 +282,15 @@ impl<'a> Checker<'a> {
             Kind::Place => ("`place`", &PLACE_FIELDS),
             Kind::Camera => ("`camera`", &CAMERA_FIELDS),
             Kind::Any => return Kind::Any,
-            Kind::Icons | Kind::People | Kind::Companions | Kind::Jobs | Kind::Orders => {
+            Kind::Icons
+            | Kind::People
+            | Kind::Portraits
+            | Kind::Companions
+            | Kind::Jobs
+            | Kind::Orders => {
                 let (list, one) = match inside {
                     Kind::Icons => ("icons", "icon"),
+                    Kind::Portraits => ("portraits", "portrait"),
                     Kind::People => ("people", "person"),
                     Kind::Orders => ("ordered", "order"),
                     Kind::Companions => ("companions", "companion"),
@@ -360,6 +386,10 @@ impl<'a> Checker<'a> {
         if name == "near" {
             return self.nearness(part);
         }
+        if name == PORTRAIT {
+            self.mistake(id, "`portrait(…)` stands in a question: `has(portrait(\"…\"))`");
+            return Kind::Truth;
+        }
         let kinds: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg, depth + 1)).collect();
         if is_operator(&name) {
             weigh_operands(&name, &mut call.args, &kinds);
@@ -413,21 +443,29 @@ impl<'a> Checker<'a> {
     }
 
     /// `has("canvas")` becomes a name that the photo's scope answers, `has(products)` one with
-    /// all of them; of people the same.
+    /// all of them; of people the same, and of their portraits.
     fn question(&mut self, part: &mut IdedExpr, question: &str) -> Kind {
         let kind = scope::kind_of(question);
         let Expr::Call(call) = &part.expr else {
             return kind;
         };
-        let hidden = match call.args.as_slice() {
+        let (args, of_portraits) = match call.args.as_slice() {
+            [IdedExpr { expr: Expr::Call(CallExpr { func_name, target: None, args }), .. }]
+                if func_name == PORTRAIT =>
+            {
+                (args.as_slice(), true)
+            }
+            args => (args, false),
+        };
+        let asked = match args {
             [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(name)) }] => {
                 let name = name.inner().to_owned();
-                self.ask_of(*id, question, &name)
+                self.whom(*id, &name, of_portraits).map(|of| (*id, of, vec![name]))
             }
             [IdedExpr { id, expr: Expr::Ident(name) }] if name == EACH => match &self.names.each {
                 Some(each) => {
                     let each = each.clone();
-                    self.ask_of(*id, question, &each)
+                    self.whom(*id, &each, of_portraits).map(|of| (*id, of, vec![each]))
                 }
                 None => {
                     self.mistake(*id, EACH_ALONE);
@@ -435,9 +473,7 @@ impl<'a> Checker<'a> {
                 }
             },
             [IdedExpr { id, expr: Expr::Ident(name) }] => match self.names.lists.get(name) {
-                Some(List { of, names }) => {
-                    Some(scope::question(question, *of, names.iter().map(String::as_str)))
-                }
+                Some(List { of, names }) => Some((*id, *of, names.clone())),
                 None => {
                     let hint = hint(name, self.names.lists.keys().map(String::as_str));
                     let message = format!(
@@ -457,22 +493,30 @@ impl<'a> Checker<'a> {
                 None
             }
         };
-        if let Some(hidden) = hidden {
-            part.expr = Expr::Ident(hidden);
+        let Some((at, of, names)) = asked else { return kind };
+        if of == Of::Icons && (of_portraits || OF_PEOPLE.contains(&question)) {
+            let word = if of_portraits { PORTRAIT } else { question };
+            self.mistake(at, format!("`{word}()` is about people, this is about icons"));
+            return kind;
         }
+        if of_portraits && OF_PEOPLE.contains(&question) {
+            self.mistake(at, format!("`{question}()` is about people who are there themselves"));
+            return kind;
+        }
+        let of = if of_portraits { Of::Portraits } else { of };
+        part.expr = Expr::Ident(scope::question(question, of, names.iter().map(String::as_str)));
         kind
     }
 
-    /// A question about one name; `None` where nobody knows it.
-    fn ask_of(&mut self, id: u64, question: &str, name: &str) -> Option<String> {
+    /// What a name is of; `None` where nobody knows it.
+    fn whom(&mut self, id: u64, name: &str, of_portraits: bool) -> Option<Of> {
         let is_icon = self.names.icons.iter().any(|icon| icon == name);
         let is_person = self.names.is_person(name);
         match (is_icon, is_person) {
-            (true, false) => Some(scope::question(question, Of::Icons, [name])),
-            (false, true) => Some(scope::question(question, Of::People, [name])),
-            (false, false) if self.names.takes_anybody => {
-                Some(scope::question(question, Of::People, [name]))
-            }
+            (_, true) if of_portraits => Some(Of::People),
+            (true, false) => Some(Of::Icons),
+            (false, true) => Some(Of::People),
+            (false, false) if self.names.takes_anybody => Some(Of::People),
             (true, true) => {
                 let message = format!(
                     "`{name}` is an icon and a person; ask by a list of `[lists]` or `[people]`"
@@ -481,13 +525,23 @@ impl<'a> Checker<'a> {
                 None
             }
             (false, false) => {
-                let icons = self.names.icons.iter().map(String::as_str);
-                let hint = hint(name, icons.chain(self.names.people_known()));
-                let what = match self.names.people_known().next() {
-                    Some(_) => "there is no icon and no person",
-                    None => "there is no icon",
+                let icons = self.names.icons.iter().filter(|_| !of_portraits);
+                let known = icons.map(String::as_str).chain(self.names.people_known());
+                let hint = hint(name, known);
+                let has_people = self.names.people_known().next().is_some();
+                let what = match (of_portraits, has_people) {
+                    (true, _) => "there is no person",
+                    (false, true) => "there is no icon and no person",
+                    (false, false) => "there is no icon",
                 };
-                self.mistake(id, format!("{what} `{name}`{hint}"));
+                // No icon is called so: it is somebody, and nobody is known.
+                let cure = if !has_people && (of_portraits || !Icon::is_name(name)) {
+                    "; people are known once they are enrolled (`signet people add`) or stand in \
+                     a list of `[people]`"
+                } else {
+                    ""
+                };
+                self.mistake(id, format!("{what} `{name}`{hint}{cure}"));
                 None
             }
         }

@@ -33,8 +33,12 @@ pub(super) fn values(tree: &IdedExpr, photo: &PhotoScope<'_>) -> Vec<(String, St
 
 fn collect(tree: &IdedExpr, photo: &PhotoScope<'_>, into: &mut Vec<(String, String)>) {
     if let Some(asked) = asked(tree) {
-        let (of, question, names) = (asked.of, asked.question, asked.names().collect::<Vec<_>>());
-        into.push((format!("{question}({})", shown(&names)), answered(photo, tree, of, &names)));
+        let names: Vec<&str> = asked.names().collect();
+        let (question, mut whom) = (asked.question, shown(&names));
+        if asked.of == Of::Portraits {
+            whom = format!("portrait({whom})");
+        }
+        into.push((format!("{question}({whom})"), answered(photo, tree, &asked, &names)));
         return;
     }
     if let Some(name) = named(tree) {
@@ -95,22 +99,26 @@ fn shown(names: &[&str]) -> String {
     shown.join(", ")
 }
 
-/// What was seen of the names that a question asks for; for a number that number first.
-fn answered(photo: &PhotoScope<'_>, tree: &IdedExpr, of: Of, names: &[&str]) -> String {
+/// What was seen of the names that a question asks for; for a number that number first. Of a
+/// question about a place whose face is there.
+fn answered(photo: &PhotoScope<'_>, tree: &IdedExpr, asked: &Asked<'_>, names: &[&str]) -> String {
     let facts = photo.facts();
-    let icons = facts.icons.iter().map(|icon| (&icon.name, icon.tier, icon.score));
-    let people = facts.people.iter().map(|person| (&person.name, person.tier, person.score));
-    let seen: Vec<_> = match of {
-        Of::Icons => icons.collect(),
-        Of::People => people.collect(),
+    let words = |(name, tier, score): (&str, Tier, f64)| {
+        let sure = if tier == Tier::Order { "for sure" } else { "not for sure" };
+        format!("{name} {sure} ({score:.2})")
     };
-    let seen = seen.iter().filter(|(name, ..)| names.contains(&name.as_str()));
-    let seen: Vec<String> = seen
-        .map(|(name, tier, score)| {
-            let sure = if *tier == Tier::Order { "for sure" } else { "not for sure" };
-            format!("{name} {sure} ({score:.2})")
-        })
-        .collect();
+    let first = match asked.question {
+        "middle" => Some((facts.nearest_middle(), facts.unknown_is_nearest)),
+        "largest" => Some((facts.largest_face(), facts.unknown_is_largest)),
+        _ => None,
+    };
+    if let Some((person, is_unknown)) = first {
+        let person = person.map(|person| words((&person.name, person.tier, person.score)));
+        let nobody = if is_unknown { "an unknown face" } else { "nobody" };
+        return person.unwrap_or_else(|| nobody.to_owned());
+    }
+    let seen = facts.seen(asked.of).filter(|(name, ..)| names.contains(name));
+    let seen: Vec<String> = seen.map(words).collect();
     let seen = if seen.is_empty() { "none seen".to_owned() } else { seen.join(", ") };
     let is_number = |value: &dyn Val| value.downcast_ref::<CelInt>().map(|n| n.inner().to_string());
     match value_of(tree, photo, is_number) {

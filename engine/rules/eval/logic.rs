@@ -303,6 +303,11 @@ impl Logic {
             "seen" => sighted(Question::Seen),
             "none" => sighted(Question::Seen).not(),
             "faint" => sighted(Question::Faint),
+            // Whoever is nearest or largest for sure is there for sure.
+            "middle" | "largest" => {
+                let is_there = sighted(Question::Has);
+                Formula::All(vec![is_there, self.unknown(tree)])
+            }
             "only" => {
                 let mut all = vec![sighted(Question::Has), sighted(Question::NobodyElse)];
                 if of == Of::People {
@@ -378,7 +383,7 @@ impl Logic {
         let count = match (asked.question, asked.of) {
             ("different", _) => Count::Different,
             ("count", Of::People) => Count::Sure,
-            ("count", Of::Icons) => Count::Sightings,
+            ("count", Of::Icons | Of::Portraits) => Count::Sightings,
             _ => return None,
         };
         let list = self.list(&asked);

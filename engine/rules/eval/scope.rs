@@ -2,7 +2,7 @@
 //!
 //! In:  [`Facts`], borrowed. Out: what the names `icons`, `path`, `taken`, `width_px`,
 //! `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, `instructions`,
-//! `rating`, `people`, `unknown_faces`, `place`, `camera`, `album` and `ordered` stand for, and
+//! `rating`, `people`, `portraits`, `unknown_faces`, `place`, `camera`, `album` and `ordered` stand for, and
 //! the answers that questions such as `has` and `only` were compiled into (see [`question`]).
 //!
 //! Values borrow the facts and are built on access; a photo costs nothing until a
@@ -34,6 +34,7 @@ pub struct PhotoScope<'f> {
     camera: FactValue<'f>,
     icons: OnceLock<CelList<'f>>,
     people: OnceLock<CelList<'f>>,
+    portraits: OnceLock<CelList<'f>>,
     ordered: OnceLock<CelList<'f>>,
     companions: OnceLock<CelList<'f>>,
     jobs: OnceLock<CelList<'f>>,
@@ -52,6 +53,7 @@ impl<'f> PhotoScope<'f> {
             camera: FactValue::Camera(&facts.camera),
             icons: OnceLock::new(),
             people: OnceLock::new(),
+            portraits: OnceLock::new(),
             ordered: OnceLock::new(),
             companions: OnceLock::new(),
             jobs: OnceLock::new(),
@@ -65,14 +67,10 @@ impl<'f> PhotoScope<'f> {
         self.facts
     }
 
-    /// Names of the icons or people in the photo, and whether each is there for sure.
+    /// Names of the icons, people or portraits in the photo, and whether each is there for sure.
     fn sightings(&self, of: Of) -> impl Iterator<Item = (&str, bool)> {
-        let facts = self.facts;
-        let icons = facts.icons.iter().map(|icon| (icon.name.as_str(), icon.tier));
-        let people = facts.people.iter().map(|person| (person.name.as_str(), person.tier));
-        let icons = icons.filter(move |_| of == Of::Icons);
-        let people = people.filter(move |_| of == Of::People);
-        icons.chain(people).map(|(name, tier)| (name, tier == Tier::Order))
+        let seen = self.facts.seen(of);
+        seen.map(|(name, tier, _)| (name, tier == Tier::Order))
     }
 
     /// Answers a question; `None` where that would take too many steps.
@@ -80,7 +78,7 @@ impl<'f> PhotoScope<'f> {
         let (of, names) = (asked.of, || asked.names());
         let seen_count = match of {
             Of::Icons => self.facts.icons.len(),
-            Of::People => self.facts.people.len(),
+            Of::People | Of::Portraits => self.facts.people.len(),
         };
         if !self.meter.spend((asked.names.len() * seen_count / COMPARED_BYTES) as u64) {
             return None;
@@ -90,7 +88,10 @@ impl<'f> PhotoScope<'f> {
         let is_one = |name: &str| names().any(|one| one == name);
         let nobody_else = || {
             self.sightings(of).all(|(name, _)| is_one(name))
-                && (of == Of::Icons || self.facts.unknown_faces == 0)
+                && (of != Of::People || self.facts.unknown_faces == 0)
+        };
+        let is_sure = |person: Option<&PersonFact>| {
+            person.is_some_and(|person| person.tier == Tier::Order && is_one(&person.name))
         };
         Some(match asked.question {
             "has" | "any" => truth(names().any(has)),
@@ -102,6 +103,8 @@ impl<'f> PhotoScope<'f> {
             "count" if of == Of::People => whole(names().filter(|name| has(name)).count()),
             "count" => whole(self.sightings(of).filter(|(name, _)| is_one(name)).count()),
             "different" => whole(names().filter(|name| seen(name)).count()),
+            "middle" => truth(is_sure(self.facts.nearest_middle())),
+            "largest" => truth(is_sure(self.facts.largest_face())),
             _ => return None,
         })
     }
@@ -119,21 +122,41 @@ const COMPARED_BYTES: usize = 512;
 /// Stands between names in a compiled question; no name holds it.
 const NAMES_APART: char = '\u{1f}';
 
-/// The hidden name that a question about icons or people is compiled into.
+impl Facts {
+    /// Names, tiers and scores of what a question may be about.
+    pub(super) fn seen(&self, of: Of) -> impl Iterator<Item = (&str, Tier, f64)> {
+        let icons = self.icons.iter().filter(move |_| of == Of::Icons);
+        let people = self.people.iter().filter(move |person| match of {
+            Of::Icons => false,
+            Of::People => !person.portrait,
+            Of::Portraits => person.portrait,
+        });
+        let icons = icons.map(|icon| (icon.name.as_str(), icon.tier, icon.score));
+        icons.chain(people.map(|person| (person.name.as_str(), person.tier, person.score)))
+    }
+}
+
+/// The hidden name that a question about icons, people or portraits is compiled into.
 pub(super) fn question<'n>(
     question: &str,
     of: Of,
     names: impl IntoIterator<Item = &'n str>,
 ) -> String {
-    let of = match of {
-        Of::Icons => '@',
-        Of::People => '^',
-    };
+    let of = sign(of);
     let names: Vec<&str> = names.into_iter().collect();
     format!("{of}{question}:{}", names.join(&NAMES_APART.to_string()))
 }
 
-/// A question about icons or people, as it stands in a hidden name.
+/// What hidden names begin with.
+const fn sign(of: Of) -> char {
+    match of {
+        Of::Icons => '@',
+        Of::People => '^',
+        Of::Portraits => '&',
+    }
+}
+
+/// A question about icons, people or portraits, as it stands in a hidden name.
 pub(super) struct Asked<'n> {
     pub(super) question: &'n str,
     pub(super) of: Of,
@@ -148,10 +171,8 @@ impl<'n> Asked<'n> {
 
 /// The question that was compiled into a name; `None` of every other name.
 pub(super) fn asked(hidden: &str) -> Option<Asked<'_>> {
-    let (of, rest) = match hidden.strip_prefix('@') {
-        Some(rest) => (Of::Icons, rest),
-        None => (Of::People, hidden.strip_prefix('^')?),
-    };
+    let all = [Of::Icons, Of::People, Of::Portraits];
+    let (of, rest) = all.into_iter().find_map(|of| Some((of, hidden.strip_prefix(sign(of))?)))?;
     let (question, names) = rest.split_once(':')?;
     if [NEAR, "tick"].contains(&question) {
         return None;
@@ -203,13 +224,13 @@ fn truth<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
 }
 
 /// A list of facts, made when a condition first asks for it.
-fn list<'b, 'f, T>(
+fn list<'b, 'f, T: 'f>(
     made: &'b OnceLock<CelList<'f>>,
-    facts: &'f [T],
+    facts: impl IntoIterator<Item = &'f T>,
     value: impl Fn(&'f T) -> Box<dyn Val + 'f>,
 ) -> CowVal<'b, 'b> {
     CowVal::Borrowed(
-        made.get_or_init(|| CelList::from(facts.iter().map(value).collect::<Vec<_>>())),
+        made.get_or_init(|| CelList::from(facts.into_iter().map(value).collect::<Vec<_>>())),
     )
 }
 
@@ -273,9 +294,12 @@ impl PhotoScope<'_> {
         }
         Some(match variable {
             "icons" => list(&self.icons, &self.facts.icons, |icon| Box::new(FactValue::Icon(icon))),
-            "people" => {
-                list(&self.people, &self.facts.people, |person| Box::new(FactValue::Person(person)))
-            }
+            "people" => list(&self.people, self.facts.present(), |person| {
+                Box::new(FactValue::Person(person))
+            }),
+            "portraits" => list(&self.portraits, self.facts.portraits(), |person| {
+                Box::new(FactValue::Person(person))
+            }),
             "unknown_faces" => whole(self.facts.unknown_faces),
             "ordered" => {
                 list(&self.ordered, &self.facts.ordered, |order| Box::new(FactValue::Order(order)))

@@ -66,6 +66,8 @@ fn photo(taken: Option<&str>) -> Facts {
             person("Oma Erna", Tier::Ask, 0.6),
         ],
         unknown_faces: 0,
+        unknown_is_nearest: false,
+        unknown_is_largest: false,
         place: Some(PlaceFact { latitude: 54.18, longitude: 7.89 }),
         camera: CameraFact { make: "Canon".to_owned(), model: "Canon EOS 40D".to_owned() },
         album: "Sommer".to_owned(),
@@ -170,6 +172,119 @@ fn people_and_icons_answer_the_same_questions() {
     assert_eq!(only.truth(&PhotoScope::new(&facts)), Ok(false), "a stranger is somebody else");
     facts.people.clear();
     assert_eq!(only.truth(&PhotoScope::new(&facts)), Ok(false), "nobody is not only them");
+}
+
+#[track_caller]
+fn check_of(facts: &Facts, text: &str, expected: bool) {
+    let condition = compiled(text, Kind::Truth).expect(text);
+    assert_eq!(condition.truth(&PhotoScope::new(facts)), Ok(expected), "{text}");
+}
+
+#[test]
+fn portrait_is_an_icon_of_somebody_and_nobody_who_is_there() {
+    let mut facts = photo(None);
+    let portrait = |name, tier| PersonFact { portrait: true, ..person(name, tier, 0.9) };
+    facts.people = vec![
+        person("Anna", Tier::Order, 0.9),
+        portrait("Ben", Tier::Order),
+        portrait("Ben", Tier::Ask),
+        portrait("Oma Erna", Tier::Ask),
+    ];
+    for (text, expected) in [
+        (
+            r#"has("Ben") || seen("Ben") || faint("Ben") || any(everybody) && count(pair) > 1"#,
+            false,
+        ),
+        (r#"only("Anna") && all("Anna") && none("Ben") && size(people) == 1"#, true),
+        (r#"different(everybody) == 1 && !people.exists(p, p.name == "Ben")"#, true),
+        (r#"has(portrait("Ben")) && any(portrait(family)) && !has(portrait("Anna"))"#, true),
+        (r#"seen(portrait("Oma Erna")) && faint(portrait("Oma Erna"))"#, true),
+        (r#"has(portrait("Oma Erna")) || faint(portrait("Ben"))"#, false),
+        (r#"none(portrait("Anna")) && none(portrait("Carla")) && !none(portrait(family))"#, true),
+        (r#"only(portrait("Ben")) || all(portrait(pair))"#, false),
+        (r#"only(portrait(everybody)) && all(portrait("Ben"))"#, true),
+        // As of icons: how many, sure or not.
+        (r#"count(portrait("Ben")) == 2 && different(portrait(everybody)) == 2"#, true),
+        (r#"size(portraits) == 3 && portraits.exists(p, p.name == "Ben" && p.size < 0.2)"#, true),
+    ] {
+        check_of(&facts, text, expected);
+    }
+    // A stranger beside them is nothing about portraits.
+    facts.unknown_faces = 1;
+    check_of(&facts, r#"only(portrait(everybody)) && !only("Anna")"#, true);
+    // Who minds no strangers says so.
+    check_of(
+        &facts,
+        r#"any(pair) && people.all(p, p.name in pair) && size(people) + unknown_faces == 2"#,
+        true,
+    );
+}
+
+#[test]
+fn nearest_to_the_middle_and_largest_are_people_who_are_there_for_sure() {
+    let at = |name, x, y, size| PersonFact { x, y, size, ..person(name, Tier::Order, 0.9) };
+    let mut facts = photo(None);
+    (facts.width_px, facts.height_px) = (4_000, 1_000);
+    // Ben is 300 px off the middle, Anna 400.
+    facts.people = vec![at("Anna", 0.6, 0.5, 0.3), at("Ben", 0.5, 0.2, 0.2)];
+    check_of(&facts, r#"middle("Ben") && !middle("Anna") && middle(pair)"#, true);
+    check_of(&facts, r#"largest("Anna") && !largest("Ben") && largest(family)"#, true);
+    let portrait = PersonFact { portrait: true, ..at("Oma Erna", 0.5, 0.5, 0.9) };
+    facts.people.push(portrait);
+    check_of(&facts, r#"middle("Ben") && largest("Anna")"#, true);
+    facts.unknown_faces = 1;
+    check_of(&facts, r#"middle("Ben") && largest("Anna")"#, true);
+    facts.unknown_is_nearest = true;
+    check_of(&facts, r#"!middle(everybody) && largest("Anna")"#, true);
+    (facts.unknown_is_nearest, facts.unknown_is_largest) = (false, true);
+    check_of(&facts, r#"middle("Ben") && !largest(everybody)"#, true);
+    // Who may be somebody else is nobody's nearest, and nobody behind is either.
+    facts.unknown_is_largest = false;
+    facts.people[1].tier = Tier::Ask;
+    check_of(&facts, r#"!middle(everybody) && largest("Anna")"#, true);
+    facts.people.clear();
+    check_of(&facts, "!middle(everybody) && !largest(everybody)", true);
+}
+
+#[test]
+fn mistakes_about_portraits_and_places_in_the_photo_say_what_would_be_right() {
+    check_mistake(
+        r#"portrait("Anna")"#,
+        r#"("Anna")"#,
+        "`portrait(…)` stands in a question: `has(portrait(\"…\"))`",
+    );
+    check_mistake(
+        r#"has(portrait("Ana"))"#,
+        r#""Ana"))"#,
+        "there is no person `Ana`: did you mean `Anna`?",
+    );
+    check_mistake(
+        "has(portrait(prints))",
+        "prints))",
+        "`portrait()` is about people, this is about icons",
+    );
+    check_mistake(
+        r#"middle("canvas")"#,
+        r#""canvas")"#,
+        "`middle()` is about people, this is about icons",
+    );
+    check_mistake(
+        r#"largest(portrait("Anna"))"#,
+        r#""Anna"))"#,
+        "`largest()` is about people who are there themselves",
+    );
+    check_mistake(
+        r#"portraits.name == "Anna""#,
+        r#".name == "Anna""#,
+        "`portraits` is a list and has no `name`; look at each with \
+         `portraits.exists(portrait, portrait.name …)`",
+    );
+    // Nobody is enrolled, and no icon is called so.
+    let icons = icons();
+    let mistakes = compile(r#"has("Anna")"#, Kind::Truth, &Names::of_icons(&icons));
+    let message = &mistakes.expect_err("nobody")[0].message;
+    assert!(message.starts_with("there is no icon `Anna`"), "{message}");
+    assert!(message.contains("`signet people add`"), "{message}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::rules::roll::CardFact;
 use crate::rules::verdict::{Verdict, Wish};
 use crate::rules::{Facts, IconFact, Judgement, RuleFile};
 
-const ATOMS: [&str; 76] = [
+const ATOMS: [&str; 86] = [
     "true",
     "false",
     r#"has("mug")"#,
@@ -58,6 +58,16 @@ const ATOMS: [&str; 76] = [
     "count(family) >= 1",
     "count(everybody) == 2",
     "different(everybody) == 2",
+    "middle(\"Anna\")",
+    "middle(family)",
+    "largest(everybody)",
+    "has(portrait(\"Anna\"))",
+    "seen(portrait(family))",
+    "only(portrait(family))",
+    "faint(portrait(everybody))",
+    "count(portrait(family)) > 1",
+    "none(portrait(family)) && size(portraits) > 0",
+    "people.exists(p, p.name == \"Anna\")",
     "unknown_faces == 0",
     "unknown_faces > 1",
     "taken != null",
@@ -176,15 +186,17 @@ fn icons() -> impl Strategy<Value = Vec<IconFact>> {
 }
 
 fn people() -> impl Strategy<Value = Vec<PersonFact>> {
-    let person = (select(vec!["Anna", "Ben", "Carla", "Dora"]), tier());
-    let person = person.prop_map(|(name, tier)| PersonFact {
+    let names = select(vec!["Anna", "Ben", "Carla", "Dora"]);
+    let places = (select(vec![0.1, 0.2]), select(vec![0.4, 0.5, 0.9]));
+    let person = (names, tier(), any::<bool>(), places);
+    let person = person.prop_map(|(name, tier, portrait, (size, x))| PersonFact {
         name: name.to_owned(),
         tier,
         alone: false,
-        portrait: false,
+        portrait,
         score: 0.9,
-        size: 0.1,
-        x: 0.5,
+        size,
+        x,
         y: 0.5,
     });
     vec(person, 0..3)
@@ -216,10 +228,10 @@ fn photo() -> impl Strategy<Value = Facts> {
     let sides = select(vec![(4_000, 3_000), (3_000, 4_000), (3_000, 3_000)]);
     let words = (select(vec!["", "a", "ab", "b"]), vec(select(vec!["beach", "sea"]), 0..2));
     let lists = (vec(job, 0..2), vec(ordered, 0..2));
-    let seen = (icons(), people(), 0_u32..3);
+    let seen = (icons(), people(), 0_u32..3, any::<bool>());
     (seen, select(times.to_vec()), select(places.to_vec()), sides, words, lists, -1_i8..6).prop_map(
         |(
-            (icons, people, unknown_faces),
+            (icons, people, unknown_faces, unknown_first),
             taken,
             place,
             (width_px, height_px),
@@ -235,6 +247,8 @@ fn photo() -> impl Strategy<Value = Facts> {
                 icons,
                 people,
                 unknown_faces,
+                unknown_is_nearest: unknown_first && unknown_faces > 0,
+                unknown_is_largest: unknown_first && unknown_faces > 0,
                 path: PathFact::default(),
                 taken: taken.and_then(TimeFact::parse),
                 place,

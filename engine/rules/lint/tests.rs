@@ -83,6 +83,8 @@ fn condition_that_no_photo_fulfils_is_found() {
         "all(products) && !all(gifts)",
         r#"only(gifts) && seen("canvas")"#,
         "only(family) && unknown_faces > 0",
+        "middle(\"Anna\") && none(\"Anna\")",
+        "has(portrait(\"Anna\")) && none(portrait(family))",
         r#"only(family) && has("Carla")"#,
         "count(family) >= 2 && count(family) < 2",
         "count(family) > 2",

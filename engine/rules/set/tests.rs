@@ -391,7 +391,7 @@ fn damaged_files_keep_the_last_good_rules_in_force() {
     assert_eq!(
         places(&mistakes),
         [
-            "a.toml:3:9: `tru` is not known here; known are `icons`, `people`, `unknown_faces`, `place`, `camera`, `album`, `ordered`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, \
+            "a.toml:3:9: `tru` is not known here; known are `icons`, `people`, `portraits`, `unknown_faces`, `place`, `camera`, `album`, `ordered`, `path`, `taken`, `width_px`, `height_px`, `bytes_count`, `companions`, `dpof`, `keywords`, `title`, \
          `instructions`, `rating`"
         ]
     );
