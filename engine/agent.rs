@@ -365,6 +365,9 @@ impl Agent {
             }
         }
         let register = Register::of(&self.home);
+        // Those that are over at the start are told of there.
+        let eyes = self.eyes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let consents_over_told = eyes.consents_over_count();
         let photos = PhotoLoop {
             home: self.home,
             config: self.config,
@@ -382,7 +385,7 @@ impl Agent {
             queued: BTreeSet::new(),
             arrivals: BTreeMap::new(),
             register,
-            consents_over_told: 0,
+            consents_over_told,
         };
         let stop = shutdown.clone();
         let photos = tokio::task::spawn_blocking(move || photos.run(&stop));

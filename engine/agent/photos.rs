@@ -223,9 +223,8 @@ impl PhotoLoop {
         let count = eyes.consents_over_count();
         if count > self.consents_over_told {
             let text = format!(
-                "the consent of {count} enrolled {} is over and their faces are not recognised any \
-                 more: `signet people list` says whose, `signet people remove` erases them",
-                if count == 1 { "person" } else { "people" }
+                "consent of {count} is over: their faces are not recognised any more; `signet people \
+                 list` says whose, `signet people remove` erases them"
             );
             (self.tell)(AgentEvent::Warning { text });
         }

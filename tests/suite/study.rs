@@ -58,7 +58,7 @@ fn rules_are_explained_replayed_tuned_and_backtested_over_what_was_seen() {
     assert!(run.code == 1 && run.stderr.contains("was not looked at"), "{run:?}");
 
     let replayed = ask(&["replay"]);
-    assert_eq!(replayed, [json!({ "decisions_count": 1, "odd_count": 0 })]);
+    assert_eq!(replayed, [json!({ "decisions_count": 1, "odd_count": 0, "erased_count": 0 })]);
 
     // As it is nothing would change; with one copy more the order would be another.
     let same = &ask(&["backtest"])[0];
