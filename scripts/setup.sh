@@ -8,7 +8,7 @@
 #    are read. As root on Debian or Ubuntu, missing packages are installed; otherwise one
 #    command is printed that installs them.
 # 2. Fetches into target/peers/ what only tests use: the Python packages `standardwebhooks`,
-#    `schemathesis` and `moto`.
+#    `schemathesis`, `moto` and `opencv-contrib-python-headless`.
 # 3. Puts the two public face networks of models/faces/model.toml into target/models/faces/ for the
 #    demo: from ../shared/models when they are there, else from the addresses written there. Without
 #    them everything but faces works. An owner fetches them with `signet models pull faces`.
@@ -168,9 +168,10 @@ fetch_peer() {
     fi
 }
 
-# About 10 seconds and 95 MB; about 15 seconds and 150 MB.
+# About 10 seconds and 95 MB; about 15 seconds and 150 MB; about 10 seconds and 245 MB.
 fetch_peer schemathesis schemathesis
 fetch_peer s3 moto
+fetch_peer opencv opencv-contrib-python-headless
 
 # --- 3. Face networks ------------------------------------------------------------------
 

@@ -41,6 +41,17 @@ pub enum DetectionError {
         /// What ONNX Runtime said, on one line.
         cause: String,
     },
+    /// A network for faces, fetched or dropped in, does not load or is not what its manifest says.
+    #[error(
+        "`{file}` cannot be used for faces: {cause}; correct `model.toml` beside it, or put back the \
+         usual ones with `signet models pull faces`"
+    )]
+    FaceNetwork {
+        /// Its name in the folder of the manifest.
+        file: String,
+        /// What does not fit, or what ONNX Runtime said, on one line.
+        cause: String,
+    },
     /// A file that should hold a network cannot be read.
     #[error("`{path}` cannot be read")]
     NetworkFile {

@@ -8,6 +8,7 @@
 
 pub mod base;
 pub mod collection;
+pub mod detection;
 pub mod media;
 
 /// Reads what a photo's bytes say and asserts what holds for any bytes.

@@ -4,8 +4,17 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a test: what fails fails it, and it prints its figures"
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "a test: what fails fails it, and it prints its figures; pictures are small"
 )]
+
+mod made;
+mod networks;
+mod parity;
+mod pictures;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,15 +29,20 @@ use signet::preview::orient;
 
 use super::common::shared;
 
-/// The shipped manifest with the networks of a folder; none without them.
-fn detector() -> Option<FaceDetector> {
-    let folder = shared("models")?;
+/// What runs networks.
+fn runtime() -> Runtime {
     let search = LibrarySearch {
         config: None,
         environment: signet::base::config::environment("ORT_DYLIB_PATH").map(PathBuf::from),
         program: std::env::current_exe().ok(),
     };
-    let runtime = Runtime::load(&search.find().expect("the library")).expect("the library");
+    Runtime::load(&search.find().expect("the library")).expect("the library")
+}
+
+/// The shipped manifest with the networks of a folder; none without them.
+fn detector() -> Option<FaceDetector> {
+    let folder = shared("models")?;
+    let runtime = runtime();
     let manifest = Manifest::parse(manifest::SHIPPED).expect("the manifest");
     let read = |file: &str| std::fs::read(folder.join(file)).expect("a network");
     let detector = read(&manifest.detector.source.file);

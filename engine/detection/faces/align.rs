@@ -10,6 +10,7 @@
 
 use super::manifest::{Framing, Scaling};
 use crate::detection::warp::{Pyramid, bilinear};
+use crate::media::Frame;
 
 /// Where the five points of a face lie in a crop of 112 px (ArcFace).
 pub const PLACES: [[f32; 2]; 5] = [
@@ -73,6 +74,48 @@ impl Similarity {
         let [dx, dy] = self.shift;
         Self { a, b, shift: [b * dy - a * dx, -b * dx - a * dy] }
     }
+}
+
+/// The part of a frame that a large face is cut from, and the points in it; `None` when the crop is
+/// cut from the frame as it is. A large frame need not be made smaller for one face in it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "none is below 0, and what is beyond the frame is cut to it"
+)]
+pub fn part(
+    frame: &Frame,
+    points: &[[f32; 2]; 5],
+    side_px: usize,
+) -> Option<(Frame, [[f32; 2]; 5])> {
+    let side = side_px as f32;
+    let places = PLACES.map(|place| place.map(|value| value * side / PLACES_SIDE_PX));
+    let back = Similarity::between(points, &places)?.inverse();
+    let step_px = match Pyramid::level_for(back.scale()) {
+        0 => return None,
+        level => 1 << level,
+    };
+    // With room for whoever frames the face more widely.
+    let far = [-0.25 * side, 1.25 * side];
+    let corners = [[far[0], far[0]], [far[1], far[0]], [far[0], far[1]], [far[1], far[1]]];
+    let corners = corners.map(|corner| back.map(corner));
+    let [across, down] = [0, 1].map(|axis| {
+        let along = corners.iter().map(|corner| corner[axis]);
+        let least = along.clone().fold(f32::INFINITY, f32::min).max(0.0) as usize;
+        let most = along.fold(0.0, f32::max).ceil() as usize;
+        let end = if axis == 0 { frame.width_px() } else { frame.height_px() } as usize;
+        // Halves of the part are then halves of the frame, pixel by pixel.
+        (least / step_px * step_px, most.next_multiple_of(step_px).min(end))
+    });
+    let (width, height) = (across.1.checked_sub(across.0)?, down.1.checked_sub(down.0)?);
+    let mut rgb = Vec::with_capacity(3 * width * height);
+    let rows = frame.rgb().chunks_exact(3 * frame.width_px() as usize);
+    for row in rows.skip(down.0).take(height) {
+        rgb.extend_from_slice(row.get(3 * across.0..3 * across.1)?);
+    }
+    let part = Frame::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?, rgb)?;
+    let points = points.map(|[x, y]| [x - across.0 as f32, y - down.0 as f32]);
+    Some((part, points))
 }
 
 /// A face, upright; luma and colours in `0.0..=255.0`, RGB, channel by channel.
@@ -152,7 +195,6 @@ mod tests {
 
     use super::super::manifest::Colours;
     use super::*;
-    use crate::media::Frame;
 
     const AS_IT_IS: Framing = Framing { zoom: 1.0, raise_px: 0.0 };
 
@@ -181,6 +223,37 @@ mod tests {
         assert!(
             crop.cut(&mut Pyramid::new(&frame), &[[f32::NAN, 2.0]; 5], 112, AS_IT_IS).is_none()
         );
+    }
+
+    #[test]
+    fn crop_of_a_part_is_the_crop_of_the_frame() {
+        let mut seed = 1_u32;
+        let rgb = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        });
+        let frame = Frame::new(1000, 900, rgb.take(3 * 1000 * 900).collect()).expect("a frame");
+        // Inside, over an edge, hardly inside.
+        for (turn, scale, dx, dy) in
+            [(0.0, 2.0, 300.0, 200.0), (0.5, 4.0, 900.0, 700.0), (3.0, 3.5, 10.0, 5.0)]
+        {
+            let made = Similarity {
+                a: scale * f32::cos(turn),
+                b: scale * f32::sin(turn),
+                shift: [dx, dy],
+            };
+            let points = PLACES.map(|place| made.map(place));
+            let (part, moved) = part(&frame, &points, 112).expect("a large face");
+            assert!(part.rgb().len() < frame.rgb().len());
+            let (mut whole, mut small) = (Crop::default(), Crop::default());
+            whole.cut(&mut Pyramid::new(&frame), &points, 112, Framing::default()).expect("a crop");
+            small.cut(&mut Pyramid::new(&part), &moved, 112, Framing::default()).expect("a crop");
+            let apart = whole.rgb.iter().zip(&small.rgb).map(|(a, b)| (a - b).abs());
+            assert!(apart.fold(0.0, f32::max) < 0.2, "{turn} {scale}");
+        }
+        let far = PLACES.map(|place| place.map(|value| 4.0 * value + 5000.0));
+        assert_eq!(part(&frame, &far, 112), None);
+        assert_eq!(part(&frame, &PLACES, 112), None);
     }
 
     #[test]

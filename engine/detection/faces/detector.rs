@@ -15,19 +15,20 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::align::Crop;
-use super::embed::{FaceEmbedder, FaceNumbers};
+use super::align::{self, Crop};
+use super::embed::{FaceEmbedder, FaceNumbers, MIRRORED_MAX};
 use super::gallery::People;
 use super::localise::{Face, FaceLocaliser};
-use super::manifest::{FaceThresholds, Manifest};
+use super::manifest::{FaceThresholds, Manifest, Source};
 use super::portrait;
 use super::quality::Quality;
 use crate::detection::error::DetectionError;
 use crate::detection::quads::Quad;
 use crate::detection::session::Runtime;
 use crate::detection::sighting::Tier;
-use crate::detection::warp::{Pyramid, shrunk};
+use crate::detection::warp::Pyramid;
 use crate::media::Frame;
+use crate::media::resize::{Filter, Resampler};
 
 /// A face in a photo.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,17 +85,29 @@ impl FaceModels {
     /// Loads networks whose bytes were checked against the manifest.
     ///
     /// # Errors
-    /// `Network` when one cannot be used or is not what the manifest says.
+    /// `FaceNetwork` when one cannot be used or is not what the manifest says.
     pub fn new(
         runtime: &Runtime,
         manifest: &Manifest,
         detector: &[u8],
         recogniser: &[u8],
     ) -> Result<Self, DetectionError> {
+        let localiser = FaceLocaliser::new(runtime, &manifest.detector, detector);
+        let embedder = FaceEmbedder::new(runtime, &manifest.recogniser, recogniser);
         Ok(Self {
-            localiser: FaceLocaliser::new(runtime, &manifest.detector, detector)?,
-            embedder: FaceEmbedder::new(runtime, &manifest.recogniser, recogniser)?,
+            localiser: localiser.map_err(of_file(&manifest.detector.source))?,
+            embedder: embedder.map_err(of_file(&manifest.recogniser.source))?,
         })
+    }
+}
+
+/// Names the file of a network that cannot be used, and so the cure.
+fn of_file(source: &Source) -> impl Fn(DetectionError) -> DetectionError {
+    |error| match error {
+        DetectionError::Network { cause, .. } => {
+            DetectionError::FaceNetwork { file: source.file.clone(), cause }
+        }
+        other => other,
     }
 }
 
@@ -103,14 +116,16 @@ impl FaceModels {
 pub struct FaceDetector {
     models: FaceModels,
     thresholds: FaceThresholds,
+    resampler: Resampler,
     crop: Crop,
     faces: Vec<Face>,
 }
 
 impl FaceDetector {
     /// A detector with these networks.
-    pub const fn new(models: FaceModels, thresholds: FaceThresholds) -> Self {
-        Self { models, thresholds, crop: Crop { side_px: 0, rgb: Vec::new() }, faces: Vec::new() }
+    pub fn new(models: FaceModels, thresholds: FaceThresholds) -> Self {
+        let (resampler, crop, faces) = (Resampler::default(), Crop::default(), Vec::new());
+        Self { models, thresholds, resampler, crop, faces }
     }
 
     /// Where faces are, best first, in px of `frame`.
@@ -120,8 +135,10 @@ impl FaceDetector {
     /// # Errors
     /// `Network` when it fails to run.
     pub fn find(&mut self, frame: &Frame, preview: &Frame) -> Result<Vec<Face>, DetectionError> {
-        let small = shrunk(preview, self.models.localiser.long_side_px());
-        let small = small.map_or(Cow::Borrowed(preview), Cow::Owned);
+        let side_px = self.models.localiser.long_side_px();
+        let small = self.resampler.shrink(Cow::Borrowed(preview), side_px, Filter::Hamming);
+        // It has no reason to refuse; in the preview itself the same is found at a higher cost.
+        let small = small.unwrap_or(Cow::Borrowed(preview));
         self.models.localiser.run(&small, &mut self.faces)?;
         #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
         let factor = frame.long_side_px() as f32 / small.long_side_px() as f32;
@@ -157,23 +174,48 @@ impl FaceDetector {
         frame: &Frame,
         face: Face,
     ) -> Result<Option<SeenFace>, DetectionError> {
-        let mut pyramid = Pyramid::new(frame);
-        self.look_in(&mut pyramid, face)
+        self.look_while(frame, face, |_| true)
     }
 
-    fn look_in(
+    /// Whose face it is, and how surely; `None` for a face of nobody's.
+    ///
+    /// Whoever is far from everybody is not looked at a second time.
+    ///
+    /// # Errors
+    /// `Network` when it fails to run.
+    pub fn recognise(
         &mut self,
-        pyramid: &mut Pyramid<'_>,
+        frame: &Frame,
         face: Face,
+        people: &People,
+    ) -> Result<Option<(String, Tier, f32)>, DetectionError> {
+        if people.all().is_empty() {
+            return Ok(None);
+        }
+        let near_min = self.thresholds.ask_min - MIRRORED_MAX;
+        let is_near =
+            |face: &[f32]| people.nearest(face).is_some_and(|found| found.cosine >= near_min);
+        let seen = self.look_while(frame, face, is_near)?;
+        Ok(seen.and_then(|seen| self.name(&seen, people)))
+    }
+
+    fn look_while(
+        &mut self,
+        frame: &Frame,
+        face: Face,
+        is_worth_it: impl Fn(&[f32]) -> bool,
     ) -> Result<Option<SeenFace>, DetectionError> {
         let side_px = self.models.embedder.side_px();
         let framing = self.models.embedder.framing();
-        let Some(map) = self.crop.cut(pyramid, &face.points, side_px, framing) else {
+        let part = align::part(frame, &face.points, side_px);
+        let (frame, points) = part.as_ref().map_or((frame, face.points), |(f, p)| (f, *p));
+        let map = self.crop.cut(&mut Pyramid::new(frame), &points, side_px, framing);
+        let Some(map) = map else { return Ok(None) };
+        let Some(numbers) = self.models.embedder.run_while(&self.crop, is_worth_it)? else {
             return Ok(None);
         };
-        let numbers = self.models.embedder.run(&self.crop)?;
         let clarity = self.models.embedder.length();
-        let quality = Quality { clarity, ..Quality::of(&self.crop, &face.points, &map) };
+        let quality = Quality { clarity, ..Quality::of(&self.crop, &points, &map) };
         Ok(Some(SeenFace { face, quality, numbers }))
     }
 
@@ -190,16 +232,10 @@ impl FaceDetector {
         people: &People,
         frames: &[Quad],
     ) -> Result<Vec<FaceSighting>, DetectionError> {
-        let mut pyramid = Pyramid::new(frame);
-        let faces = self.find_all(&mut pyramid, preview, frames)?;
+        let faces = self.find_all(&mut Pyramid::new(frame), preview, frames)?;
         let mut sightings = Vec::with_capacity(faces.len());
         for (face, quad) in faces {
-            // Nobody to be found: where faces are is all there is to know.
-            let seen = match people.all() {
-                [] => None,
-                _ => self.look_in(&mut pyramid, face)?,
-            };
-            let found = seen.and_then(|seen| self.name(&seen, people));
+            let found = self.recognise(frame, face, people)?;
             let frame = quad.map(|quad| quad.0);
             sightings.push(match found {
                 Some((person, tier, score)) => FaceSighting {

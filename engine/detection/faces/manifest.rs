@@ -7,8 +7,11 @@
 //!
 //! Opens no network and downloads nothing.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
+use super::files::MANIFEST;
 use super::quality::Bar;
 use crate::base::ids::ContentHash;
 
@@ -126,6 +129,9 @@ pub struct DetectorSpec {
     pub scaling: Scaling,
     /// Long side of the picture that it gets, in px.
     pub long_side_px: u32,
+    /// Whether every picture is padded to a square of that side, as a network of one fixed size wants.
+    #[serde(default)]
+    pub square: bool,
     /// Faces below are left out.
     pub score_min: f32,
     /// Of two boxes that share more than this (intersection over union), the better one counts.
@@ -229,7 +235,9 @@ impl Manifest {
         let manifest: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-            ManifestError::Toml { line, cause: error.message().into() }
+            let words = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+            let cause = words.chars().filter(|char| !char.is_control()).collect();
+            ManifestError::Toml { line, cause }
         })?;
         manifest.check()?;
         Ok(manifest)
@@ -239,12 +247,19 @@ impl Manifest {
         let (detector, recogniser) = (&self.detector, &self.recogniser);
         check_source("detector.file", "detector.bytes", &detector.source)?;
         check_source("recogniser.file", "recogniser.bytes", &recogniser.source)?;
+        let file = &recogniser.source.file;
+        let is_other = !file.eq_ignore_ascii_case(&detector.source.file);
+        expect(is_other, "recogniser.file", file, "detector and recogniser are two files")?;
         let side = |key, px: u32| {
             let cure = "sides are 32 to 2048 px";
             expect((32..=SIDE_PX_MAX).contains(&px), key, &px, cure)
         };
         side("detector.long_side_px", detector.long_side_px)?;
         side("recogniser.side_px", recogniser.side_px)?;
+        let px = detector.long_side_px;
+        let fits = !detector.square || px % 32 == 0;
+        expect(fits, "detector.long_side_px", &px, "sides of a square are multiples of 32 px")?;
+        detector.check_outputs()?;
         let share = |key, value: f32| {
             expect(value > 0.0 && value < 1.0, key, &value, "it lies between 0 and 1")
         };
@@ -265,7 +280,36 @@ impl Manifest {
         share("thresholds.ask_min", thresholds.ask_min)?;
         let ask_min = thresholds.ask_min;
         let cure = "it is not above thresholds.order_min";
-        expect(ask_min <= thresholds.order_min, "thresholds.ask_min", &ask_min, cure)
+        expect(ask_min <= thresholds.order_min, "thresholds.ask_min", &ask_min, cure)?;
+        let Bar { eyes_px_min, sharpness_min, turned_max, contrast_min, .. } = thresholds.bar;
+        for (key, value) in [
+            ("thresholds.bar.eyes_px_min", eyes_px_min),
+            ("thresholds.bar.sharpness_min", sharpness_min),
+            ("thresholds.bar.turned_max", turned_max),
+            ("thresholds.bar.contrast_min", contrast_min),
+        ] {
+            // What is no number would be below no bar.
+            expect(value.is_finite() && value >= 0.0, key, &value, "it is a number from 0 on")?;
+        }
+        Ok(())
+    }
+}
+
+impl DetectorSpec {
+    fn check_outputs(&self) -> Result<(), ManifestError> {
+        let Outputs { classes, objects, boxes, points } = &self.outputs;
+        let (wants, cure) = match self.decoding {
+            Decoding::Yunet => (true, "yunet gives three of them, such as `obj_8`"),
+            Decoding::Scrfd => (false, "scrfd gives none: leave them out"),
+        };
+        let has = objects.is_some();
+        let value = if has { "there" } else { "missing" };
+        expect(has == wants, "detector.outputs.objects", &value, cure)?;
+        let names = [Some(classes), objects.as_ref(), Some(boxes), Some(points)];
+        let mut seen = BTreeSet::new();
+        let twice = names.into_iter().flatten().flatten().find(|name| !seen.insert(*name));
+        let value = twice.map_or_else(String::new, |name| name.escape_debug().to_string());
+        expect(twice.is_none(), "detector.outputs", &value, "each output is named once")
     }
 }
 
@@ -282,8 +326,13 @@ fn check_source(
     source: &Source,
 ) -> Result<(), ManifestError> {
     let file = source.file.as_str();
-    let is_plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
-    expect(is_plain, file_key, &file, "it is the name of a file beside the manifest")?;
+    let is_plain = (1..=200).contains(&file.len())
+        && !file.starts_with('.')
+        && !file.contains(['/', '\\', ':'])
+        && !file.contains(char::is_control)
+        && !file.eq_ignore_ascii_case(MANIFEST);
+    let shown = file.escape_debug().to_string();
+    expect(is_plain, file_key, &shown, "it is the name of a file beside the manifest")?;
     let bytes = source.bytes;
     let cure = "networks have 1 byte to 256 MiB";
     expect((1..=NETWORK_BYTES_MAX).contains(&bytes), bytes_key, &bytes, cure)
@@ -324,12 +373,40 @@ mod tests {
             ("zoom = 1.03", "zoom = 0.0", "recogniser.framing.zoom"),
             ("raise_px = 2.0", "raise_px = nan", "recogniser.framing.raise_px"),
             ("decoding = \"yunet\"", "decoding = \"yolo\"", "yolo"),
+            ("decoding = \"yunet\"", "decoding = \"scrfd\"", "detector.outputs.objects"),
+            ("objects = [\"obj_8\", \"obj_16\", \"obj_32\"], ", "", "detector.outputs.objects"),
+            ("[\"kps_8\"", "[\"cls_8\"", "detector.outputs is cls_8"),
+            ("long_side_px = 640", "long_side_px = 600\nsquare = true", "detector.long_side_px"),
+            ("\"MobileFaceNet.onnx\"", "\"YuNet_n_dynamic.onnx\"", "recogniser.file"),
+            ("\"MobileFaceNet.onnx\"", "\"model.toml\"", "recogniser.file"),
+            ("\"MobileFaceNet.onnx\"", "\"a\\nb.onnx\"", "recogniser.file"),
+            ("\"MobileFaceNet.onnx\"", "\"C:evil.onnx\"", "recogniser.file"),
+            ("order_min = 0.53", "order_min = nan", "thresholds.order_min"),
+            ("ask_min = 0.42", "ask_min = 0.9", "thresholds.ask_min"),
+            ("eyes_px_min = 20.0", "eyes_px_min = nan", "thresholds.bar.eyes_px_min"),
+            ("turned_max = 0.2", "turned_max = inf", "thresholds.bar.turned_max"),
+            ("[thresholds]", "[thresholds]\nexcuse = 1", "excuse"),
+            ("[detector]", "[[detector]]", "near line"),
+            ("[thresholds]", "[thresholds]\n\"a\\u0007b\" = 1", "near line"),
+            ("\"kps_8\"", "\"a\\u0007b\", \"a\\u0007b\"", "near line"),
             ("104ee26c", "zz4ee26c", "near line 5"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
             assert_ne!(text, SHIPPED, "{from}");
             let error = Manifest::parse(&text).expect_err(to).to_string();
-            assert!(error.contains(named) && !error.contains('\n'), "{to}: {error}");
+            assert!(error.contains(named) && !error.contains(char::is_control), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_cut_off_or_empty_is_refused() {
+        for len in (0..SHIPPED.len()).step_by(97).filter(|len| SHIPPED.is_char_boundary(*len)) {
+            let text = SHIPPED.get(..len).expect("a part");
+            let error = Manifest::parse(text).expect_err("a part").to_string();
+            assert!(!error.contains(char::is_control), "{error}");
+        }
+        for text in ["[detector]", "\u{0}", "{}", "[[[[[[[[", "\u{feff}"] {
+            assert!(Manifest::parse(text).is_err(), "{text:?}");
         }
     }
 }
