@@ -65,7 +65,6 @@ use crate::base::calendar::Zone;
 use crate::base::config::{Config, ConfigError};
 use crate::base::home::{Home, HomeError, HomeLock};
 use crate::orders::dispatch;
-use crate::rules::Known;
 use crate::store::index::Index;
 use crate::store::{Decisions, State, StoreError};
 use crate::web;
@@ -183,7 +182,7 @@ impl Agent {
         let decisions =
             Decisions::open(&home.decisions_path()).map_err(store_error(home.decisions_path()))?;
         let eyes = Eyes::of(&config, &home)?;
-        let known = Known::of_icons(eyes.icon_names());
+        let known = books::known(&home, eyes.icon_names()).map_err(AnalystError::from)?;
         let (rules, refused_rules) = RuleBook::open(&home, known)?;
         Ok(Self {
             home,
@@ -198,6 +197,11 @@ impl Agent {
             refused_rules,
             eyes: Arc::new(Mutex::new(Arc::new(eyes))),
         })
+    }
+
+    /// Its home.
+    pub const fn home(&self) -> &Home {
+        &self.home
     }
 
     /// The configuration that holds.

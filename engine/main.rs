@@ -45,7 +45,7 @@ enum Command {
     /// What travels with a photo: list it, save it as files of its own
     Companions(companions::Args),
 
-    /// The networks inside this program
+    /// The networks inside this program, and those for faces that are fetched
     Models(models::Args),
     /// The icon set: list, export, print as a sheet, stamp on a photo
     Icons(icons::Args),
@@ -57,8 +57,7 @@ enum Command {
     Orders(orders::Args),
     /// Who goods are shipped to: the owner's address book
     Addressees(addressees::Args),
-    /// People who agreed to be recognised in photos (not whole yet)
-    #[command(hide = true)]
+    /// People who agreed to be recognised in photos
     People(people::Args),
     /// Who may fetch what
     Grants(grants::Args),

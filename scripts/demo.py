@@ -28,6 +28,7 @@ import urllib.error
 import urllib.request
 
 from across import Across
+from faces import Faces
 from three_ways import RULES, ThreeWays, printer_here
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -571,6 +572,10 @@ class Demo:
         self.across = Across(self, DEMO / "across", say, Broken, free_ports, digest, marked)
         self.across.show()
 
+    def with_faces(self):
+        """Somebody who agreed to be recognised."""
+        Faces(self, DEMO / "faces", say, Broken, free_ports, ROOT).show()
+
     def look_at_previews(self):
         """What left as a preview says whose it is and not where it was taken."""
         for photo in self.photos:
@@ -755,6 +760,7 @@ def main():
         demo.strangers_try()
         demo.side_by_side()
         demo.finish()
+        demo.with_faces()
         demo.through_hub()
     except Broken as trouble:
         say("FAILED", str(trouble))

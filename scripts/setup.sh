@@ -9,7 +9,10 @@
 #    command is printed that installs them.
 # 2. Fetches into target/peers/ what only tests use: the Python packages `standardwebhooks`,
 #    `schemathesis` and `moto`.
-# 3. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
+# 3. Puts the two public face networks of models/faces/model.toml into target/models/faces/ for the
+#    demo: from ../shared/models when they are there, else from the addresses written there. Without
+#    them everything but faces works. An owner fetches them with `signet models pull faces`.
+# 4. Fetches the ONNX Runtime shared library into target/onnxruntime/, out of the Python
 #    package `onnxruntime`. Nothing is installed into Python. The library is taken only if
 #    its SHA-256 is the one written below.
 #
@@ -169,7 +172,57 @@ fetch_peer() {
 fetch_peer schemathesis schemathesis
 fetch_peer s3 moto
 
-# --- 3. ONNX Runtime -------------------------------------------------------------------
+# --- 3. Face networks ------------------------------------------------------------------
+
+# 4 MB. Whatever keeps them away is told in one line and harms nothing.
+if ! why=$(python3 -IB - models/faces/model.toml "$target/models/faces" "${SIGNET_SHARED:-../shared}/models" 2>/dev/null <<'PYTHON'
+import hashlib, os, re, shutil, sys, time, urllib.request
+manifest, target, shared = sys.argv[1:]
+text = open(manifest, encoding="utf-8").read()
+values = lambda key: re.findall(rf'(?m)^{key} = "?([^"\n]+)"?$', text)
+networks = list(zip(values("file"), values("url"), values("sha256"), map(int, values("bytes"))))
+
+def is_right(path, wanted):
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest() == wanted
+    except OSError:
+        return False
+
+def fetch(url, part, size):
+    end = time.monotonic() + 60
+    with urllib.request.urlopen(url, timeout=10) as answer, open(part, "wb") as file:
+        while chunk := answer.read(1 << 16):
+            file.write(chunk)
+            if file.tell() > size or time.monotonic() > end:
+                sys.exit(f"{url} is too slow or too long")
+
+try:
+    os.makedirs(target, exist_ok=True)
+    for name, url, wanted, size in networks:
+        path, there = os.path.join(target, name), os.path.join(shared, name)
+        if is_right(path, wanted):
+            continue
+        part = path + ".part"
+        if is_right(there, wanted):
+            shutil.copyfile(there, part)
+        else:
+            fetch(url, part, size)
+        if not is_right(part, wanted):
+            print(f"{url} is not the file that it should be")
+            sys.exit(1)
+        os.replace(part, path)
+    # Last: a folder without it has no networks.
+    shutil.copyfile(manifest, os.path.join(target, "model.toml"))
+except Exception as trouble:
+    print(str(trouble) or type(trouble).__name__)
+    sys.exit(1)
+PYTHON
+); then
+    say "the demo shows no faces, since their networks could not be fetched (${why:-they came too slowly}). Cure: check the network and run this again"
+fi
+
+# --- 4. ONNX Runtime -------------------------------------------------------------------
 
 # Runs Python with no packages of the user and without writing .pyc files.
 library_is_right() {

@@ -38,6 +38,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("fast_image_resize", &["media/resize.rs"]),
     ("rusqlite", &["store/"]),
     ("chacha20poly1305", &["access/vault.rs", "access/sealed.rs"]),
+    ("icu_normalizer", &["access/people_book.rs"]),
     ("lettre", &["orders/mail.rs"]),
     // What connects goes through the gate; the lab reads answers as they come.
     ("ureq", &["orders/outward.rs", "orders/outward/", "lab/fetch.rs"]),
@@ -67,6 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "media/companion/xmp.rs",
             "detection/foreign.rs",
+            "detection/faces/graph.rs",
             "orders/target/xjdf/tests.rs",
             "reports/",
         ],

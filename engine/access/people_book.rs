@@ -12,6 +12,7 @@
 
 use std::io;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 
 use super::vault::{Vault, VaultError};
@@ -62,8 +63,21 @@ pub enum PeopleError {
     )]
     Name(String),
     /// The name is taken.
-    #[error("`{0}` is enrolled already: `signet people remove` first, or choose another name")]
+    #[error(
+        "`{0}` is enrolled already: `signet people add --more` adds pictures, `signet people renew` \
+         renews the consent; for somebody else choose another name"
+    )]
     Taken(String),
+    /// The name is somebody else's but for upper and lower case.
+    #[error(
+        "`{new}` and `{known}`, who is enrolled, are easily taken for each other: choose another name"
+    )]
+    Alike {
+        /// As it was typed.
+        new: String,
+        /// Who is enrolled.
+        known: String,
+    },
     /// Nobody has this name.
     #[error("nobody is enrolled as `{0}`: see `signet people list`")]
     Unknown(String),
@@ -87,31 +101,65 @@ impl PeopleBook {
         Ok(Self { people })
     }
 
-    /// Enrols somebody.
+    /// A name as it would be kept, if somebody could be enrolled by it.
     ///
     /// # Errors
-    /// `Name`, `Taken`, `Full`; or when the book cannot be opened or written.
-    pub fn add(home: &Home, person: Enrolled) -> Result<(), PeopleError> {
-        let has_room = |name: &str| name.chars().count() <= NAME_CHARS_MAX;
-        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '\'' | '`');
-        let name = person.name.as_str();
-        if name.is_empty() || name.trim() != name || !has_room(name) || !name.chars().all(is_plain)
-        {
-            let shown = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+    /// `Name`, `Taken`, `Alike`, `Full`.
+    pub fn room_for(&self, name: &str) -> Result<String, PeopleError> {
+        let name = composed(name);
+        let is_plain = |c: char| !is_hidden(c) && !matches!(c, '"' | '\\' | '\'' | '`');
+        let is_short = name.chars().count() <= NAME_CHARS_MAX;
+        if name.is_empty() || name.trim() != name || !is_short || !name.chars().all(is_plain) {
+            let shown = name.chars().filter(|c| !is_hidden(*c)).take(NAME_CHARS_MAX).collect();
             return Err(PeopleError::Name(shown));
         }
+        if self.get(&name).is_some() {
+            return Err(PeopleError::Taken(name));
+        }
+        let folded = name.to_lowercase();
+        if let Some(known) = self.people.iter().find(|of| of.name.to_lowercase() == folded) {
+            return Err(PeopleError::Alike { new: name, known: known.name.clone() });
+        }
+        if self.people.len() >= PEOPLE_MAX {
+            return Err(PeopleError::Full);
+        }
+        Ok(name)
+    }
+
+    /// Enrols somebody, under the composed form of their name.
+    ///
+    /// # Errors
+    /// As [`Self::room_for`]; or when the book cannot be opened or written.
+    pub fn add(home: &Home, mut person: Enrolled) -> Result<Enrolled, PeopleError> {
         let vault = Vault::of(home, NAME);
         vault.locked(|| {
             let mut book = Self::open(home)?;
-            if book.get(&person.name).is_some() {
-                return Err(PeopleError::Taken(person.name));
-            }
-            if book.people.len() >= PEOPLE_MAX {
-                return Err(PeopleError::Full);
-            }
-            book.people.push(person);
+            person.name = book.room_for(&person.name)?;
+            book.people.push(person.clone());
             book.people.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(vault.write(&book.plain(&vault)?)?)
+            vault.write(&book.plain(&vault)?)?;
+            Ok(person)
+        })
+    }
+
+    /// Changes what is kept of somebody, and gives it as it is then.
+    ///
+    /// # Errors
+    /// `Unknown`; or when the book cannot be opened or written.
+    pub fn change(
+        home: &Home,
+        name: &str,
+        change: impl FnOnce(&mut Enrolled),
+    ) -> Result<Enrolled, PeopleError> {
+        let vault = Vault::of(home, NAME);
+        vault.locked(|| {
+            let (mut book, name) = (Self::open(home)?, composed(name));
+            let person = book.people.iter_mut().find(|person| person.name == name);
+            let person = person.ok_or(PeopleError::Unknown(name))?;
+            change(person);
+            let changed = person.clone();
+            vault.write(&book.plain(&vault)?)?;
+            Ok(changed)
         })
     }
 
@@ -138,6 +186,7 @@ impl PeopleBook {
 
     /// One of them.
     pub fn get(&self, name: &str) -> Option<&Enrolled> {
+        let name = composed(name);
         self.people.iter().find(|person| person.name == name)
     }
 
@@ -161,6 +210,22 @@ impl PeopleBook {
     fn plain(&self, vault: &Vault) -> Result<Vec<u8>, VaultError> {
         serde_json::to_vec(&self.people).map_err(|error| unusable(vault, error))
     }
+}
+
+/// A name as it is kept: letters and their accents in one (Unicode NFC), however they were typed.
+fn composed(name: &str) -> String {
+    ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
+}
+
+/// Whether nobody sees a character, or it turns others around. Joiners are seen: emoji and some
+/// scripts need them.
+fn is_hidden(c: char) -> bool {
+    let is_format = matches!(
+        c,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    c.is_control() || is_format
 }
 
 fn unusable(vault: &Vault, error: serde_json::Error) -> VaultError {
@@ -227,7 +292,9 @@ mod tests {
     fn name_that_rules_could_not_use_is_refused() {
         let (_folder, home) = home();
         let long = "x".repeat(NAME_CHARS_MAX + 1);
-        for name in ["", " Anna", "An\"na", "An\\na", "An\nna", long.as_str()] {
+        for name in
+            ["", " Anna", "An\"na", "An\\na", "An\nna", "An\u{200b}na", "\u{202e}Anna", &long]
+        {
             let refused = PeopleBook::add(&home, Enrolled { name: name.into(), ..anna() });
             assert!(matches!(refused, Err(PeopleError::Name(_))), "{name}");
         }
@@ -235,5 +302,51 @@ mod tests {
             .expect("enrolled");
         PeopleBook::add(&home, anna()).expect("enrolled");
         assert!(matches!(PeopleBook::add(&home, anna()), Err(PeopleError::Taken(_))));
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_one_and_those_alike_but_for_case_are_refused() {
+        let (_folder, home) = home();
+        let zoe = |name: &str| Enrolled { name: name.into(), ..anna() };
+        let kept = PeopleBook::add(&home, zoe("Zoe\u{308}")).expect("enrolled");
+        assert_eq!(kept.name, "Zo\u{eb}");
+        let again = PeopleBook::add(&home, zoe("Zo\u{eb}"));
+        assert!(matches!(again, Err(PeopleError::Taken(_))), "{again:?}");
+        let alike = PeopleBook::add(&home, zoe("ZO\u{cb}"));
+        assert!(matches!(alike, Err(PeopleError::Alike { .. })), "{alike:?}");
+        let book = PeopleBook::open(&home).expect("the book");
+        assert_eq!(book.get("Zoe\u{308}"), Some(&kept));
+    }
+
+    #[test]
+    fn what_is_kept_of_somebody_is_changed_and_nobody_else() {
+        let (_folder, home) = home();
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        PeopleBook::add(&home, Enrolled { name: "Ben".into(), ..anna() }).expect("enrolled");
+        let until = Timestamp(9 * HOUR_MS);
+        let changed = PeopleBook::change(&home, "Anna", |anna| anna.consent_until = until);
+        assert_eq!(changed.expect("changed"), Enrolled { consent_until: until, ..anna() });
+        let book = PeopleBook::open(&home).expect("the book");
+        let untils: Vec<_> = book.all().iter().map(|person| person.consent_until).collect();
+        assert_eq!(untils, [until, anna().consent_until]);
+        let nobody = PeopleBook::change(&home, "Cleo", |_| ());
+        assert!(matches!(nobody, Err(PeopleError::Unknown(_))), "{nobody:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn templates_and_their_key_are_for_the_owners_eyes_and_no_number_lies_open() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (folder, home) = home();
+        PeopleBook::add(&home, anna()).expect("enrolled");
+        for path in [home.vault_path(NAME), home.vault_key_path(NAME)] {
+            let mode = path.metadata().expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+        let sealed = std::fs::read(home.vault_path(NAME)).expect("the file");
+        let holds = |part: &[u8]| sealed.windows(part.len()).any(|bytes| bytes == part);
+        assert!(holds(b"signet people") && !holds(b"Anna") && !holds(b"consent"));
+        drop(folder);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::consent::{ConsentError, newest};
+use crate::access::people_book::{PeopleBook, PeopleError};
 use crate::access::{Consent, PublicKey};
 use crate::base::allow::Allow;
 use crate::base::causes::one_line;
@@ -21,6 +22,16 @@ use crate::orders::outward::Outward;
 use crate::rules::files::{self, FilesError};
 use crate::rules::limit::Limit;
 use crate::rules::{Author, Known, Offer, RuleMistake, RuleSet, RulesInForce};
+
+/// What rules may name in a home: these icons, those who are enrolled.
+///
+/// # Errors
+/// When the book of people cannot be opened.
+pub fn known(home: &Home, icons: Vec<String>) -> Result<Known, PeopleError> {
+    let book = PeopleBook::open(home)?;
+    let people = book.all().iter().map(|person| person.name.clone()).collect();
+    Ok(Known { people: Some(people), ..Known::of_icons(icons) })
+}
 
 /// The consent in force.
 #[derive(Debug)]
@@ -183,7 +194,8 @@ impl RuleBook {
         let stamp = stamp(&folder);
         let (set, change) = match read_set(&folder, &known) {
             Ok(set) => (set, None),
-            Err(error) => match read_set(&good, &known) {
+            // An icon or a person in them may have been removed since.
+            Err(error) => match read_set(&good, &known.clone().as_it_was()) {
                 Ok(set) => (set, Some(RuleChange::Refused(error.mistakes()))),
                 Err(_none) => return Err(error),
             },
@@ -197,12 +209,21 @@ impl RuleBook {
         Ok((book, change))
     }
 
-    /// Learns which icons there are now; files refused before are read again with that.
-    pub fn learn(&mut self, known: Known) {
+    /// Learns which icons and people there are now. Files refused before are read again with that
+    /// soon; where those in force name an icon or a person who is gone, that is told, and they stay:
+    /// no photo shows what is gone.
+    pub fn learn(&mut self, known: Known) -> Option<RuleChange> {
+        if self.known == known {
+            return None;
+        }
         self.known = known;
         if self.refused {
             self.stamp.clear();
+            return None;
         }
+        let error = read_set(&self.folder, &self.known).err()?;
+        self.refused = true;
+        Some(RuleChange::Refused(error.mistakes()))
     }
 
     /// What they limit orders by, now and whenever it is asked for.
@@ -332,5 +353,32 @@ mod tests {
         };
         assert!(matches!(change, RuleChange::Taken(_)));
         assert_eq!(book.set().names().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn rules_that_name_somebody_who_is_gone_stay_in_force_and_are_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path());
+        home.create().expect("made");
+        let anna = "[[rule]]\nname = \"a\"\nwhen = 'has(\"Anna\")'\nkeep = true\n";
+        let other = "[[rule]]\nname = \"b\"\nwhen = 'has(\"share\")'\nforbid = true\n";
+        std::fs::write(home.rules_dir().join("a.toml"), anna).expect("written");
+        std::fs::write(home.rules_dir().join("b.toml"), other).expect("written");
+        let icons = || vec!["share".to_owned()];
+        let with_anna =
+            || Known { people: Some(vec!["Anna".to_owned()]), ..Known::of_icons(icons()) };
+        RuleBook::open(&home, Known::of_icons(icons())).expect_err("nobody is enrolled");
+        let (mut book, change) = RuleBook::open(&home, with_anna()).expect("opens");
+        assert_eq!((book.set().rules_count(), change), (2, None));
+        assert_eq!(book.learn(with_anna()), None);
+        let Some(RuleChange::Refused(mistakes)) = book.learn(Known::of_icons(icons())) else {
+            panic!("not told")
+        };
+        assert!(mistakes[0].to_string().starts_with("a.toml:3:"), "{mistakes:?}");
+        assert_eq!(book.set().rules_count(), 2);
+        // The same after a restart.
+        let (book, change) = RuleBook::open(&home, Known::of_icons(icons())).expect("opens");
+        assert_eq!(book.set().rules_count(), 2);
+        assert!(matches!(change, Some(RuleChange::Refused(_))));
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::analyse::{Analysis, Eyes};
-use super::books::{ConsentBook, RuleBook, RuleChange};
+use super::books::{ConsentBook, RuleBook, RuleChange, known};
 use super::intake::{Intake, is_changed};
 use super::judge::{Judge, Judged, Outcome, Readiness, Until, arrive};
 use super::worker::{self, Job, Report, Seen};
@@ -29,7 +29,6 @@ use crate::base::home::{Home, make_private_dir};
 use crate::base::ids::ContentHash;
 use crate::collection::{Collector, Event, Outlets, Root, Settings};
 use crate::media::{Decoders, heif};
-use crate::rules::Known;
 use crate::store::index::{Index, PhotoRow};
 use crate::store::{Decisions, Held, OrderState, State};
 
@@ -181,12 +180,12 @@ impl PhotoLoop {
 
     /// Sees with the icons, people and face networks that were added or removed since; photos looked
     /// at before stay as they were seen.
-    fn refresh_eyes(&mut self, known: &mut EyeFiles) {
+    fn refresh_eyes(&mut self, seen: &mut EyeFiles) {
         let files = eye_files(&self.home);
-        if files == *known {
+        if files == *seen {
             return;
         }
-        *known = files;
+        *seen = files;
         match Eyes::of(&self.config, &self.home) {
             Ok(eyes) => {
                 let names = eyes.icon_names();
@@ -194,9 +193,14 @@ impl PhotoLoop {
                 if let Some(people_count) = eyes.people_count() {
                     text = format!("{text}, and faces of {people_count} people");
                 }
-                self.rules.learn(Known::of_icons(names));
                 *self.eyes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(eyes);
                 (self.tell)(AgentEvent::Warning { text });
+                // One that cannot be opened has failed above, where it is needed.
+                if let Ok(known) = known(&self.home, names)
+                    && let Some(change) = self.rules.learn(known)
+                {
+                    self.tell_rules(&change);
+                }
             }
             Err(error) => {
                 let text = format!(

@@ -34,6 +34,9 @@ pub struct Config {
     /// Which icons may order by themselves.
     #[serde(default)]
     pub icons: Icons,
+    /// How alike a face has to be.
+    #[serde(default)]
+    pub faces: Faces,
     /// Where providers reach this computer.
     #[serde(default)]
     pub serve: Serve,
@@ -151,6 +154,19 @@ pub struct Detection {
 pub struct Icons {
     /// An icon without the owner's readable seal is at most asked about (`docs/seal.md`).
     pub require_seal: bool,
+}
+
+/// How alike a face has to be to that of an enrolled person, where the owner says otherwise than
+/// the networks' manifest; cosines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faces {
+    /// To order: at least this, and never less than the manifest says.
+    pub order_min: Option<f32>,
+    /// To order: and so much more than to anybody else.
+    pub lead_min: Option<f32>,
+    /// To be asked about.
+    pub ask_min: Option<f32>,
 }
 
 /// Where providers reach this computer.
@@ -364,6 +380,22 @@ impl Config {
                 "[mail] needs public_url in [serve]: the links in mails point there".into(),
             ));
         }
+        let Faces { order_min, lead_min, ask_min } = config.faces;
+        for (key, value) in [("order_min", order_min), ("lead_min", lead_min), ("ask_min", ask_min)]
+        {
+            if let Some(value) = value.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
+                return Err(value_error(format!(
+                    "`{key}` in [faces] is {value}; it is above 0 and at most 1"
+                )));
+            }
+        }
+        if let (Some(ask_min), Some(order_min)) = (ask_min, order_min)
+            && ask_min > order_min
+        {
+            return Err(value_error(format!(
+                "`ask_min` in [faces] is {ask_min}, above order_min = {order_min}: lower it"
+            )));
+        }
         let by_mail = config.report.mail.is_some_and(|often| often != Often::Never);
         if by_mail && config.mail.is_none() {
             return Err(value_error(
@@ -484,6 +516,13 @@ pub fn template(new: &NewConfig<'_>) -> String {
          # true: an icon orders by itself only with your own seal around it (`signet icons\n\
          # sheet --seal`); others are asked about. do-not-share is obeyed in any case.\n\
          require_seal = false\n\n\
+         [faces]\n\
+         # How alike a face has to be to that of an enrolled person (`signet people check` shows what\n\
+         # is in force, and what it gives with your people), in photos that arrive from then on.\n\
+         # Ordering can only be made harder.\n\
+         # order_min = 0.53\n\
+         # lead_min = 0.08\n\
+         # ask_min = 0.42\n\n\
          [serve]\n\
          # Where providers reach this computer, and how they name it if that differs.\n\
          listen = {listen}\n\
@@ -615,6 +654,27 @@ mod tests {
         let report = parse("mail = \"never\"\nfeed = true\n").expect("a config").report;
         assert_eq!((report.mail, report.feed, report.webhook), (Some(Often::Never), true, None));
         assert_eq!(parse("").expect("a config").report, Reporting::default());
+    }
+
+    #[test]
+    fn thresholds_of_faces_lie_between_nothing_and_the_same() {
+        let parse = |faces: &str| {
+            let text =
+                format!("[owner]\nname = \"a\"\naddress = \"mailto:a@b\"\n[faces]\n{faces}\n");
+            Config::parse(&text, Path::new("signet.toml"))
+        };
+        let faces = parse("order_min = 0.6\nask_min = 0.6").expect("a config").faces;
+        assert_eq!(faces, Faces { order_min: Some(0.6), lead_min: None, ask_min: Some(0.6) });
+        for (text, named) in [
+            ("order_min = 0.0", "order_min"),
+            ("lead_min = 1.5", "lead_min"),
+            ("ask_min = nan", "ask_min"),
+            ("order_min = 0.55\nask_min = 0.6", "above order_min"),
+            ("order = 0.6", "order"),
+        ] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains(named) && error.contains("signet.toml"), "{error}");
+        }
     }
 
     #[test]

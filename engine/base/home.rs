@@ -5,6 +5,8 @@
 //! keys/                the agent's Ed25519 key, the providers' webhook secrets, and
 //!                      which of the owner's seals are valid (0600)
 //! addresses.sealed     who goods are shipped to, encrypted with a key in keys/
+//! people.sealed        who agreed to be recognised, encrypted likewise
+//! models/faces/        the face networks and their manifest, once they were pulled
 //! consent/N.jws        signed consents; the highest N is in force
 //! grants/ID.jws        signed grants, one per member that a provider may fetch
 //! icons/NAME.svg       the owner's own icons; enrolled.bin remembers them, can be made again

@@ -1,16 +1,17 @@
 //! `signet doctor`: what works here, what does not, and the command that mends it.
 
 use crate::access::{Consent, Key};
-use crate::agent::analyse::{Analyst, Eyes};
-use crate::agent::books::RuleBook;
+use crate::agent::analyse::{Analyst, AnalystError, Eyes};
+use crate::agent::books::{self, RuleBook};
 use crate::base::causes::one_line;
+use crate::base::clock::Timestamp;
 use crate::base::config::Config;
 use crate::base::home::Home;
 use crate::media::Decoders;
 use crate::media::sandbox::Layer;
-use crate::rules::Known;
 use crate::store::{OrderState, State};
 
+use super::people::{self, Standing};
 use super::{CommandError, Context, Outcome, output};
 
 /// What the user typed.
@@ -46,10 +47,10 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         _ => None,
     };
     let eyes = Eyes::open(library.as_deref(), opened.as_ref().ok());
-    add(
-        "onnxruntime",
-        eyes.as_ref().map(|eyes| eyes.library().display().to_string()).map_err(|e| one_line(e)),
-    );
+    match &eyes {
+        Ok(eyes) => add("onnxruntime", Ok(eyes.library().display().to_string())),
+        Err(error) => add(part_of(error), Err(one_line(error))),
+    }
     if let Ok(eyes) = &eyes {
         let icons_count = eyes.icon_names().len();
         add(
@@ -58,6 +59,9 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                 .map(|_| format!("loaded, {icons_count} icons enrolled"))
                 .map_err(|e| one_line(&e)),
         );
+    }
+    if opened.is_ok() && !matches!(eyes, Err(AnalystError::Faces(_) | AnalystError::People(_))) {
+        look_at_people(&home, &mut add);
     }
     match Decoders::sandboxed().decoder().posture() {
         Err(error) => add("sandbox", Err(one_line(&error))),
@@ -106,6 +110,50 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     Ok(if all_good { Outcome::Done } else { Outcome::SomeFailed })
 }
 
+/// What keeps photos from being looked at.
+const fn part_of(error: &AnalystError) -> &'static str {
+    match error {
+        AnalystError::Detection(_) => "onnxruntime",
+        AnalystError::Icons(_) => "icons",
+        AnalystError::Faces(_) => "faces",
+        AnalystError::People(_) => "people",
+        AnalystError::Seals(_) => "seals",
+    }
+}
+
+/// The networks for faces, and those who are enrolled.
+fn look_at_people(home: &Home, add: &mut impl FnMut(&'static str, Result<String, String>)) {
+    let standing = match people::standing(home, Timestamp::now()) {
+        Ok(standing) => standing,
+        Err(error) => return add("people", Err(one_line(&error))),
+    };
+    let Standing { people_count, recognised_count, ending, over, foreign, has_networks } = standing;
+    let pull = "`signet models pull faces` fetches two networks of 4 MB";
+    match (has_networks, people_count) {
+        (true, _) => add("faces", Ok("their networks are here, as listed".to_owned())),
+        (false, 0) => add("faces", Ok(format!("not looked for, icons only: {pull}"))),
+        (false, _) => add("faces", Err(format!("the networks are not here: {pull}"))),
+    }
+    if people_count == 0 {
+        return;
+    }
+    add("people", Ok(format!("{people_count} enrolled, {recognised_count} recognised")));
+    if !ending.is_empty() {
+        let who = ending.join(", ");
+        add("people", Ok(format!("consent ends soon: {who}; `signet people renew`")));
+    }
+    if !over.is_empty() {
+        let who = over.join(", ");
+        let cure = "`signet people renew` or `signet people remove`";
+        add("people", Err(format!("not recognised, consent is over: {who}; {cure}")));
+    }
+    if !foreign.is_empty() {
+        let who = foreign.join(", ");
+        let cure = "`signet people remove`, then `add`";
+        add("people", Err(format!("not recognised, enrolled with another network: {who}; {cure}")));
+    }
+}
+
 /// Key, consent, rules and state of a home.
 fn look_inside(
     home: &Home,
@@ -129,8 +177,11 @@ fn look_inside(
         }
     }
     if let Some(eyes) = eyes {
-        let known = Known::of_icons(eyes.icon_names());
-        match RuleBook::open(home, known) {
+        let book = books::known(home, eyes.icon_names());
+        let book = book
+            .map_err(|error| one_line(&error))
+            .and_then(|known| RuleBook::open(home, known).map_err(|error| one_line(&error)));
+        match book {
             Ok((book, None)) => add("rules", Ok(format!("revision {}", book.set().revision()))),
             Ok((book, Some(_refused))) => {
                 let revision = book.set().revision().to_owned();
@@ -138,7 +189,7 @@ fn look_inside(
                     format!("revision {revision} stays in force: mend with `signet rules check`");
                 add("rules", Err(text));
             }
-            Err(error) => add("rules", Err(one_line(&error))),
+            Err(error) => add("rules", Err(error)),
         }
     }
     let state = State::open(&home.state_path()).and_then(|state| {

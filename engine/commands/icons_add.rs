@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandError, Context, Outcome, failed, output};
+use crate::access::people_book::PeopleBook;
 use crate::agent::analyse::Eyes;
 use crate::base::config::Config;
 use crate::base::files::{Readers, write_atomic};
@@ -65,6 +66,13 @@ pub(super) fn add(add: &Add, context: &Context) -> Result<Outcome, CommandError>
         };
         let (name, meaning) = (known.name(), known.meaning());
         return Err(CommandError::Usage(format!("there is an icon `{name}` ({meaning}): {cure}")));
+    }
+    let book = PeopleBook::open(&home).map_err(failed)?;
+    if let Some(person) = book.all().iter().find(|of| of.name.to_lowercase() == add.name) {
+        let name = &person.name;
+        return Err(CommandError::Usage(format!(
+            "`{name}` is enrolled, and rules could not tell the two apart: choose another name"
+        )));
     }
     let trouble = |cause: &dyn std::fmt::Display| {
         CommandError::failed(format!("`{}` makes no icon: {cause}", add.drawing.display()))

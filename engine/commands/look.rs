@@ -56,6 +56,8 @@ struct Line<'a> {
 /// One face of a [`Line`].
 #[derive(Debug, Serialize)]
 struct FaceLine<'a> {
+    /// From the left, from 1: what `signet people add --from` takes.
+    number: usize,
     person: Option<&'a str>,
     tier: Option<Tier>,
     score: f32,
@@ -67,17 +69,46 @@ struct FaceLine<'a> {
 }
 
 impl<'a> FaceLine<'a> {
-    fn of(face: &'a FaceSighting) -> Self {
-        let [left, top, right, bottom] = face.bounds;
-        let (person, bounds) = (face.person.as_deref(), [left, top, right - left, bottom - top]);
-        Self { person, tier: face.tier, score: face.score, portrait: face.is_portrait(), bounds }
+    /// Faces from left to right.
+    fn all(faces: &'a [FaceSighting]) -> Vec<Self> {
+        let mut faces: Vec<&FaceSighting> = faces.iter().collect();
+        faces.sort_by(|a, b| a.bounds[0].total_cmp(&b.bounds[0]));
+        faces.into_iter().zip(1..).map(|(face, number)| Self::of(face, number)).collect()
     }
 
-    fn words(&self) -> Option<String> {
-        let question = if self.tier == Some(Tier::Ask) { "?" } else { "" };
-        let what = if self.portrait { "portrait of " } else { "" };
-        Some(format!("{what}{}{question} {:.2}", self.person?, self.score))
+    fn of(face: &'a FaceSighting, number: usize) -> Self {
+        let [left, top, right, bottom] = face.bounds;
+        let (person, bounds) = (face.person.as_deref(), [left, top, right - left, bottom - top]);
+        let portrait = face.is_portrait();
+        Self { number, person, tier: face.tier, score: face.score, portrait, bounds }
     }
+}
+
+/// Faces in words: those with a name, then how many have none. Where there are several, each has its
+/// number.
+fn faces_in_words(faces: &[FaceLine<'_>]) -> Vec<String> {
+    let place = |number: usize| match faces.len() {
+        1 => String::new(),
+        _ => format!("#{number}"),
+    };
+    let mut words: Vec<String> = Vec::new();
+    for face in faces {
+        let Some(person) = face.person else { continue };
+        let question = if face.tier == Some(Tier::Ask) { "?" } else { "" };
+        let place = place(face.number);
+        let place = if place.is_empty() { place } else { format!(" {place}") };
+        let what = if face.portrait { "portrait of " } else { "" };
+        words.push(format!("{what}{person}{question}{place} {:.2}", face.score));
+    }
+    let unknown = faces.iter().filter(|face| face.person.is_none());
+    let places: Vec<String> = unknown.map(|face| place(face.number)).collect();
+    match places.as_slice() {
+        [] => {}
+        [one] if one.is_empty() => words.push("an unknown face".to_owned()),
+        [one] => words.push(format!("an unknown face {one}")),
+        _ => words.push(format!("{} unknown faces {}", places.len(), places.join(" "))),
+    }
+    words
 }
 
 /// Runs it.
@@ -269,7 +300,7 @@ fn print(path: &Path, looked: &Look, context: &Context) -> bool {
             taken_at: analysis.and_then(|analysis| analysis.taken_at.as_deref()),
             icons: analysis.map_or(&[], |analysis| &analysis.icons),
             card: analysis.is_some_and(|analysis| analysis.card),
-            faces: analysis.iter().flat_map(|analysis| &analysis.faces).map(FaceLine::of).collect(),
+            faces: analysis.map_or(Vec::new(), |analysis| FaceLine::all(&analysis.faces)),
             companions: companions.into_iter().flatten().collect(),
             error: error.map(String::as_str),
         });
@@ -279,14 +310,7 @@ fn print(path: &Path, looked: &Look, context: &Context) -> bool {
         let card = if analysis.card { "a card photo: " } else { "" };
         let with: Vec<_> = companions.into_iter().flatten().map(Companion::short).collect();
         let with = if with.is_empty() { String::new() } else { format!("; {}", with.join(", ")) };
-        let unknown_count = analysis.faces.iter().filter(|face| face.person.is_none()).count();
-        let unknown = match unknown_count {
-            0 => None,
-            1 => Some("an unknown face".to_owned()),
-            count => Some(format!("{count} unknown faces")),
-        };
-        let people = analysis.faces.iter().filter_map(|face| FaceLine::of(face).words());
-        let people: Vec<_> = people.chain(unknown).collect();
+        let people = faces_in_words(&FaceLine::all(&analysis.faces));
         let people =
             if people.is_empty() { String::new() } else { format!("; {}", people.join(", ")) };
         output::line(format_args!("{}: {card}{icons}{people}{with}", path.display()));
@@ -319,4 +343,35 @@ fn progress_bar(photos_count: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faces_are_numbered_from_the_left_and_one_alone_is_not() {
+        let face = |person: Option<&str>, tier, left: f32| FaceSighting {
+            person: person.map(str::to_owned),
+            tier,
+            score: 0.75,
+            bounds: [left, 0.0, left + 10.0, 10.0],
+            frame: None,
+        };
+        let ask = Some(Tier::Ask);
+        let seen = [
+            face(Some("Anna"), Some(Tier::Order), 50.0),
+            face(None, None, 90.0),
+            face(Some("Ben"), ask, 10.0),
+            face(None, None, 30.0),
+        ];
+        let check = |seen: &[FaceSighting], expected: &[&str]| {
+            assert_eq!(faces_in_words(&FaceLine::all(seen)), expected);
+        };
+        check(&seen, &["Ben? #1 0.75", "Anna #3 0.75", "2 unknown faces #2 #4"]);
+        check(&seen[..2], &["Anna #1 0.75", "an unknown face #2"]);
+        check(&seen[..1], &["Anna 0.75"]);
+        check(&seen[1..2], &["an unknown face"]);
+        check(&[], &[]);
+    }
 }

@@ -17,11 +17,12 @@ use super::rules_add::{self, AddArgs};
 use super::rules_study::{self, BacktestArgs, ExplainArgs, ReplayArgs, TuneArgs};
 use super::{CommandError, Context, Outcome, failed, output};
 use crate::access::{Consent, Key};
+use crate::agent::books;
 use crate::base::home::Home;
 use crate::detection::IconSet;
 use crate::rules::cases::{CasesReport, Uncovered};
 use crate::rules::files::{self, is_rule_file};
-use crate::rules::lint::{RuleWarning, lint};
+use crate::rules::lint::{RuleWarning, lint, strangers};
 use crate::rules::{CaseReport, Known, RuleFile, RuleMistake, RuleSet, cases, schema};
 
 /// What the user typed after `signet rules`.
@@ -118,18 +119,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     }
 }
 
-/// What rules may name: the icons of the set, and whatever products and providers they like.
+/// What rules may name: the icons of the set, those who are enrolled, and whatever products and
+/// providers they like.
 pub(super) fn known(context: &Context) -> Result<Known, CommandError> {
     let home = Home::at(&context.home);
-    Ok(Known::of_icons(IconSet::of_home(&home.icons_dir()).map_err(failed)?.names()))
+    let icons = IconSet::of_home(&home.icons_dir()).map_err(failed)?.names();
+    books::known(&home, icons).map_err(failed)
 }
 
 /// The same beside the rules of the home, which a limit in a file by itself may name.
 fn known_beside(context: &Context, mut known: Known) -> Known {
     let home = Home::at(&context.home);
     let set = files::read_folder(&home.rules_dir()).ok();
-    let set =
-        set.and_then(|files| RuleSet::load(&files, &Known::of_icons(known.icons.clone())).ok());
+    let set = set.and_then(|files| {
+        let people = known.people.clone();
+        RuleSet::load(&files, &Known { people, ..Known::of_icons(known.icons.clone()) }).ok()
+    });
     known.rules = set.iter().flat_map(RuleSet::names).map(str::to_owned).collect();
     known
 }
@@ -195,7 +200,8 @@ fn check(paths: &[PathBuf], context: &Context) -> Result<Outcome, CommandError> 
     match &loaded {
         Ok(set) => {
             let (revision, rules_count) = (set.revision(), set.rules_count());
-            let warnings = lint(set);
+            let mut warnings = lint(set);
+            warnings.extend(strangers(set));
             warnings.iter().for_each(complain);
             if context.json {
                 let (revision, warnings) = (Some(revision), Some(warnings.as_slice()));

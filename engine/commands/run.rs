@@ -7,11 +7,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::agent::{Agent, AgentEvent, Wishes};
+use crate::base::clock::Timestamp;
 use crate::base::home::Home;
 use crate::base::money::decimal;
 use crate::store::orders::words as order_words;
 use crate::store::{Hold, Order, OrderState};
 
+use super::people::{self, Standing};
 use super::{CommandError, Context, Outcome, failed, output, serving};
 
 /// What the user typed.
@@ -33,6 +35,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     if agent.config().collections.is_empty() && !context.json {
         output::line("no collection is watched: add a [[collection]] to signet.toml");
     }
+    if !context.json
+        && let Some(line) = people_line(&people::standing(agent.home(), Timestamp::now())?)
+    {
+        output::line(line);
+    }
     let json = context.json;
     serving::block_on(async move |shutdown| {
         let listener = serving::listen(&agent.config().serve.listen).await?;
@@ -41,6 +48,29 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         agent.run(listener, wishes, shutdown, tell).await.map_err(failed)
     })?;
     Ok(Outcome::Done)
+}
+
+/// Who is recognised, without a name; nothing where nobody is enrolled.
+fn people_line(standing: &Standing) -> Option<String> {
+    let Standing { people_count, recognised_count, ending, over, has_networks, .. } = standing;
+    match (people_count, has_networks) {
+        (0, _) => None,
+        (_, false) => Some(format!(
+            "{people_count} people are enrolled and not recognised: `signet models pull faces` \
+             fetches the networks for that"
+        )),
+        (_, true) => {
+            let mut line = format!("{recognised_count} of {people_count} people are recognised");
+            let consents = [(ending.len(), "ends soon"), (over.len(), "is over")];
+            for (count, what) in consents.into_iter().filter(|(count, _)| *count > 0) {
+                line = format!("{line}; consent of {count} {what}");
+            }
+            if !(ending.is_empty() && over.is_empty()) {
+                line.push_str(": `signet people list`");
+            }
+            Some(line)
+        }
+    }
 }
 
 /// Where events go: lines for people or programs, a counter during scans on a terminal.
@@ -237,4 +267,40 @@ fn words(event: &AgentEvent) -> Option<String> {
         AgentEvent::RuleFailed { path, failure } => format!("{}: {failure}", path.display()),
         AgentEvent::Warning { text } => format!("note: {text}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_says_how_many_people_are_recognised_and_never_who() {
+        let check = |standing: Standing, expected: Option<&str>| {
+            assert_eq!(people_line(&standing).as_deref(), expected);
+        };
+        let standing = |people_count, has_networks| Standing {
+            people_count,
+            recognised_count: 0,
+            ending: Vec::new(),
+            over: Vec::new(),
+            foreign: Vec::new(),
+            has_networks,
+        };
+        check(standing(0, false), None);
+        check(standing(0, true), None);
+        let pull = "2 people are enrolled and not recognised: `signet models pull faces` fetches the \
+                    networks for that";
+        check(standing(2, false), Some(pull));
+        let all = Standing { recognised_count: 2, ..standing(2, true) };
+        check(all, Some("2 of 2 people are recognised"));
+        let some = Standing {
+            recognised_count: 1,
+            ending: vec!["Anna (2027-01-01)".into()],
+            over: vec!["Ben".into()],
+            ..standing(2, true)
+        };
+        let words = "1 of 2 people are recognised; consent of 1 ends soon; consent of 1 is over: \
+                     `signet people list`";
+        check(some, Some(words));
+    }
 }

@@ -12,16 +12,19 @@
 //! Knows nothing of rules, orders, consent or files of the home.
 
 pub mod align;
+pub mod curves;
 pub mod detector;
 pub mod embed;
 pub mod files;
 pub mod gallery;
+pub mod graph;
 pub mod localise;
 pub mod manifest;
 pub mod onnx;
 pub mod portrait;
 pub mod portrait_card;
 pub mod quality;
+pub mod survey;
 
 pub use detector::{FaceDetector, FaceModels, FaceSighting};
 pub use files::{FaceFiles, FaceFilesError};

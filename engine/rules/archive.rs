@@ -1,5 +1,7 @@
 //! Rule files as they are kept with the decisions they made, so that these can be made again.
 //!
+//! Who was enrolled then is not kept: a name that is no icon is a person.
+//!
 //! Knows no database.
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,7 @@ impl Archive {
             bytes: file.text.into_bytes(),
             by: file.by,
         });
-        RuleSet::load(&files.collect::<Vec<_>>(), &Known::of_icons(self.icons))
+        let known = Known::of_icons(self.icons).as_it_was();
+        RuleSet::load(&files.collect::<Vec<_>>(), &known)
     }
 }

@@ -425,12 +425,7 @@ impl Reader<'_> {
         let at = value.span().start;
         let sighting = self.sighting(value, "a person", &PERSON_KEYS)?;
         let Sighting { name, tier, score, size, x, y } = sighting;
-        if let Some(people) = &self.known.people
-            && !people.contains(&name)
-        {
-            let hint = hint(&name, people.iter().map(String::as_str));
-            self.mistake(at, format!("there is no person `{name}`{hint}"));
-        } else if !is_name(&name) {
+        if !is_name(&name) {
             self.mistake(at, "a person has a name, on one line");
         }
         let alone = match value.get_ref().as_table().and_then(|table| table.get("alone")) {

@@ -149,6 +149,8 @@ pub(crate) struct Names<'n> {
     pub(crate) defined: BTreeMap<String, Defined>,
     /// People that are enrolled; `None`: whoever stands in a list of the file.
     pub(crate) people: Option<&'n [String]>,
+    /// Whether anybody who is no icon is a person.
+    pub(crate) takes_anybody: bool,
     /// What `[lists]` and `[people]` of this file have put together.
     pub(crate) lists: BTreeMap<String, List>,
     /// What the word `each` stands for, in a rule that is made for each of a list.
@@ -159,7 +161,7 @@ impl<'n> Names<'n> {
     /// These icons, nothing named yet.
     pub(crate) fn of_icons(icons: &'n [String]) -> Self {
         let (defined, lists) = (BTreeMap::new(), BTreeMap::new());
-        Self { icons, people: None, defined, lists, each: None }
+        Self { icons, people: None, takes_anybody: false, defined, lists, each: None }
     }
 
     /// Whether a person of this name may be asked about.

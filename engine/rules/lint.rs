@@ -44,7 +44,8 @@ pub struct RuleWarning {
     pub file: String,
     /// Line of the rule's name, from 1.
     pub line: usize,
-    /// Name of the rule; with `{each}` where it is so of all rules made for each of a list.
+    /// Name of the rule; with `{each}` where it is so of all rules made for each of a list; empty
+    /// where it is about a list or a limit.
     pub rule: String,
     /// What kind of.
     pub kind: WarningKind,
@@ -62,6 +63,8 @@ pub enum WarningKind {
     Shadowed,
     /// It says something else of the same photos than another rule.
     Contradictory,
+    /// It names somebody who is not enrolled.
+    Stranger,
 }
 
 impl fmt::Display for RuleWarning {
@@ -76,6 +79,17 @@ pub fn lint(set: &RuleSet) -> Vec<RuleWarning> {
     let mut warnings = words::warnings(set.rules(), &findings(set));
     warnings.sort();
     warnings
+}
+
+/// People whom lists and limits name and who are not enrolled, sorted by file and line.
+pub fn strangers(set: &RuleSet) -> impl Iterator<Item = RuleWarning> {
+    set.strangers().iter().map(|stranger| RuleWarning {
+        file: stranger.file.clone(),
+        line: stranger.line,
+        rule: String::new(),
+        kind: WarningKind::Stranger,
+        message: stranger.message.clone(),
+    })
 }
 
 fn findings(set: &RuleSet) -> Vec<Finding> {

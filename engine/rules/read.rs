@@ -85,16 +85,26 @@ pub struct Known {
     pub products: Option<Vec<String>>,
     /// Providers of the consent; `None` takes any.
     pub providers: Option<Vec<String>>,
-    /// People who are enrolled; `None` takes any.
+    /// People who are enrolled; files may name others in `[people]` and limits, and are warned of
+    /// them. `None`: whoever is no icon is a person, for files that were good once and whose people
+    /// may be gone.
     pub people: Option<Vec<String>>,
     /// Rules of files that are not read now and that a limit may name.
     pub rules: Vec<String>,
 }
 
 impl Known {
-    /// These icons, any product, any provider.
+    /// These icons, any product, any provider; nobody is enrolled.
     pub const fn of_icons(icons: Vec<String>) -> Self {
-        Self { icons, products: None, providers: None, people: None, rules: Vec::new() }
+        let people = Some(Vec::new());
+        Self { icons, products: None, providers: None, people, rules: Vec::new() }
+    }
+
+    /// The same for files that had no mistake when they were kept: who is named in them and is
+    /// neither an icon nor enrolled any more is a person whom no photo shows.
+    #[must_use]
+    pub fn as_it_was(self) -> Self {
+        Self { people: None, ..self }
     }
 }
 
@@ -139,6 +149,8 @@ pub(crate) struct Contents {
     pub(crate) lists: HashMap<String, Vec<Vec<String>>>,
     /// What narrows the orders of all files.
     pub(crate) limits: Vec<Limit>,
+    /// Where people are named who are not enrolled, and what to do.
+    pub(crate) strangers: Vec<RuleMistake>,
 }
 
 /// What a rule wants where its condition holds.
@@ -207,7 +219,7 @@ const EACH_IN_TEXT: &str = "{each}";
 /// Reads all files; rules of one priority stay in the order of the files and of the lines.
 pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<RuleMistake>> {
     let (mut rules, mut mistakes, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lists = HashMap::new();
+    let (mut lists, mut strangers) = (HashMap::new(), Vec::new());
     let (mut places, mut mentions) = (HashMap::new(), Vec::new());
     let mut allowed = Allowed::default();
     // What the operator allows has to be known before the owner's rules are read.
@@ -227,6 +239,7 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
                     by: file.by,
                     is_bound: is_bound && file.by == Author::Owner,
                     mistakes: Vec::new(),
+                    strangers: &mut strangers,
                     has_more: false,
                     places: &mut places,
                     mentions: &mut mentions,
@@ -261,7 +274,11 @@ pub(crate) fn read(files: &[RuleFile], known: &Known) -> Result<Contents, Vec<Ru
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
     mistakes.sort();
     mistakes.dedup();
-    if mistakes.is_empty() { Ok(Contents { rules, lists, limits }) } else { Err(mistakes) }
+    strangers.sort();
+    match mistakes.is_empty() {
+        true => Ok(Contents { rules, lists, limits, strangers }),
+        false => Err(mistakes),
+    }
 }
 
 struct Reader<'a> {
@@ -271,6 +288,8 @@ struct Reader<'a> {
     /// Whether it may only order what the operator's files allow.
     is_bound: bool,
     mistakes: Vec<RuleMistake>,
+    /// People who are named and not enrolled, over all files.
+    strangers: &'a mut Vec<RuleMistake>,
     /// Whether reading stopped, so that there may be more than are told.
     has_more: bool,
     /// Where each name of a rule, or `limit ` and that of a limit, was first used, over all files.
@@ -347,6 +366,7 @@ impl Reader<'_> {
         let known = self.known;
         let mut names = Names::of_icons(&known.icons);
         names.people = known.people.as_deref();
+        names.takes_anybody = known.people.is_none();
         for (key, shape, of) in
             [("lists", "[lists]", Of::Icons), ("people", "[people]", Of::People)]
         {
@@ -427,7 +447,8 @@ impl Reader<'_> {
         let known = self.known;
         let (one, all) = match of {
             Of::Icons => ("icon", Some(known.icons.as_slice())),
-            Of::People | Of::Portraits => ("person", known.people.as_deref()),
+            // Lists are written before everybody is enrolled, and stay when somebody is removed.
+            Of::People | Of::Portraits => ("person", None),
         };
         for (key, value) in table {
             if self.has_more {
@@ -475,9 +496,32 @@ impl Reader<'_> {
                     self.mistake(value.span().start, message);
                 } else {
                     listed.push(text.to_owned());
+                    if of == Of::People {
+                        self.note_stranger(text, value.span().start);
+                    }
                 }
             }
             names.lists.insert(name.to_owned(), List { of, names: listed });
+        }
+    }
+
+    /// Remembers that somebody is named, where they are not enrolled.
+    fn note_stranger(&mut self, name: &str, at: usize) {
+        let Some(people) = &self.known.people else { return };
+        if people.iter().any(|known| known == name) {
+            return;
+        }
+        let hint = hint(name, people.iter().map(String::as_str));
+        let message = format!(
+            "nobody is enrolled as `{name}` (`signet people add` enrols somebody), so no photo shows \
+             them{hint}"
+        );
+        let stranger = self.source.mistake(at, message);
+        let is_same = |other: &RuleMistake| {
+            (&other.file, &other.message) == (&stranger.file, &stranger.message)
+        };
+        if !self.strangers.iter().any(is_same) {
+            self.strangers.push(stranger);
         }
     }
 

@@ -49,6 +49,7 @@ pub struct RuleSet {
     /// Lists of icons by file name.
     lists: HashMap<String, Vec<Vec<String>>>,
     limits: Arc<[Limit]>,
+    strangers: Vec<RuleMistake>,
     revision: String,
     archive: Arc<Archive>,
 }
@@ -122,14 +123,19 @@ impl RuleSet {
     /// # Errors
     /// Every mistake of every file, sorted by file, line and column.
     pub fn load(files: &[RuleFile], known: &Known) -> Result<Self, Vec<RuleMistake>> {
-        let Contents { rules, lists, limits } = read::read(files, known)?;
-        let archive = Arc::new(Archive::of(files, known));
-        Ok(Self { rules, lists, limits: limits.into(), revision: revision_of(files), archive })
+        let Contents { rules, lists, limits, strangers } = read::read(files, known)?;
+        let (archive, revision) = (Arc::new(Archive::of(files, known)), revision_of(files));
+        Ok(Self { rules, lists, limits: limits.into(), strangers, revision, archive })
     }
 
     /// What narrows the orders that follow from the rules.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// Where lists and limits name people who are not enrolled, sorted by file and line.
+    pub fn strangers(&self) -> &[RuleMistake] {
+        &self.strangers
     }
 
     /// Its files, to be kept with the decisions that it makes.

@@ -34,6 +34,7 @@ mod mutations;
 mod orders;
 mod outward;
 mod people;
+mod people_enrol;
 mod portraits;
 mod preview;
 mod printer;

@@ -8,7 +8,7 @@
 //!
 //! Knows nothing of whose face it is.
 
-use super::manifest::Scaling;
+use super::manifest::{Framing, Scaling};
 use crate::detection::warp::{Pyramid, bilinear};
 
 /// Where the five points of a face lie in a crop of 112 px (ArcFace).
@@ -22,6 +22,9 @@ pub const PLACES: [[f32; 2]; 5] = [
 
 /// Side of the crop that [`PLACES`] are for.
 pub const PLACES_SIDE_PX: f32 = 112.0;
+
+/// What stays where it is when a crop is zoomed: between the eyes and the mouth.
+const MIDDLE: [f32; 2] = [56.0, 64.0];
 
 /// A turn with a scale and a shift: `(a x - b y + dx, b x + a y + dy)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,18 +85,21 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// Cuts a face out of a frame. Reuses its memory. Returns the map from frame to crop, or `None`
-    /// when the points are all in one place.
+    /// Cuts a face out of a frame. Reuses its memory. Returns the map from frame to a crop whose
+    /// points lie at [`PLACES`], or `None` when the points are all in one place.
     pub fn cut(
         &mut self,
         pyramid: &mut Pyramid<'_>,
         points: &[[f32; 2]; 5],
         side_px: usize,
+        framing: Framing,
     ) -> Option<Similarity> {
         let places = PLACES.map(|place| place.map(|v| v * side_px as f32 / PLACES_SIDE_PX));
         let map = Similarity::between(points, &places)?;
         let back = map.inverse();
-        let (frame, level) = pyramid.level(Pyramid::level_for(back.scale()));
+        let (frame, level) = pyramid.level(Pyramid::level_for(back.scale() / framing.zoom));
+        let middle = MIDDLE.map(|value| value * side_px as f32 / PLACES_SIDE_PX);
+        let raised = framing.raise_px * side_px as f32 / PLACES_SIDE_PX;
         let shrink = 1.0 / (1_u32 << level) as f32;
         let plane = side_px * side_px;
         self.side_px = side_px;
@@ -104,7 +110,10 @@ impl Crop {
         for row in 0..side_px {
             for column in 0..side_px {
                 // The places are in px whose centres are whole numbers.
-                let [x, y] = back.map([column as f32, row as f32]);
+                let [x, y] = back.map([
+                    (column as f32 - middle[0]) / framing.zoom + middle[0],
+                    (row as f32 + raised - middle[1]) / framing.zoom + middle[1],
+                ]);
                 let [r, g, b] = bilinear(frame, (x + 0.5) * shrink, (y + 0.5) * shrink);
                 let at = row * side_px + column;
                 (red[at], green[at], blue[at]) = (r, g, b);
@@ -145,6 +154,8 @@ mod tests {
     use super::*;
     use crate::media::Frame;
 
+    const AS_IT_IS: Framing = Framing { zoom: 1.0, raise_px: 0.0 };
+
     proptest! {
         #[test]
         fn similarity_that_made_the_points_is_found_again(
@@ -166,8 +177,10 @@ mod tests {
     fn points_in_one_place_give_no_crop() {
         let frame = Frame::new(4, 4, vec![0; 48]).expect("a frame");
         let mut crop = Crop::default();
-        assert!(crop.cut(&mut Pyramid::new(&frame), &[[2.0, 2.0]; 5], 112).is_none());
-        assert!(crop.cut(&mut Pyramid::new(&frame), &[[f32::NAN, 2.0]; 5], 112).is_none());
+        assert!(crop.cut(&mut Pyramid::new(&frame), &[[2.0, 2.0]; 5], 112, AS_IT_IS).is_none());
+        assert!(
+            crop.cut(&mut Pyramid::new(&frame), &[[f32::NAN, 2.0]; 5], 112, AS_IT_IS).is_none()
+        );
     }
 
     #[test]
@@ -176,7 +189,7 @@ mod tests {
         let rgb = rgb.collect();
         let frame = Frame::new(112, 112, rgb).expect("a frame");
         let mut crop = Crop::default();
-        crop.cut(&mut Pyramid::new(&frame), &PLACES, 112).expect("a crop");
+        crop.cut(&mut Pyramid::new(&frame), &PLACES, 112, AS_IT_IS).expect("a crop");
         for (row, column) in [(0, 0), (50, 20), (111, 111)] {
             let at = row * 112 + column;
             assert!((crop.rgb[at] - column as f32).abs() < 0.01, "{}", crop.rgb[at]);
@@ -186,5 +199,28 @@ mod tests {
         let mut values = Vec::new();
         crop.fill(scaling, true, &mut values);
         assert!((values[0] - 111.0).abs() < 0.01 && values.len() == 3 * 112 * 112);
+    }
+    #[test]
+    fn framing_moves_the_picture_and_not_the_map_that_quality_is_judged_by() {
+        let rgb = (0..112_u8).flat_map(|row| (0..112).flat_map(move |column| [column, row, 7]));
+        let frame = Frame::new(112, 112, rgb.collect()).expect("a frame");
+        let mut crop = Crop::default();
+        let plain = crop.cut(&mut Pyramid::new(&frame), &PLACES, 112, AS_IT_IS);
+        let framing = Framing { zoom: 1.25, raise_px: 4.0 };
+        let framed = crop.cut(&mut Pyramid::new(&frame), &PLACES, 112, framing);
+        assert_eq!(plain, framed);
+        // What was in the middle is 4 px higher, and 40 px beside it are 50 now.
+        let at = |column: usize, row: usize| {
+            [crop.rgb[row * 112 + column], crop.rgb[112 * 112 + row * 112 + column]]
+        };
+        for (place, expected) in
+            [((56, 60), [56.0, 64.0]), ((106, 60), [96.0, 64.0]), ((56, 10), [56.0, 24.0])]
+        {
+            let got = at(place.0, place.1);
+            assert!(
+                (got[0] - expected[0]).hypot(got[1] - expected[1]) < 0.05,
+                "{place:?}: {got:?}"
+            );
+        }
     }
 }

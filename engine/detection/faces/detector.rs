@@ -167,9 +167,13 @@ impl FaceDetector {
         face: Face,
     ) -> Result<Option<SeenFace>, DetectionError> {
         let side_px = self.models.embedder.side_px();
-        let Some(map) = self.crop.cut(pyramid, &face.points, side_px) else { return Ok(None) };
-        let quality = Quality::of(&self.crop, &face.points, &map);
+        let framing = self.models.embedder.framing();
+        let Some(map) = self.crop.cut(pyramid, &face.points, side_px, framing) else {
+            return Ok(None);
+        };
         let numbers = self.models.embedder.run(&self.crop)?;
+        let clarity = self.models.embedder.length();
+        let quality = Quality { clarity, ..Quality::of(&self.crop, &face.points, &map) };
         Ok(Some(SeenFace { face, quality, numbers }))
     }
 
@@ -243,17 +247,7 @@ impl FaceDetector {
 
     /// Whose face it is, and how surely.
     pub fn name(&self, seen: &SeenFace, people: &People) -> Option<(String, Tier, f32)> {
-        let matched = people.nearest(&seen.numbers)?;
-        let thresholds = &self.thresholds;
-        if matched.cosine < thresholds.ask_min {
-            return None;
-        }
-        let is_strict = matched.cosine >= thresholds.order_min
-            && matched.cosine - matched.runner_up_cosine >= thresholds.lead_min
-            && seen.quality.flaws(&thresholds.bar).next().is_none();
-        let tier = if is_strict { Tier::Order } else { Tier::Ask };
-        let person = people.all().get(matched.index)?;
-        Some((person.name.clone(), tier, matched.cosine.clamp(0.0, 1.0)))
+        people.name(seen, &self.thresholds)
     }
 }
 

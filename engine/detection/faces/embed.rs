@@ -10,7 +10,7 @@
 
 use super::align::Crop;
 use super::localise::check;
-use super::manifest::RecogniserSpec;
+use super::manifest::{Framing, RecogniserSpec};
 use crate::detection::DetectionError;
 use crate::detection::session::{Input, Network, Runtime, Values};
 
@@ -27,6 +27,7 @@ pub struct FaceEmbedder {
     spec: RecogniserSpec,
     values: Vec<f32>,
     numbers: Vec<f32>,
+    length: f32,
 }
 
 impl FaceEmbedder {
@@ -41,12 +42,24 @@ impl FaceEmbedder {
     ) -> Result<Self, DetectionError> {
         check(bytes, NAME, &spec.input, [&spec.output])?;
         let network = Network::new(runtime, NAME, bytes)?;
-        Ok(Self { network, spec: spec.clone(), values: Vec::new(), numbers: Vec::new() })
+        let (values, numbers) = (Vec::new(), Vec::new());
+        Ok(Self { network, spec: spec.clone(), values, numbers, length: 0.0 })
     }
 
     /// Side of the crops that it wants, in px.
     pub const fn side_px(&self) -> usize {
         self.spec.side_px as usize
+    }
+
+    /// How it wants a face to lie in them.
+    pub const fn framing(&self) -> Framing {
+        self.spec.framing
+    }
+
+    /// How long the numbers of the last crop were before they were brought to length 1 (mean of both
+    /// ways it was seen): the more a network finds of what it tells people apart by, the longer.
+    pub const fn length(&self) -> f32 {
+        self.length
     }
 
     /// Embeds a crop of that side.
@@ -68,6 +81,9 @@ impl FaceEmbedder {
             }
             sum.iter_mut().zip(&self.numbers).for_each(|(sum, number)| *sum += number);
         }
+        let length = sum.iter().map(|number| number * number).sum::<f32>().sqrt();
+        let runs = if self.spec.mirrored_too { 2.0 } else { 1.0 };
+        self.length = if length.is_finite() { length / runs } else { 0.0 };
         Ok(unit(sum))
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! In:  templates: numbers of a few faces of each person. Out: the nearest person and the one after.
 //!
+//! A person is the mean of their faces. The nearest face, or the two nearest, find no more of a
+//! person's further pictures at a threshold that no stranger reaches, and one wrong picture among
+//! five undoes them, while the mean forgives it (figures: `cargo bench --bench face_curves`).
+//!
 //! Knows nothing of consent, of files, and of what follows from a match.
 
+use super::detector::SeenFace;
 use super::embed::{FaceNumbers, unit};
+use super::manifest::FaceThresholds;
 use crate::detection::embed::cosine;
 use crate::detection::gallery::Match;
+use crate::detection::sighting::Tier;
 
 /// One enrolled person.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +80,24 @@ impl People {
     /// The nearest person and the one after; `None` when nobody is enrolled.
     pub fn nearest(&self, face: &[f32]) -> Option<Match> {
         Match::among(self.0.iter().map(|person| person.cosine(face)))
+    }
+
+    /// Whose face it is, how surely, and how alike they are, `0.0..=1.0`; `None` for nobody's.
+    pub fn name(
+        &self,
+        seen: &SeenFace,
+        thresholds: &FaceThresholds,
+    ) -> Option<(String, Tier, f32)> {
+        let matched = self.nearest(&seen.numbers)?;
+        if matched.cosine < thresholds.ask_min {
+            return None;
+        }
+        let is_strict = matched.cosine >= thresholds.order_min
+            && matched.cosine - matched.runner_up_cosine >= thresholds.lead_min
+            && seen.quality.flaws(&thresholds.bar).next().is_none();
+        let tier = if is_strict { Tier::Order } else { Tier::Ask };
+        let person = self.0.get(matched.index)?;
+        Some((person.name.clone(), tier, matched.cosine.clamp(0.0, 1.0)))
     }
 
     /// The pairs that are more alike than `cosine_min`, with how alike they are.

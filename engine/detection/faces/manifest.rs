@@ -33,7 +33,7 @@ pub struct Manifest {
     pub thresholds: FaceThresholds,
 }
 
-/// Where each decision falls.
+/// Where each decision falls. What each gives is in the curves (`curves`).
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaceThresholds {
@@ -171,10 +171,30 @@ pub struct RecogniserSpec {
     pub scaling: Scaling,
     /// Side of the crop in px; the five points lie where ArcFace has them, scaled from 112.
     pub side_px: u32,
+    /// How the crop differs from that.
+    #[serde(default)]
+    pub framing: Framing,
     /// How many numbers a face becomes.
     pub numbers_count: usize,
     /// Whether the mirrored crop is embedded, too, and both are summed.
     pub mirrored_too: bool,
+}
+
+/// How a crop differs from one whose points lie where ArcFace has them: each detector sets its
+/// points a little elsewhere than the one that a recogniser learned with.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Framing {
+    /// How many times as large the face is.
+    pub zoom: f32,
+    /// How much higher it is, in px of a crop of 112.
+    pub raise_px: f32,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { zoom: 1.0, raise_px: 0.0 }
+    }
 }
 
 /// Why a manifest cannot be used.
@@ -232,6 +252,11 @@ impl Manifest {
         share("detector.overlap_max", detector.overlap_max)?;
         let count = recogniser.numbers_count;
         expect((16..=4096).contains(&count), "recogniser.numbers_count", &count, "16 to 4096")?;
+        let Framing { zoom, raise_px } = recogniser.framing;
+        let cure = "a face is made 0.5 to 2 times as large";
+        expect((0.5..=2.0).contains(&zoom), "recogniser.framing.zoom", &zoom, cure)?;
+        let cure = "a face is moved by at most 28 px";
+        expect(raise_px.abs() <= 28.0, "recogniser.framing.raise_px", &raise_px, cure)?;
         check_scaling("detector.deviation", detector.scaling)?;
         check_scaling("recogniser.deviation", recogniser.scaling)?;
         let thresholds = &self.thresholds;
@@ -296,6 +321,8 @@ mod tests {
             ("[58.395, 57.12, 57.375]", "[58.395, 0.0, 57.375]", "recogniser.deviation"),
             ("numbers_count = 128", "numbers_count = 1", "recogniser.numbers_count"),
             ("bytes = 3998070", "bytes = 99999999999", "recogniser.bytes"),
+            ("zoom = 1.03", "zoom = 0.0", "recogniser.framing.zoom"),
+            ("raise_px = 2.0", "raise_px = nan", "recogniser.framing.raise_px"),
             ("decoding = \"yunet\"", "decoding = \"yolo\"", "yolo"),
             ("104ee26c", "zz4ee26c", "near line 5"),
         ] {

@@ -24,6 +24,9 @@ pub struct Quality {
     pub turned: f32,
     /// Spread of the brightness, `0.0..=0.5`.
     pub contrast: f32,
+    /// How much the recogniser finds in it: the length of its numbers. What is covered, hardly a
+    /// face or none has short ones, and those are alike whoever it is. Infinite until it has looked.
+    pub clarity: f32,
 }
 
 /// What must be seen of a face.
@@ -38,6 +41,9 @@ pub struct Bar {
     pub turned_max: f32,
     /// At least so much light and shade.
     pub contrast_min: f32,
+    /// At least so much for the recogniser to go by; each network has its own measure.
+    #[serde(default)]
+    pub clarity_min: f32,
 }
 
 /// What is wrong with a face, in words for its owner.
@@ -51,6 +57,8 @@ pub enum Flaw {
     Turned,
     /// Too dark, too bright or in fog.
     Flat,
+    /// Covered, or no face of a person.
+    Unclear,
 }
 
 impl Flaw {
@@ -61,6 +69,7 @@ impl Flaw {
             Self::Soft => "not sharp",
             Self::Turned => "turned away",
             Self::Flat => "too dark or too bright",
+            Self::Unclear => "covered or hard to make out",
         }
     }
 }
@@ -85,7 +94,8 @@ impl Quality {
         let eyes_in_crop = (PLACES[1][0] - PLACES[0][0]) * side / PLACES_SIDE_PX;
         let luma = crop.luma();
         let (contrast, sharpness) = detail(&luma, crop.side_px);
-        Self { eyes_px, sharpness, turned: (square / 5.0).sqrt() / eyes_in_crop, contrast }
+        let turned = (square / 5.0).sqrt() / eyes_in_crop;
+        Self { eyes_px, sharpness, turned, contrast, clarity: f32::INFINITY }
     }
 
     /// What keeps it below the bar.
@@ -95,6 +105,7 @@ impl Quality {
             (self.sharpness < bar.sharpness_min, Flaw::Soft),
             (self.turned > bar.turned_max, Flaw::Turned),
             (self.contrast < bar.contrast_min, Flaw::Flat),
+            (self.clarity < bar.clarity_min, Flaw::Unclear),
         ];
         found.into_iter().filter_map(|(is_below, flaw)| is_below.then_some(flaw))
     }
@@ -132,8 +143,13 @@ fn detail(luma: &[f32], side: usize) -> (f32, f32) {
 mod tests {
     use super::*;
 
-    const BAR: Bar =
-        Bar { eyes_px_min: 20.0, sharpness_min: 0.1, turned_max: 0.2, contrast_min: 0.05 };
+    const BAR: Bar = Bar {
+        eyes_px_min: 20.0,
+        sharpness_min: 0.1,
+        turned_max: 0.2,
+        contrast_min: 0.05,
+        clarity_min: 10.0,
+    };
 
     fn crop(pixel: impl Fn(usize, usize) -> f32) -> Crop {
         let plane: Vec<f32> = (0..112 * 112).map(|at| pixel(at / 112, at % 112)).collect();
@@ -159,5 +175,8 @@ mod tests {
         let [a, b, c, d, e] = PLACES;
         let turned = [a, [a[0] + 12.0, b[1]], [c[0] - 32.0, c[1]], d, [d[0] + 8.0, e[1]]];
         assert!(flaws(&sharp, &turned).contains(&Flaw::Turned));
+        let map = Similarity::between(&PLACES, &PLACES).expect("a map");
+        let covered = Quality { clarity: 9.0, ..Quality::of(&sharp, &PLACES, &map) };
+        assert_eq!(covered.flaws(&BAR).collect::<Vec<_>>(), [Flaw::Unclear]);
     }
 }

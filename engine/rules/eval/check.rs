@@ -516,6 +516,7 @@ impl<'a> Checker<'a> {
             (_, true) if of_portraits => Some(Of::People),
             (true, false) => Some(Of::Icons),
             (false, true) => Some(Of::People),
+            (false, false) if self.names.takes_anybody => Some(Of::People),
             (true, true) => {
                 let message = format!(
                     "`{name}` is an icon and a person; ask by a list of `[lists]` or `[people]`"

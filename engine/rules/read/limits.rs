@@ -104,12 +104,16 @@ impl Reader<'_> {
             let mistake = self.source.mistake(*at, format!("there is no rule `{rule}`"));
             self.mentions.push((rule.clone(), mistake));
         }
+        let persons = self.words(table, "persons", is_name);
+        for (name, at) in persons.iter().flatten() {
+            self.note_stranger(name, *at);
+        }
         let known = self.known;
         let of = OrderFilter {
             rules: plain(rules?),
             providers: self.known_words(table, "providers", is_word, known.providers.as_deref())?,
             products: self.known_words(table, "products", is_word, known.products.as_deref())?,
-            people: self.known_words(table, "persons", is_name, known.people.as_deref())?,
+            people: plain(persons?),
             addressees: plain(
                 self.words(table, "addressees", |text| text.is_empty() || is_word(text))?,
             ),

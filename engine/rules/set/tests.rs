@@ -711,9 +711,27 @@ keep = true
 "#;
     let mistakes = load(alone).expect_err("nobody knows her");
     assert!(mistakes[0].message.starts_with("there is no icon `Ana`"), "{mistakes:?}");
-    let known = Known { people: Some(vec!["Anna".to_owned()]), ..known() };
-    let mistakes = RuleSet::load(&[file("a.toml", FAMILY)], &known).expect_err("one is missing");
-    assert_eq!(places(&mistakes), ["a.toml:3:19: there is no person `Oma Erna`; known are `Anna`"]);
+    let with_anna = Known { people: Some(vec!["Anna".to_owned()]), ..known() };
+    let set = RuleSet::load(&[file("a.toml", FAMILY)], &with_anna).expect("only a warning");
+    assert_eq!(
+        places(set.strangers()),
+        [
+            "a.toml:3:19: nobody is enrolled as `Oma Erna` (`signet people add` enrols somebody), so \
+             no photo shows them; known are `Anna`"
+        ]
+    );
+    let limit = "[[limit]]\nname = 'l'\npersons = ['Anna', 'Ben']\nconfirm = 'ask'\n";
+    let set = RuleSet::load(&[file("a.toml", limit)], &with_anna).expect("only a warning");
+    assert!(places(set.strangers())[0].starts_with("a.toml:3:20: nobody is enrolled as `Ben`"));
+    // Asked for by name, without a list, she has to be enrolled.
+    let named = alone.replace("Ana", "Anna");
+    assert!(RuleSet::load(&[file("a.toml", &named)], &with_anna).is_ok());
+    load(&named).expect_err("nobody is enrolled");
+    // What was good once stays so: the photo shows nobody of this name.
+    let was = RuleSet::load(&[file("a.toml", &named)], &known().as_it_was()).expect("good once");
+    assert_eq!((words(&was.judge(&photo(&[]))), was.strangers()), (vec![], &[][..]));
+    let again = was.archive().clone().load().expect("made again");
+    assert_eq!(again.revision(), was.revision());
     let each = "[people]\nfamily = ['Anna']\n[[rule]]\nname = 'x-{each}'\neach = 'family'\nwhen = 'true'\nkeep = true\n";
     let mistakes = load(each).expect_err("people are no icons");
     assert!(mistakes[0].message.contains("is a list of people"), "{mistakes:?}");
