@@ -10,6 +10,7 @@
     reason = "a test: what fails fails it, and it prints its figures; pictures are small"
 )]
 
+mod crowd;
 mod made;
 mod networks;
 mod parity;

@@ -3,7 +3,7 @@
 //! In:  a frame as large as it was decoded, and its 1024-px preview. Out: sightings, largest first.
 //!
 //! ```text
-//! localise (640 px) > align > quality > embed > match > tier
+//! localise (640 px; a group at 1024) > align > quality > embed > match > tier
 //! ```
 //!
 //! The tier says what the pixels of this one photo say. That a face alone never orders, and what has
@@ -101,6 +101,12 @@ impl FaceModels {
     }
 }
 
+/// Faces of a side below this, in px of the picture that the network sees, are small.
+const SMALL_PX: f32 = 32.0;
+
+/// So many small faces are a group.
+const GROUP_MIN: usize = 4;
+
 /// Names the file of a network that cannot be used, and so the cure.
 fn of_file(source: &Source) -> impl Fn(DetectionError) -> DetectionError {
     |error| match error {
@@ -132,6 +138,11 @@ impl FaceDetector {
     ///
     /// - `preview`: the same picture, smaller; what the network sees is made from it
     ///
+    /// Where a group of small faces is found, the preview itself is looked at as well: of 200 faces
+    /// of 29 px side by side 113 are found at 640 px, and all in the preview of 1024. Without a group
+    /// both find the same (faces of 32 px in empty and in full pictures, 2,235 photos), and it
+    /// costs 2.5 times as much.
+    ///
     /// # Errors
     /// `Network` when it fails to run.
     pub fn find(&mut self, frame: &Frame, preview: &Frame) -> Result<Vec<Face>, DetectionError> {
@@ -141,7 +152,19 @@ impl FaceDetector {
         let small = small.unwrap_or(Cow::Borrowed(preview));
         self.models.localiser.run(&small, &mut self.faces)?;
         #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
-        let factor = frame.long_side_px() as f32 / small.long_side_px() as f32;
+        let over = |frame: &Frame, other: &Frame| {
+            frame.long_side_px() as f32 / other.long_side_px() as f32
+        };
+        let (mut factor, larger) = (over(frame, &small), over(preview, &small));
+        let small_count = self.faces.iter().filter(|face| face.side_px() < SMALL_PX).count();
+        if small_count >= GROUP_MIN && larger > 1.0 && self.models.localiser.takes_any_size() {
+            let mut faces = Vec::new();
+            self.models.localiser.run(preview, &mut faces)?;
+            faces.extend(self.faces.iter().map(|face| face.scaled(larger)));
+            self.models.localiser.merge(&mut faces);
+            self.faces = faces;
+            factor = over(frame, preview);
+        }
         Ok(self.faces.iter().map(|face| face.scaled(factor)).collect())
     }
 

@@ -128,6 +128,16 @@ impl FaceLocaliser {
         self.spec.long_side_px
     }
 
+    /// Whether pictures of other sizes may be looked at.
+    pub const fn takes_any_size(&self) -> bool {
+        !self.spec.square
+    }
+
+    /// Of faces that were found in several looks at one picture, keeps each once, best first.
+    pub fn merge(&self, faces: &mut Vec<Face>) {
+        suppress(faces, self.spec.overlap_max);
+    }
+
     /// Finds the faces of a frame, best first.
     ///
     /// # Errors

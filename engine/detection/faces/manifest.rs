@@ -388,7 +388,7 @@ mod tests {
             ("[thresholds]", "[thresholds]\nexcuse = 1", "excuse"),
             ("[detector]", "[[detector]]", "near line"),
             ("[thresholds]", "[thresholds]\n\"a\\u0007b\" = 1", "near line"),
-            ("\"kps_8\"", "\"a\\u0007b\", \"a\\u0007b\"", "near line"),
+            ("\"kps_8\", \"kps_16\"", "\"a\\u0007b\", \"a\\u0007b\"", "detector.outputs is a"),
             ("104ee26c", "zz4ee26c", "near line 5"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
