@@ -4,8 +4,9 @@ use crate::access::{Consent, Key};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::agent::books::RuleBook;
 use crate::base::causes::one_line;
-use crate::base::config::Config;
+use crate::base::config::{Config, Faces};
 use crate::base::home::Home;
+use crate::detection::faces::manifest::FaceThresholds;
 use crate::media::Decoders;
 use crate::media::sandbox::Layer;
 use crate::rules::Known;
@@ -58,6 +59,18 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
                 .map(|_| format!("loaded, {icons_count} icons enrolled"))
                 .map_err(|e| one_line(&e)),
         );
+    }
+    if let (Ok(eyes), Some(Ok(config))) = (&eyes, &config)
+        && let Some(thresholds) = eyes.own_face_thresholds(config.faces)
+    {
+        let whose = if config.faces == Faces::default() { "the networks'" } else { "your own" };
+        let text = |found: FaceThresholds| {
+            format!(
+                "{whose}: a face orders from {:.2} on, is asked about from {:.2} on",
+                found.order_min, found.ask_min
+            )
+        };
+        add("thresholds", thresholds.map(text).map_err(|error| one_line(&error)));
     }
     match Decoders::sandboxed().decoder().posture() {
         Err(error) => add("sandbox", Err(one_line(&error))),

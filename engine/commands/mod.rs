@@ -25,6 +25,7 @@ pub mod models;
 pub mod orders;
 pub mod output;
 pub mod people;
+mod people_check;
 pub mod report;
 mod report_verify;
 pub mod rules;

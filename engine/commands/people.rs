@@ -1,4 +1,4 @@
-//! `signet people add|list|remove`: who agreed to be recognised.
+//! `signet people add|list|check|remove`: who agreed to be recognised.
 //!
 //! Pictures are looked at and not kept; what is kept are numbers, encrypted (`access/people_book`).
 //!
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CommandError, Context, Outcome, failed, output};
+use super::{CommandError, Context, Outcome, failed, output, people_check};
 use crate::access::people_book::{Enrolled, PeopleBook, PeopleError};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::base::calendar::{Period, Zone};
@@ -51,6 +51,8 @@ enum Command {
     Add(Add),
     /// Print who is enrolled, who agreed, and until when
     List,
+    /// Show how well pictures agree, who looks alike, and what the thresholds give with your people
+    Check(people_check::Args),
     /// Erase what is kept of somebody
     Remove {
         /// Whose
@@ -85,6 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     match &args.command {
         Command::Add(args) => add(&home, args, context),
         Command::List => list(&home, context),
+        Command::Check(args) => people_check::check(&home, args, context),
         Command::Remove { names } => remove(&home, names, context),
     }
 }
@@ -320,7 +323,7 @@ fn recogniser_of(home: &Home) -> Result<Option<ContentHash>, CommandError> {
     Ok(manifest.map(|manifest| manifest.recogniser.source.sha256))
 }
 
-fn refusal(error: PeopleError) -> CommandError {
+pub(super) fn refusal(error: PeopleError) -> CommandError {
     match error {
         PeopleError::Vault(error) => failed(error),
         other => CommandError::Usage(other.to_string()),

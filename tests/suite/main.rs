@@ -11,6 +11,7 @@ mod crash;
 mod disorder;
 mod enrol;
 mod faces;
+mod faces_curves;
 mod fit;
 mod home;
 mod hosted;
