@@ -13,13 +13,14 @@ use crate::access::people_book::{PeopleBook, PeopleError};
 use crate::access::seal_words;
 use crate::access::seals::SealsError;
 use crate::base::clock::Timestamp;
-use crate::base::config::{Config, Icons, environment};
+use crate::base::config::{Config, Faces, Icons, environment};
 use crate::base::home::Home;
 use crate::base::ids::{ContentHash, derived};
 use crate::base::names::Names;
 use crate::detection::card::is_card;
 use crate::detection::detector::{self, FORBIDDING};
 use crate::detection::embed::Embedder;
+use crate::detection::faces::curves::{Curves, OwnThresholdsError, own_thresholds};
 use crate::detection::faces::detector::SeenFace;
 use crate::detection::faces::manifest::FaceThresholds;
 use crate::detection::faces::{
@@ -127,6 +128,9 @@ pub enum AnalystError {
     /// The people who are enrolled.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// Thresholds for faces in `signet.toml`.
+    #[error(transparent)]
+    Thresholds(#[from] OwnThresholdsError),
     /// The seals.
     #[error(transparent)]
     Seals(#[from] SealsError),
@@ -237,7 +241,7 @@ impl Eyes {
     /// As [`Self::open`]; seals that cannot be read.
     pub fn of(config: &Config, home: &Home) -> Result<Self, AnalystError> {
         let eyes = Self::open(config.detection.onnxruntime.as_deref(), Some(home))?;
-        Ok(eyes.with_seal(seal_words(home)?))
+        Ok(eyes.with_thresholds(config.faces)?.with_seal(seal_words(home)?))
     }
 
     /// The icons.
@@ -255,6 +259,31 @@ impl Eyes {
     pub fn with_seal(mut self, words: Vec<SealWord>) -> Self {
         self.seal_words = words;
         self
+    }
+
+    /// Decides about faces by the owner's thresholds.
+    ///
+    /// # Errors
+    /// When they make ordering easier than what was measured.
+    pub fn with_thresholds(mut self, own: Faces) -> Result<Self, AnalystError> {
+        if let Some(faces) = &mut self.faces {
+            faces.files.manifest.thresholds = own_thresholds(&faces.files.manifest, own)?;
+        }
+        Ok(self)
+    }
+
+    /// What [`Self::with_thresholds`] would decide by; `None` where there are no networks for faces.
+    pub fn own_face_thresholds(
+        &self,
+        own: Faces,
+    ) -> Option<Result<FaceThresholds, OwnThresholdsError>> {
+        self.faces.as_ref().map(|faces| own_thresholds(&faces.files.manifest, own))
+    }
+
+    /// How often faces were found alike that should be and that should not; `None` where there are
+    /// no networks for faces, or others than the shipped curves were counted with.
+    pub fn face_curves(&self) -> Option<Curves> {
+        self.faces.as_ref().and_then(|faces| Curves::of(&faces.files.manifest))
     }
 
     /// How many people are recognised now; `None` where no networks for it were pulled.

@@ -5,8 +5,9 @@ use crate::agent::analyse::{Analyst, AnalystError, Eyes};
 use crate::agent::books::{self, RuleBook};
 use crate::base::causes::one_line;
 use crate::base::clock::Timestamp;
-use crate::base::config::Config;
+use crate::base::config::{Config, Faces};
 use crate::base::home::Home;
+use crate::detection::faces::manifest::FaceThresholds;
 use crate::media::Decoders;
 use crate::media::sandbox::Layer;
 use crate::store::{OrderState, State};
@@ -63,6 +64,18 @@ pub fn run(_args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     if opened.is_ok() && !matches!(eyes, Err(AnalystError::Faces(_) | AnalystError::People(_))) {
         look_at_people(&home, &mut add);
     }
+    if let (Ok(eyes), Some(Ok(config))) = (&eyes, &config)
+        && let Some(thresholds) = eyes.own_face_thresholds(config.faces)
+    {
+        let whose = if config.faces == Faces::default() { "the networks'" } else { "your own" };
+        let text = |found: FaceThresholds| {
+            format!(
+                "{whose}: a face orders from {:.2} on, is asked about from {:.2} on",
+                found.order_min, found.ask_min
+            )
+        };
+        add("thresholds", thresholds.map(text).map_err(|error| one_line(&error)));
+    }
     match Decoders::sandboxed().decoder().posture() {
         Err(error) => add("sandbox", Err(one_line(&error))),
         Ok(posture) => {
@@ -117,6 +130,7 @@ const fn part_of(error: &AnalystError) -> &'static str {
         AnalystError::Icons(_) => "icons",
         AnalystError::Faces(_) => "faces",
         AnalystError::People(_) => "people",
+        AnalystError::Thresholds(_) => "thresholds",
         AnalystError::Seals(_) => "seals",
     }
 }

@@ -124,6 +124,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
     let (files, mut some_failed) = files_below(&args.paths)?;
     let (paths, mut lone) = split(files);
     let eyes = Eyes::open(library.as_deref(), home.as_ref()).map_err(failed)?.with_seal(words);
+    let own = config.as_ref().map(|config| config.faces).unwrap_or_default();
+    let eyes = eyes.with_thresholds(own).map_err(failed)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers_count =
         if args.workers == 0 { cores } else { args.workers }.min(paths.len().max(1));
@@ -247,7 +249,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// The files named, and all in the folders named; tells whether any was unreadable.
-fn files_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError> {
+pub(super) fn files_below(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), CommandError> {
     let mut photos = Vec::new();
     let mut some_failed = false;
     for path in named {

@@ -26,6 +26,7 @@ pub mod orders;
 pub mod output;
 pub mod people;
 mod people_card;
+mod people_check;
 pub mod report;
 mod report_verify;
 pub mod rules;

@@ -1,4 +1,4 @@
-//! `signet people add|list|renew|remove`: who agreed to be recognised.
+//! `signet people add|list|renew|card|check|remove`: who agreed to be recognised.
 //!
 //! Pictures are looked at and not kept; what is kept are numbers, encrypted (`access/people_book`).
 //! A picture with several faces is named with a number, `PICTURE#2`: faces are counted from left to
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CommandError, Context, Outcome, failed, output, people_card};
+use super::{CommandError, Context, Outcome, failed, output, people_card, people_check};
 use crate::access::people_book::{Enrolled, PeopleBook, PeopleError, composed};
 use crate::agent::analyse::{Analyst, Eyes};
 use crate::agent::erase::{Erased, Left, erase};
@@ -65,6 +65,8 @@ enum Command {
     Renew(Renew),
     /// Write a portrait of somebody in the frame of an icon, to print or to stamp
     Card(people_card::Card),
+    /// Show how well pictures agree, who looks alike, and what the thresholds give with your people
+    Check(people_check::Args),
     /// Erase somebody from every file of the home
     Remove {
         /// Who
@@ -127,6 +129,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome, CommandError> {
         Command::List => list(&home, context),
         Command::Renew(args) => renew(&home, args, context),
         Command::Card(args) => people_card::run(&home, args, context),
+        Command::Check(args) => people_check::check(&home, args, context),
         Command::Remove { names, again } => remove(&home, names, *again, context),
     }
 }
@@ -603,7 +606,7 @@ fn recogniser_of(home: &Home) -> Result<Option<ContentHash>, CommandError> {
     Ok(manifest.map(|manifest| manifest.recogniser.source.sha256))
 }
 
-fn refusal(error: PeopleError) -> CommandError {
+pub(super) fn refusal(error: PeopleError) -> CommandError {
     match error {
         PeopleError::Vault(error) => failed(error),
         other => CommandError::Usage(other.to_string()),

@@ -12,6 +12,7 @@ mod disorder;
 mod enrol;
 mod erasure;
 mod faces;
+mod faces_curves;
 mod faces_orders;
 mod fit;
 mod home;

@@ -73,7 +73,7 @@ fn crowd_of_200_is_found_and_nobody_is_in_it_twice_for_sure() {
     note(&format!("a crowd: {found} of {} found, {} boxes", is_found.len(), faces.len()));
     assert!(found == is_found.len() && faces.len() <= FACES_MAX, "{found}, {}", faces.len());
 
-    let sightings = detector.look(&crowd, &crowd, &People::new(people)).expect("a look");
+    let sightings = detector.look(&crowd, &crowd, &People::new(people), &[]).expect("a look");
     assert_eq!(sightings.len(), faces.len());
     let mut sure: Vec<&str> = sightings
         .iter()
