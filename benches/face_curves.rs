@@ -33,6 +33,9 @@ use signet::media::decode::{DecodeSpec, decode};
 use signet::preview::encode::bare_jpeg;
 use signet::preview::orient;
 
+/// The photo that somebody was enrolled from, and their numbers.
+type Template = (usize, Vec<Vec<f32>>);
+
 /// Choices of pictures that are enrolled of one person, at most.
 const DRAWS_MAX: usize = 60;
 
@@ -153,9 +156,11 @@ fn draw(root: &Path, manifest: &Manifest, text: &str) {
 
 fn spread(mut values: Vec<f32>) -> String {
     values.sort_by(f32::total_cmp);
-    let at =
-        |part: f32| values.get((part * (values.len() - 1) as f32) as usize).copied().unwrap_or(0.0);
-    format!("least {:.1}, 5 % {:.1}, median {:.1}", at(0.0), at(0.05), at(0.5))
+    let at = |percent: usize| {
+        let place = percent * values.len().saturating_sub(1) / 100;
+        values.get(place).copied().unwrap_or(0.0)
+    };
+    format!("least {:.1}, 5 % {:.1}, median {:.1}", at(0), at(5), at(50))
 }
 
 /// The networks, with what they are asked.
@@ -222,7 +227,7 @@ impl Bench {
     }
 
     /// Every face of strangers, and templates of those that could be enrolled.
-    fn strangers(&mut self, folder: &Path) -> (Vec<Seen>, Vec<(usize, Vec<Vec<f32>>)>) {
+    fn strangers(&mut self, folder: &Path) -> (Vec<Seen>, Vec<Template>) {
         let paths = pictures_below(folder);
         let (mut faces, mut enrolled) = (Vec::new(), Vec::new());
         for (place, path) in paths.iter().enumerate() {
