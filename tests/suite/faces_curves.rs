@@ -194,6 +194,11 @@ fn renderings(frame: &Frame, face: &SeenFace) -> Vec<Frame> {
     let poor = decode(&poor, DecodeSpec::default()).expect("a picture").frame;
     let [left, top, right, bottom] = face.face.bounds;
     let reach = 0.75 * (right - left);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "none is below 0, and what is beyond the frame is cut to it"
+    )]
     let within = |value: f32, most: u32| (value.max(0.0) as usize).min(most as usize);
     let (left, right) =
         (within(left - reach, frame.width_px()), within(right + reach, frame.width_px()));
