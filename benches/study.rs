@@ -147,6 +147,7 @@ fn analysis(number: usize, at: Timestamp) -> Analysis {
         place: None,
         icons,
         faces: Vec::new(),
+        strangers: signet::agent::analyse::Strangers::default(),
         card: false,
         extras: Default::default(),
         seen_by: String::new(),

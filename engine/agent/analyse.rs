@@ -71,9 +71,13 @@ pub struct Analysis {
     pub place: Option<Place>,
     /// Icons, best first; corners in pixels of the upright original.
     pub icons: Vec<IconSighting>,
-    /// Faces, those of enrolled people by name; bounds in pixels of the upright original.
+    /// Faces, those of enrolled people by name; bounds in pixels of the upright original. What is kept
+    /// holds those of enrolled people alone.
     #[serde(default)]
     pub faces: Vec<FaceSighting>,
+    /// What is left of faces of nobody's once they are forgotten.
+    #[serde(default)]
+    pub strangers: Strangers,
     /// Whether it shows a card and little else.
     #[serde(default)]
     pub card: bool,
@@ -84,6 +88,17 @@ pub struct Analysis {
     /// any; empty: an earlier Signet's.
     #[serde(default)]
     pub seen_by: String,
+}
+
+/// What is kept of faces that are nobody's who is enrolled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strangers {
+    /// How many there were.
+    pub count: u32,
+    /// One was nearer to the middle of the photo than everybody who was recognised.
+    pub has_nearest: bool,
+    /// The face of one was larger than those of everybody who was recognised.
+    pub has_largest: bool,
 }
 
 /// Why nothing could be said of a photo.
@@ -484,6 +499,7 @@ impl Analyst {
             camera_make: metadata.camera_make,
             camera_model: metadata.camera_model,
             place: metadata.place,
+            strangers: Strangers::default(),
             card: is_card(&frame, &on_preview),
             extras,
             seen_by: self.seen_by.clone(),
@@ -536,14 +552,6 @@ impl Analysis {
                 y: mean(1) / height,
             }
         };
-        let size = |face: &FaceSighting| {
-            let [left, top, right, bottom] = face.bounds.map(f64::from);
-            (right - left + bottom - top) / 2.0 / width.max(height)
-        };
-        let off_middle = |face: &FaceSighting| {
-            let [left, top, right, bottom] = face.bounds.map(f64::from);
-            ((left + right - width) / 2.0).hypot((top + bottom - height) / 2.0)
-        };
         let person_fact = |face: &FaceSighting| {
             let [left, top, right, bottom] = face.bounds.map(f64::from);
             Some(PersonFact {
@@ -553,26 +561,18 @@ impl Analysis {
                 alone: face.is_portrait() && icons.require_seal,
                 portrait: face.is_portrait(),
                 score: f64::from(face.score),
-                size: size(face),
+                size: self.size_of(face),
                 x: ((left + right) / 2.0 / width).clamp(0.0, 1.0),
                 y: ((top + bottom) / 2.0 / height).clamp(0.0, 1.0),
             })
         };
-        let (mut unknown_faces, mut nearest, mut largest) = (0, f64::INFINITY, 0.0_f64);
-        for face in self.faces.iter().filter(|face| face.person.is_none()) {
-            unknown_faces += 1;
-            nearest = off_middle(face).min(nearest);
-            largest = size(face).max(largest);
-        }
-        let living = self.faces.iter().filter(|face| face.person.is_some() && !face.is_portrait());
+        let strangers = self.all_strangers();
         Facts {
             icons: self.icons.iter().map(icon_fact).collect(),
             people: self.faces.iter().filter_map(person_fact).collect(),
-            unknown_faces,
-            unknown_is_nearest: living.clone().all(|face| off_middle(face) > nearest)
-                && unknown_faces > 0,
-            unknown_is_largest: living.clone().all(|face| size(face) < largest)
-                && unknown_faces > 0,
+            unknown_faces: strangers.count,
+            unknown_is_nearest: strangers.has_nearest,
+            unknown_is_largest: strangers.has_largest,
             path,
             taken: self.taken_at.as_deref().and_then(TimeFact::parse),
             width_px: self.width_px,
@@ -592,6 +592,41 @@ impl Analysis {
 }
 
 impl Analysis {
+    /// Leaves nothing of faces that are nobody's who is enrolled but a count and two answers.
+    pub fn forget_strangers(&mut self) {
+        self.strangers = self.all_strangers();
+        self.faces.retain(|face| face.person.is_some());
+    }
+
+    /// Strangers whose faces are still here, and those who were forgotten.
+    fn all_strangers(&self) -> Strangers {
+        let here = self.faces.iter().filter(|face| face.person.is_none());
+        let living = self.faces.iter().filter(|face| face.person.is_some() && !face.is_portrait());
+        let nearest = here.clone().map(|face| self.off_middle(face)).min_by(f64::total_cmp);
+        let largest = here.clone().map(|face| self.size_of(face)).max_by(f64::total_cmp);
+        let is_nearest = |off: f64| living.clone().all(|face| self.off_middle(face) > off);
+        let is_largest = |size: f64| living.clone().all(|face| self.size_of(face) < size);
+        let Strangers { count, has_nearest, has_largest } = self.strangers;
+        Strangers {
+            count: count.saturating_add(u32::try_from(here.count()).unwrap_or(u32::MAX)),
+            has_nearest: has_nearest || nearest.is_some_and(is_nearest),
+            has_largest: has_largest || largest.is_some_and(is_largest),
+        }
+    }
+
+    /// Side of a face as a share of the photo's long side.
+    fn size_of(&self, face: &FaceSighting) -> f64 {
+        let [left, top, right, bottom] = face.bounds.map(f64::from);
+        (right - left + bottom - top) / 2.0 / f64::from(self.width_px.max(self.height_px))
+    }
+
+    /// How far the middle of a face is from that of the photo, in px.
+    fn off_middle(&self, face: &FaceSighting) -> f64 {
+        let [left, top, right, bottom] = face.bounds.map(f64::from);
+        let (width, height) = (f64::from(self.width_px), f64::from(self.height_px));
+        ((left + right - width) / 2.0).hypot((top + bottom - height) / 2.0)
+    }
+
     /// Whether somebody is recognised.
     pub fn names_people(&self) -> bool {
         self.faces.iter().any(|face| face.person.is_some())
@@ -620,7 +655,13 @@ impl Analysis {
                 is_named = true;
             }
         }
-        is_named.then(|| analysis.to_string())
+        is_named.then(|| match serde_json::from_value::<Self>(analysis.clone()) {
+            Ok(mut known) => {
+                known.forget_strangers();
+                serde_json::to_string(&known).unwrap_or_default()
+            }
+            Err(_) => analysis.to_string(),
+        })
     }
 }
 
@@ -679,7 +720,14 @@ mod tests {
         let facts = |faces: &[FaceSighting], require_seal| {
             let mut seen = analysis(&[]);
             seen.faces = faces.to_vec();
-            seen.facts(path_fact("photos", Path::new("a.jpg")), Icons { require_seal })
+            let told = |seen: &Analysis| {
+                seen.facts(path_fact("photos", Path::new("a.jpg")), Icons { require_seal })
+            };
+            let before = told(&seen);
+            seen.forget_strangers();
+            assert!(seen.faces.iter().all(|face| face.person.is_some()));
+            assert_eq!(told(&seen), before, "what is kept says the same");
+            before
         };
         // The photo is 400 px wide and 300 high.
         let (anna, ben) =
@@ -707,6 +755,29 @@ mod tests {
         let seen = facts(&[anna, ben], true);
         let alone: Vec<_> = seen.people.iter().map(|person| person.alone).collect();
         assert_eq!(alone, [false, true]);
+    }
+
+    #[test]
+    fn person_who_is_erased_is_one_more_stranger_of_whom_nothing_else_is_left() {
+        let face = |person: Option<&str>, x: f32| FaceSighting {
+            person: person.map(str::to_owned),
+            tier: person.map(|_| Tier::Order),
+            score: 0.9,
+            bounds: [x, 100.0, x + 60.0, 160.0],
+            frame: None,
+        };
+        let mut seen = analysis(&[]);
+        seen.faces = vec![face(Some("Anna"), 170.0), face(Some("Ben"), 10.0), face(None, 300.0)];
+        seen.forget_strangers();
+        assert_eq!(seen.strangers, Strangers { count: 1, ..Strangers::default() });
+        let json = serde_json::to_string(&seen).expect("JSON");
+        let without = Analysis::without(&json, &Names::new(["Anna"])).expect("she was in it");
+        let left: Analysis = serde_json::from_str(&without).expect("an analysis");
+        assert_eq!(left.faces, [face(Some("Ben"), 10.0)]);
+        // She was in the middle; the three are equally large.
+        let strangers = Strangers { count: 2, has_nearest: true, has_largest: false };
+        assert_eq!(left.strangers, strangers);
+        assert_eq!(Analysis::without(&without, &Names::new(["Anna"])), None);
     }
 
     #[test]
@@ -752,7 +823,9 @@ mod tests {
         let after = seen([None, Some("Ben"), Some("Anna Berg")]);
         let names = Names::new(["Anna"]);
         let without = Analysis::without(&json(&before), &names).expect("she is on it");
-        assert_eq!(serde_json::from_str::<Analysis>(&without).expect("an analysis"), after);
+        let mut kept = after.clone();
+        kept.forget_strangers();
+        assert_eq!(serde_json::from_str::<Analysis>(&without).expect("an analysis"), kept);
         assert_eq!(Analysis::without(&json(&after), &names), None);
         for other in ["{}", "no JSON", r#"{"faces": null}"#, r#"{"faces": ["Anna"]}"#] {
             assert_eq!(Analysis::without(other, &names), None, "{other}");

@@ -204,9 +204,7 @@ impl Dossier {
             Some(Mark::Icon { name: "portrait".to_owned(), is_sure, part, card: part })
         });
         let faces = self.inputs.facts.present().filter_map(|person| {
-            let part = Crop::around(&face_corners(person, pixels), pixels)?;
-            let is_sure = person.tier == Tier::Order;
-            Some(Mark::Face { person: is_sure.then(|| person.name.clone()), part })
+            Some(Mark::Face { part: Crop::around(&face_corners(person, pixels), pixels)? })
         });
         faces.chain(icons).chain(portraits).collect()
     }

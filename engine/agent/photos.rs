@@ -541,6 +541,7 @@ impl PhotoLoop {
                 if let Some(held) = &held {
                     analysis.forget_others(|name| held.is_enrolled(name));
                 }
+                analysis.forget_strangers();
                 let first = first_started.get(&job.collection).copied();
                 let existing = first.is_some_and(|first| arrived_at(&state) <= first)
                     && !self.wishes.include_existing;

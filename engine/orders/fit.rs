@@ -148,7 +148,7 @@ impl Photo {
     /// Where faces are. Whose is not said: what an order waits for is told by mail, too.
     fn faces(&self) -> impl Iterator<Item = (Crop, String)> {
         self.marks.iter().filter_map(|mark| match mark {
-            Mark::Face { part, .. } => Some((*part, "a face".to_owned())),
+            Mark::Face { part } => Some((*part, "a face".to_owned())),
             Mark::Icon { .. } => None,
         })
     }

@@ -59,9 +59,7 @@ pub struct Photo {
 pub enum Mark {
     /// A face, whole.
     Face {
-        /// Who it is, where that is known for sure.
-        person: Option<String>,
-        /// Where it is.
+        /// Where it is. Whose it is has no place in an order.
         part: Crop,
     },
     /// An icon.

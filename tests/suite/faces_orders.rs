@@ -94,6 +94,15 @@ fn photo_of_an_enrolled_person_asks_alone_and_orders_with_a_second_one_of_the_ho
     let originals: Vec<PathBuf> =
         world.filed().into_values().flat_map(|(_, files)| files).collect();
     assert_eq!(originals.len(), 3, "{originals:?}");
+
+    // Of the stranger nothing is kept but that there was one, not even where the face was.
+    let kept: Vec<u8> = ["index.sqlite", "index.sqlite-wal"]
+        .iter()
+        .flat_map(|file| std::fs::read(world.owner.path().join(file)).unwrap_or_default())
+        .collect();
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(kept.contains(r#""strangers":{"count":1"#), "the stranger was not seen");
+    assert!(!kept.contains(r#""person":null"#), "a stranger's face is kept");
 }
 
 #[test]

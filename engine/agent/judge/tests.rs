@@ -98,6 +98,7 @@ impl Taken {
             place: None,
             icons: self.icons.iter().map(icon).collect(),
             faces: self.people.iter().map(face).collect(),
+            strangers: crate::agent::analyse::Strangers::default(),
             card: self.card,
             extras: crate::media::Extras::default(),
             seen_by: String::new(),

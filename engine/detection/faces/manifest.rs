@@ -281,12 +281,14 @@ impl Manifest {
         let ask_min = thresholds.ask_min;
         let cure = "it is not above thresholds.order_min";
         expect(ask_min <= thresholds.order_min, "thresholds.ask_min", &ask_min, cure)?;
-        let Bar { eyes_px_min, sharpness_min, turned_max, contrast_min, .. } = thresholds.bar;
+        let Bar { eyes_px_min, sharpness_min, turned_max, contrast_min, clarity_min } =
+            thresholds.bar;
         for (key, value) in [
             ("thresholds.bar.eyes_px_min", eyes_px_min),
             ("thresholds.bar.sharpness_min", sharpness_min),
             ("thresholds.bar.turned_max", turned_max),
             ("thresholds.bar.contrast_min", contrast_min),
+            ("thresholds.bar.clarity_min", clarity_min),
         ] {
             // What is no number would be below no bar.
             expect(value.is_finite() && value >= 0.0, key, &value, "it is a number from 0 on")?;
