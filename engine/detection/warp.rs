@@ -139,17 +139,23 @@ impl<'a> Pyramid<'a> {
 /// A frame of half the sides (rounded down), each pixel the mean of 2x2; `None` when a side is 1.
 pub fn half(frame: &Frame) -> Option<Frame> {
     let (width, height) = (frame.width_px() / 2, frame.height_px() / 2);
+    if width == 0 || height == 0 {
+        return None;
+    }
     let source_row_bytes = frame.width_px() as usize * 3;
-    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
-    for rows in frame.rgb().chunks_exact(2 * source_row_bytes) {
+    let target_row_bytes = width as usize * 3;
+    let mut rgb = vec![0; target_row_bytes * height as usize];
+    // Down first: whole rows are summed at once.
+    let mut sums = vec![0_u16; source_row_bytes];
+    let rows = frame.rgb().chunks_exact(2 * source_row_bytes);
+    for (rows, target) in rows.zip(rgb.chunks_exact_mut(target_row_bytes)) {
         let (upper, lower) = rows.split_at(source_row_bytes);
-        for (a, b) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+        for ((sum, a), b) in sums.iter_mut().zip(upper).zip(lower) {
+            *sum = u16::from(*a) + u16::from(*b);
+        }
+        for (pixel, pair) in target.chunks_exact_mut(3).zip(sums.chunks_exact(6)) {
             for channel in 0..3 {
-                let sum = u16::from(a[channel])
-                    + u16::from(a[channel + 3])
-                    + u16::from(b[channel])
-                    + u16::from(b[channel + 3]);
-                rgb.push(((sum + 2) / 4) as u8);
+                pixel[channel] = ((pair[channel] + pair[channel + 3] + 2) / 4) as u8;
             }
         }
     }
@@ -352,6 +358,28 @@ mod tests {
             assert!(close(back.map(corner), unit));
         }
         assert!(close(map.then(&back).map([0.3, 0.7]), [0.3, 0.7]));
+    }
+
+    #[test]
+    fn half_of_a_frame_is_the_rounded_mean_of_each_four_pixels() {
+        for (width, height) in (1..=9_u32).flat_map(|width| (1..=9).map(move |h| (width, h))) {
+            let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8;
+            let frame = Frame::new(width, height, (0..3 * width * height).map(value).collect());
+            let frame = frame.expect("a frame");
+            let at = |x: u32, y: u32, channel: u32| {
+                u32::from(frame.rgb()[(3 * (y * width + x) + channel) as usize])
+            };
+            let mut expected = Vec::new();
+            for (y, x) in (0..height / 2).flat_map(|y| (0..width / 2).map(move |x| (y, x))) {
+                for channel in 0..3 {
+                    let four = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                        .map(|(right, down)| at(2 * x + right, 2 * y + down, channel));
+                    expected.push(((four.iter().sum::<u32>() + 2) / 4) as u8);
+                }
+            }
+            let halved = half(&frame).map(|frame| frame.rgb().to_vec());
+            assert_eq!(halved.unwrap_or_default(), expected, "{width}x{height}");
+        }
     }
 
     #[test]
